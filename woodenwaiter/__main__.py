@@ -1,0 +1,126 @@
+"""``woodenwaiter``, or ``python -m woodenwaiter``: what operators look at and put right."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+
+from . import __version__
+from .entry import excerpt
+from .errors import EXIT_USAGE, RedisUnusable, StartupError
+from .link import Link, ServerTrouble
+from .queue import Letter, Queue, registered
+from .woodenwaiter import WoodenWaiter
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="woodenwaiter", description="Look at queues and dead letters, and put these back."
+    )
+    parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
+    parser.add_argument(
+        "--redis", metavar="URL", help="the server (WOODENWAITER_REDIS_URL, or localhost)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    status = commands.add_parser("status", help="how many tasks each queue holds, by state")
+    status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
+    status.set_defaults(run=show_status)
+
+    dead = commands.add_parser("dead", help="list a queue's dead letters, oldest first")
+    dead.add_argument("queue", metavar="TABLE:DISH")
+    dead.add_argument("--most", type=int, default=50, metavar="N", help="how many to list (50)")
+    dead.set_defaults(run=list_dead)
+
+    for name, run, summary in (
+        ("show", show_letter, "print one dead letter whole"),
+        ("requeue", requeue_letters, "put dead letters back into the queue"),
+        ("drop", drop_letters, "delete dead letters for good"),
+    ):
+        command = commands.add_parser(name, help=summary)
+        command.add_argument("queue", metavar="TABLE:DISH")
+        command.add_argument(
+            "letters", nargs="+", metavar="ID", help="as the list shows it; or all"
+        )
+        command.set_defaults(run=run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    try:
+        waiter = WoodenWaiter.from_url(given.redis) if given.redis else WoodenWaiter()
+        code: int = given.run(given, Link(waiter.redis_clt, timeout=10))
+        return code
+    except ServerTrouble as error:
+        failure = RedisUnusable(f"Redis does not answer as it should: {error}")
+        print(f"woodenwaiter: {failure}", file=sys.stderr)
+        return failure.exit_code
+    except (StartupError, ValueError) as error:
+        print(f"woodenwaiter: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _chosen(given: argparse.Namespace, queue: Queue) -> Iterator[Letter]:
+    """The dead letters that the command line names; "all" for those that are there now."""
+    if given.letters == ["all"]:
+        last = queue.newest_letter()
+        yield from queue.dead_letters(last=last) if last else ()
+        return
+    for name in given.letters:
+        found = list(queue.dead_letters(first=name, last=name))
+        if not found:
+            raise StartupError(f"there is no dead letter {name} in {given.queue}")
+        yield from found
+
+
+def _text(fields: dict[str, bytes], name: str) -> str:
+    return fields.get(name, b"").decode(errors="backslashreplace")
+
+
+def show_status(given: argparse.Namespace, link: Link) -> int:
+    names = given.queues or registered(link)
+    states = ("waiting", "claimed", "delayed", "dead", "workers")
+    width = max([len("queue"), *map(len, names)])
+    print(f"{'queue':{width}}", *(f"{state:>9}" for state in states))
+    for name in names:
+        sizes = Queue(link, name, lease=1).sizes()
+        print(f"{name:{width}}", *(f"{sizes[state]:9}" for state in states))
+    return 0
+
+
+def list_dead(given: argparse.Namespace, link: Link) -> int:
+    letters = Queue(link, given.queue, lease=1).dead_letters()
+    for letter, fields in itertools.islice(letters, given.most):
+        print(f"{letter}  {_text(fields, 'reason')}: {_text(fields, 'error')}".rstrip(": "))
+        print(f"    {excerpt(fields['payload'])}")
+    return 0
+
+
+def show_letter(given: argparse.Namespace, link: Link) -> int:
+    for letter, fields in _chosen(given, Queue(link, given.queue, lease=1)):
+        print(f"letter: {letter}")
+        for name, value in fields.items():
+            print(f"{name}: {value.decode(errors='backslashreplace').rstrip()}")
+        print()
+    return 0
+
+
+def requeue_letters(given: argparse.Namespace, link: Link) -> int:
+    queue = Queue(link, given.queue, lease=1)
+    count = sum(queue.requeue(letter) for letter, _ in _chosen(given, queue))
+    print(f"{count} back in {given.queue}")
+    return 0
+
+
+def drop_letters(given: argparse.Namespace, link: Link) -> int:
+    queue = Queue(link, given.queue, lease=1)
+    count = sum(queue.drop(letter) for letter, _ in _chosen(given, queue))
+    print(f"{count} dropped from {given.queue}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,64 @@
+"""How many processes of pure computation this machine, or this container, can run at once."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+def usable_cpus(root: Path = Path("/")) -> int:
+    """The CPUs that this process may use, by its affinity and its cgroups' quotas; at least 1.
+
+    A quota of 1.5 CPUs counts as 2: the second process uses up the half.
+    """
+    limits = [float(_affinity()), *_quotas(root)]
+    return max(1, math.ceil(min(limits)))
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """The CPU quotas of this process's cgroup and those above it, in CPUs; of both versions."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            yield from _walk(root / "sys/fs/cgroup", path, _quota_v2)
+        elif "cpu" in controllers.split(","):
+            yield from _walk(root / "sys/fs/cgroup/cpu", path, _quota_v1)
+
+
+def _walk(mount: Path, path: str, read: Callable[[Path], float | None]) -> Iterator[float]:
+    group = mount / path.lstrip("/")
+    for folder in (group, *group.parents):
+        if not folder.is_relative_to(mount):
+            return
+        quota = read(folder)
+        if quota is not None:
+            yield quota
+
+
+def _quota_v2(group: Path) -> float | None:
+    try:
+        quota, period = (group / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _quota_v1(group: Path) -> float | None:
+    try:
+        quota = int((group / "cpu.cfs_quota_us").read_text())
+        period = int((group / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if quota <= 0 else quota / period

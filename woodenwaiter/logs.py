@@ -1,0 +1,71 @@
+"""Log lines of many processes on one stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+
+FORMATS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error")
+
+log = logging.getLogger("woodenwaiter")
+
+_role = "main"
+
+
+def set_role(role: str) -> None:
+    """Name this process in its log lines from now on."""
+    global _role
+    _role = role
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        head = f"{moment}.{int(record.msecs):03d} {record.levelname:<7} [{os.getpid()} {_role}]"
+        body = record.getMessage()
+        if record.exc_info:
+            body += "\n" + self.formatException(record.exc_info)
+        return f"{head} {body}"
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        fields = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "pid": os.getpid(),
+            "role": _role,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes each record at once and past Python's buffers, so that no fork copies half a line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = (self.format(record) + "\n").encode(errors="backslashreplace")
+            while line:
+                line = line[os.write(2, line) :]
+        except OSError:
+            pass  # nobody is left to read it
+        except Exception:
+            self.handleError(record)
+
+
+def configure(level: str, style: str) -> None:
+    """Send this process's and its children's log to stderr, unless the program has its own way."""
+    if log.hasHandlers():
+        return
+    handler = _StderrHandler()
+    handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
+    log.addHandler(handler)
+    log.setLevel(level.upper())

@@ -1,0 +1,36 @@
+-- Settles what is done and hands out what to run next. After it, the owner's claims are exactly
+-- what it returned: those it had lost sight of if there are any, else new ones; at most `want`.
+-- ARGV: owner, completed, want, bytes after which to stop, lease in ms
+-- Returns the claims, oldest first; nil for an unknown owner.
+local owner, completed, want, enough = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if not settle(owner, completed) then
+  return false
+end
+extend_lease(owner, ARGV[5])
+
+put_back(want)
+local claims = {}
+local held = redis.call('LRANGE', CLAIMS, 0, -1)
+for i = #held, 1, -1 do
+  claims[#claims + 1] = held[i]
+end
+if #claims > 0 then
+  return claims
+end
+
+-- Portions double, so that large entries are noticed before many of them are taken.
+local bytes = 0
+for _, source in ipairs({ARRIVALS, QUEUE}) do
+  while #claims < want and bytes < enough do
+    local portion = redis.call('RPOP', source, math.min(#claims + 1, want - #claims))
+    if not portion then
+      break
+    end
+    redis.call('LPUSH', CLAIMS, unpack(portion))
+    for _, entry in ipairs(portion) do
+      claims[#claims + 1] = entry
+      bytes = bytes + #entry
+    end
+  end
+end
+return claims

@@ -1,0 +1,47 @@
+"""A server in trouble: how long to wait before the next attempt, and saying so once."""
+
+from __future__ import annotations
+
+import time
+
+from .backoff import RECONNECT
+from .link import is_outage
+from .logs import log
+
+REMIND = 60.0
+"""Seconds after which a trouble that lasts is mentioned again."""
+
+
+class Outage:
+    """What one process knows of its server's trouble.
+
+    Many processes see the same outage: only a ``spokesman`` tells of it, the others just of
+    what concerns their own requests.
+    """
+
+    def __init__(self, address: str, *, spokesman: bool) -> None:
+        self._address = address
+        self._spokesman = spokesman
+        self._failures = 0
+        self._began = self._told = 0.0
+        self.retry_at = 0.0
+
+    def note(self, error: Exception) -> float:
+        """Count a failed call; returns the seconds to wait before the next, until ``retry_at``."""
+        now = time.monotonic()
+        self._failures += 1
+        if self._failures == 1:
+            self._began, self._told = now, now - REMIND
+        if now - self._told >= REMIND and (self._spokesman or not is_outage(error)):
+            log.warning("Redis at %s: %s; trying again until it works", self._address, error)
+            self._told = now
+        seconds = RECONNECT.jittered(self._failures)
+        self.retry_at = now + seconds
+        return seconds
+
+    def over(self) -> None:
+        """A call succeeded."""
+        if self._failures and self._told >= self._began:
+            seconds = time.monotonic() - self._began
+            log.warning("Redis at %s works again, after %.1f s", self._address, seconds)
+        self._failures = 0

@@ -1,0 +1,199 @@
+"""Shared memory in which each worker tells what it is doing, readable after any death.
+
+One 64-byte row per worker incarnation, each word with one writer at a time: the supervisor sets a
+row up before the fork, the worker owns it while it lives, the supervisor marks it dead, and the
+housekeeper frees it once it has recovered the worker's tasks. Stores of aligned words are atomic.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Iterator
+
+ROW_BYTES = 64
+ROWS = 4096  # 256 KiB that cost nothing until touched; a death that awaits recovery holds one
+
+FREE, LIVE, LEFT, DEAD = range(4)
+"""A row's state: unused; its worker lives; left of its own accord; dead and to be recovered."""
+
+# Offsets in 32-bit words, then in 64-bit words.
+_STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CHARGED = range(8)
+_STARTED, _COMPLETED, _BEGAN, _CLAIMED = range(4, 8)
+
+
+UNKNOWN_STATUS = -1
+"""Of a worker whose end nobody was told: its supervisor had died, or somebody else reaped it."""
+
+
+def ending(status: int) -> str:
+    """How a process ended, by the status that waitpid gave."""
+    if status == UNKNOWN_STATUS:
+        return "ended unseen"
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"left with exit code {code}"
+    try:
+        return f"died of signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"died of signal {-code}"
+
+
+class Row:
+    """One incarnation of one worker."""
+
+    def __init__(self, memory: memoryview, pool: str) -> None:
+        self._small = memory.cast("i")
+        self._large = memory.cast("q")
+        self._pool = pool
+
+    # Set by the supervisor.
+
+    def open(self, queue: int, slot: int, incarnation: int) -> None:
+        """Take a free row for a worker that is about to be forked."""
+        self._large[_STARTED] = self._large[_COMPLETED] = 0
+        self._large[_BEGAN] = self._large[_CLAIMED] = 0
+        self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
+        self._small[_QUEUE], self._small[_SLOT] = queue, slot
+        self._small[_INCARNATION] = incarnation
+        self._small[_CHARGED] = 1
+        self._small[_STATE] = LIVE
+
+    def close(self, status: int, *, charged: bool) -> None:
+        """Mark the row dead: ``status`` is waitpid's; ``charged``: its task may be at fault."""
+        self._small[_STATUS] = status
+        self._small[_CHARGED] = charged
+        self._small[_STATE] = DEAD
+
+    # Set by the worker.
+
+    def enter(self) -> None:
+        self._small[_PID] = os.getpid()
+
+    def begin(self, seq: int, now: float) -> None:
+        """Claim number ``seq`` starts to run at ``now`` (monotonic seconds)."""
+        self._large[_BEGAN] = int(now * 1e9)
+        self._large[_STARTED] = seq
+
+    def finish(self, seq: int) -> None:
+        self._large[_COMPLETED] = seq
+
+    def hold(self, claimed: int) -> None:
+        """The highest claim number that the worker holds."""
+        self._large[_CLAIMED] = claimed
+
+    def rename(self) -> None:
+        """Become a new owner. The counts go on: who reads old and new words mixed does no harm,
+        as it asks about an owner that is gone, or about a claim that is settled."""
+        self._small[_GENERATION] += 1
+
+    def leave(self) -> None:
+        self._small[_STATE] = LEFT
+
+    # Set by the housekeeper.
+
+    def free(self) -> None:
+        self._small[_STATE] = FREE
+
+    # Read by anyone.
+
+    @property
+    def state(self) -> int:
+        return self._small[_STATE]
+
+    @property
+    def pid(self) -> int:
+        return self._small[_PID]
+
+    @property
+    def queue(self) -> int:
+        """Index of the customer whose queue this worker serves."""
+        return self._small[_QUEUE]
+
+    @property
+    def slot(self) -> int:
+        return self._small[_SLOT]
+
+    @property
+    def status(self) -> int:
+        return self._small[_STATUS]
+
+    @property
+    def incarnation(self) -> int:
+        return self._small[_INCARNATION]
+
+    @property
+    def ending(self) -> str:
+        """How the worker came to its end."""
+        return ending(self.status)
+
+    @property
+    def charged(self) -> bool:
+        return bool(self._small[_CHARGED])
+
+    @property
+    def started(self) -> int:
+        return self._large[_STARTED]
+
+    @property
+    def completed(self) -> int:
+        return self._large[_COMPLETED]
+
+    @property
+    def claimed(self) -> int:
+        return self._large[_CLAIMED]
+
+    @property
+    def began(self) -> float:
+        """When the running task started, in monotonic seconds."""
+        return self._large[_BEGAN] / 1e9
+
+    @property
+    def running(self) -> int:
+        """The number of the claim that is running, or 0."""
+        started = self.started
+        return started if started > self.completed else 0
+
+    @property
+    def owner(self) -> str:
+        """The name under which this worker claims; unique among all workers ever."""
+        generation = self._small[_GENERATION]
+        name = f"{self._pool}/{self._small[_INCARNATION]}"
+        return f"{name}+{generation}" if generation else name
+
+
+class Scoreboard:
+    """The rows of one supervisor's workers, made before the first fork, behind a header."""
+
+    def __init__(self, rows: int = ROWS) -> None:
+        token = secrets.token_hex(2)
+        self.pool = f"{socket.gethostname()}.{os.getpid()}.{token}"
+        self._view = memoryview(mmap.mmap(-1, (rows + 1) * ROW_BYTES))
+        self._header = self._view[:ROW_BYTES].cast("i")
+        self._rows = [
+            Row(self._view[start : start + ROW_BYTES], self.pool)
+            for start in range(ROW_BYTES, (rows + 1) * ROW_BYTES, ROW_BYTES)
+        ]
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows that are or were in use."""
+        return iter(self._rows[: self._header[0]])
+
+    def allocate(self) -> Row | None:
+        """A free row, or None if every one awaits its recovery. For the supervisor alone."""
+        for index, row in enumerate(self._rows):
+            if row.state == FREE:
+                self._header[0] = max(self._header[0], index + 1)
+                return row
+        return None
+
+    @property
+    def redis_was_usable(self) -> bool:
+        """Whether any housekeeper of this supervisor has ever had an answer from Redis."""
+        return bool(self._header[1])
+
+    def note_redis_usable(self) -> None:
+        self._header[1] = 1

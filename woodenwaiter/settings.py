@@ -1,0 +1,100 @@
+"""What a supervisor can be told, in Python, on the command line or by the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from .errors import StartupError
+from .logs import FORMATS, LEVELS
+
+Processes = int | str
+"""A number, or "cpus": as many as `cpus.usable_cpus` says."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a supervisor runs, whatever the application.
+
+    redis: URL of the server, instead of the customers' own waiters. (``WOODENWAITER_REDIS_URL`` is
+        weaker: it serves waiters that were given no address.)
+    processes: workers per queue, "4" or "cpus"; or for single queues, "TABLE:DISH=N"; several are
+        separated by spaces.
+    drain_seconds: how long running tasks may go on after SIGTERM. 25 leaves 5 of the 30 s after
+        which Kubernetes kills.
+    redis_wait: how long to wait for Redis at the start, in seconds.
+    lease_seconds: after how long without a sign of life a host's tasks go to others. 30 s outlive a
+        failover of Redis; a host that dies is missed for as long.
+    log_level, log_format: one of `logs.LEVELS` and `logs.FORMATS`.
+    embedded: folder for the data of a server of our own; "" for the usual one; None: no server.
+    """
+
+    redis: str | None = None
+    processes: str = ""
+    drain_seconds: float = 25.0
+    redis_wait: float = 30.0
+    lease_seconds: float = 30.0
+    log_level: str = "info"
+    log_format: str = "text"
+    embedded: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.drain_seconds >= 0, "drain_seconds must not be negative")
+        _require(self.redis_wait >= 0, "redis_wait must not be negative")
+        _require(self.lease_seconds >= 1, "lease_seconds must be at least 1")
+        _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
+        _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
+        self.processes_of("")
+
+    def processes_of(self, queue: str) -> Processes | None:
+        """How many workers this queue is to have; None where nothing was said."""
+        general, particular = None, None
+        for word in self.processes.split():
+            name, equals, count = word.rpartition("=")
+            if not equals:
+                general = parse_processes(count)
+            elif name == queue:
+                particular = parse_processes(count)
+            else:
+                parse_processes(count)
+        return general if particular is None else particular
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, **given: Any
+    ) -> Settings:
+        """What is given, else what a variable ``WOODENWAITER_…`` says, else the default."""
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            variable = f"WOODENWAITER_{field.name.upper()}"
+            if variable in environment and field.name != "redis":
+                values[field.name] = _convert(field.type, environment[variable], variable)
+        return replace(cls(**values), **given)
+
+
+def parse_processes(text: Processes) -> Processes:
+    """A positive number or "cpus"; raises StartupError for anything else."""
+    if text == "cpus":
+        return text
+    try:
+        number = int(text)
+    except (TypeError, ValueError):
+        number = 0
+    _require(number >= 1, f'the number of processes must be at least 1, or "cpus", not {text!r}')
+    return number
+
+
+def _convert(kind: object, text: str, variable: str) -> object:
+    if kind != "float":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise StartupError(f"{variable} must be a number of seconds, not {text!r}") from None
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise StartupError(message)

@@ -1,0 +1,571 @@
+"""The supervisor: forks the workers and the housekeeper, replaces what dies, drains.
+
+No socket, no thread, no Redis: nothing that goes wrong elsewhere can delay a reap or a drain. One
+loop sleeps until the next deadline, a signal, or the end of the program that launched it. Children
+are kept by slot: whatever dies, its slot knows what belongs there.
+
+``python -m woodenwaiter.supervisor APP`` runs one from the command line.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import gc
+import logging
+import math
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import IO, TYPE_CHECKING
+
+from setproctitle import setproctitle
+
+from . import __version__, logs
+from .application import leftovers
+from .backoff import YOUNG, respawn_delay
+from .embedded import EmbeddedServer, server_for
+from .errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, AppError
+from .forking import fork, unblock_signals
+from .link import describe
+from .logs import log
+from .scoreboard import LEFT, UNKNOWN_STATUS, Row, Scoreboard, ending
+from .settings import Settings
+from .signals import SignalInbox
+
+if TYPE_CHECKING:
+    from .woodenwaiter import WoodenCustomer
+
+SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+    signal.SIGCONT,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGUSR1,
+    signal.SIGCHLD,
+)
+NOT_FOR_CHILDREN = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+"""What a terminal sends to the whole group: the supervisor acts on it, its children ignore it."""
+
+WORKERS, HOUSEKEEPER, SERVER = range(3)
+"""The stages of a drain, in their order."""
+
+HOUSEKEEPER_GRACE = 6.0
+"""Seconds that the housekeeper has for its last pass, which it ends by itself after 5."""
+
+SERVER_GRACE = 10.0
+"""Seconds that an embedded server has to write its data."""
+
+TRACE_AFTER = 0.2
+"""Seconds that workers have to write down what they are doing."""
+
+
+@dataclass
+class Child:
+    """A process in a slot; ``row`` and ``trace``, the file for its traceback, are a worker's."""
+
+    pid: int
+    born: float
+    row: Row | None = None
+    trace: IO[bytes] | None = None
+    killed: bool = False
+
+
+@dataclass
+class Slot:
+    """A place for one child, filled again whenever it dies, unless retired."""
+
+    stage: int
+    name: str
+    queue: int = 0  # of a worker: the index of its customer
+    number: int = 0
+    child: Child | None = None
+    young_deaths: int = 0
+    due: float = 0.0  # when to fill it
+    retired: bool = False
+
+
+class Supervisor:
+    """Runs the customers' workers until a signal ends it.
+
+    ``server``: to be run beside them. ``lifeline``: a descriptor that becomes readable when the
+    program that launched this process is gone.
+    """
+
+    def __init__(
+        self,
+        customers: Sequence[WoodenCustomer],
+        settings: Settings,
+        server: EmbeddedServer | None = None,
+        lifeline: int | None = None,
+    ) -> None:
+        self._customers = customers
+        self._settings = settings
+        self._server = server
+        self._lifeline = lifeline
+        self._pid = os.getpid()
+        self._scoreboard = Scoreboard()
+        self._incarnations = 0
+        self._completed = 0
+        self._exit_code = EXIT_DRAINED
+        self._quiet = False
+        self._interrupts = 0
+        self._stage: int | None = None  # of the drain; None: it has not begun
+        self._drain_began = 0.0
+        self._stage_deadline = math.inf
+        self._traces_at = math.inf
+        self._slots = [Slot(HOUSEKEEPER, "housekeeper")]
+        if server:
+            child = Child(server.start(), time.monotonic())
+            self._slots.append(Slot(SERVER, "embedded server", child=child))
+        for queue, customer in enumerate(customers):
+            for _ in range(customer.worker_count):
+                self._add_worker(queue)
+
+    # The loop.
+
+    def run(self) -> int:
+        """Supervise until drained; returns the exit code."""
+        self._inbox = SignalInbox(SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self._alive_read, self._alive_write = os.pipe()
+        gc.collect()
+        gc.freeze()  # else the first collection in each child would copy all pages
+        try:
+            while self._slots:
+                self._turn()
+        finally:
+            gc.unfreeze()
+            os.close(self._alive_read)
+            os.close(self._alive_write)
+            self._inbox.restore()
+        seconds = time.monotonic() - self._drain_began
+        log.info("drained in %.1f s; %d tasks done in all", seconds, self._completed)
+        return self._exit_code
+
+    def _turn(self) -> None:
+        self._fill_slots()
+        watched = () if self._lifeline is None else (self._lifeline,)
+        if self._inbox.wait(watched, self._patience()):
+            log.warning("the program that launched this supervisor is gone")
+            self._lifeline = None
+            self._drain()
+        for number in self._inbox.take():
+            self._act_on(number)
+        for pid, status in self._reap():
+            self._bury(pid, status)
+        self._meet_deadlines()
+
+    def _patience(self) -> float | None:
+        """Seconds until something is due that no signal announces."""
+        dues = [slot.due for slot in self._slots if slot.child is None]
+        first = min([self._stage_deadline, self._traces_at, *dues])
+        return None if first == math.inf else first - time.monotonic()
+
+    def _meet_deadlines(self) -> None:
+        now = time.monotonic()
+        if now >= self._traces_at:
+            self._collect_traces()
+        if self._stage is None:
+            return
+        if now >= self._stage_deadline:
+            self._stage_deadline = math.inf
+            self._kill_stage()
+        while self._slots and not self._of_stage(self._stage):
+            self._begin_stage(self._stage + 1)
+
+    # Children.
+
+    def _add_worker(self, queue: int) -> None:
+        taken = {slot.number for slot in self._workers() if slot.queue == queue}
+        number = next(n for n in range(len(taken) + 1) if n not in taken)
+        name = f"worker {self._customers[queue].table_dish:.80} #{number}"
+        self._slots.append(Slot(WORKERS, name, queue, number))
+
+    def _workers(self) -> list[Slot]:
+        return self._of_stage(WORKERS)
+
+    def _of_stage(self, stage: int) -> list[Slot]:
+        return [slot for slot in self._slots if slot.stage == stage]
+
+    def _fill_slots(self) -> None:
+        now = time.monotonic()
+        for slot in self._slots:
+            if slot.child is None and slot.due <= now:
+                self._fill(slot)
+
+    def _fill(self, slot: Slot) -> None:
+        born = time.monotonic()
+        try:
+            if slot.stage == SERVER and self._server:
+                slot.child = Child(self._server.spawn(), born)
+            elif slot.stage == HOUSEKEEPER:
+                slot.child = Child(fork(self._housekeeper_main), born)
+            else:
+                self._fork_worker(slot, born)
+        except OSError as error:  # no memory, no process left: not for good, one hopes
+            slot.young_deaths += 1
+            slot.due = born + max(1.0, respawn_delay(slot.young_deaths))
+            log.error("cannot start the %s: %s", slot.name, error)
+
+    def _fork_worker(self, slot: Slot, born: float) -> None:
+        row = self._scoreboard.allocate()
+        if row is None:
+            slot.due = born + 1.0
+            log.error("no worker can start before the housekeeper has recovered those that died")
+            return
+        self._incarnations += 1
+        row.open(slot.queue, slot.number, self._incarnations)
+        trace = tempfile.TemporaryFile(buffering=0)
+        try:
+            pid = fork(lambda: self._worker_main(slot, row, trace))
+        except OSError:
+            trace.close()
+            row.free()
+            raise
+        slot.child = Child(pid, born, row, trace)
+        if self._quiet:
+            os.kill(pid, signal.SIGTSTP)
+        log.info("%s (pid %d) started", slot.name, pid)
+
+    def _worker_main(self, slot: Slot, row: Row, trace: IO[bytes]) -> int:
+        from .worker import work
+
+        row.enter()
+        inbox = self._become_child(slot.name, (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT))
+        faulthandler.enable(2)
+        faulthandler.register(signal.SIGUSR1, trace.fileno())
+        unblock_signals()
+        customer, lease = self._customers[slot.queue], self._settings.lease_seconds
+        work(customer, row, lease, inbox, self._alive_read, self._pid)
+        row.leave()
+        return 0
+
+    def _housekeeper_main(self) -> int:
+        from .housekeeper import Housekeeper
+
+        inbox = self._become_child("housekeeper", (signal.SIGTERM,))
+        unblock_signals()
+        Housekeeper(
+            self._customers,
+            self._scoreboard,
+            self._settings,
+            inbox,
+            self._alive_read,
+            self._pid,
+            stops_server=self._server is not None,
+        ).serve()
+        return 0
+
+    def _become_child(self, role: str, signals: Iterable[signal.Signals]) -> SignalInbox:
+        """Let go of what is the supervisor's; returns the child's own inbox."""
+        os.close(self._alive_write)
+        self._inbox.close()
+        for slot in self._slots:
+            if slot.child and slot.child.trace:
+                slot.child.trace.close()
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for number in NOT_FOR_CHILDREN:
+            signal.signal(number, signal.SIG_IGN)
+        logs.set_role(role)
+        return SignalInbox(signals)
+
+    def _reap(self) -> Iterator[tuple[int, int]]:
+        """The children that died, with their statuses. As PID 1 it is everybody's parent; elsewhere
+        it leaves alone what is not its own: a program that calls `run` may have other children."""
+        if self._pid == 1:
+            while (dead := _waitpid(-1))[0]:
+                yield dead
+            return
+        for pid in [slot.child.pid for slot in self._slots if slot.child]:
+            dead = _waitpid(pid)
+            if dead[0]:
+                yield dead
+
+    def _bury(self, pid: int, status: int) -> None:
+        slot = next((s for s in self._slots if s.child and s.child.pid == pid), None)
+        if slot is None or slot.child is None:
+            return  # an orphan that was handed to PID 1
+        child, slot.child = slot.child, None
+        left = child.row is not None and child.row.state == LEFT
+        self._tell_end(slot, child, status, expected=left or slot.retired)
+        if child.row and child.trace:
+            self._completed += child.row.completed
+            child.row.close(status, charged=not child.killed)
+            child.trace.close()
+        if slot.retired:
+            self._slots.remove(slot)
+        elif slot.stage == HOUSEKEEPER and status == EXIT_REDIS << 8:
+            self._slots.remove(slot)  # it never had a server to work with
+            self._stop(EXIT_REDIS)
+        elif not left:
+            young = time.monotonic() - child.born < YOUNG
+            slot.young_deaths = slot.young_deaths + 1 if young else 1
+            slot.due = time.monotonic() + respawn_delay(slot.young_deaths)
+
+    def _tell_end(self, slot: Slot, child: Child, status: int, *, expected: bool) -> None:
+        task, row = "", child.row
+        if row and row.running:
+            seconds = time.monotonic() - row.began
+            task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
+        done = f" after {row.completed} tasks" if row else ""
+        log.log(
+            logging.INFO if expected and not task else logging.ERROR,
+            "%s (pid %d) %s%s%s",
+            slot.name,
+            child.pid,
+            ending(status),
+            done,
+            task,
+        )
+
+    # Signals.
+
+    def _act_on(self, number: signal.Signals) -> None:
+        if number == signal.SIGTERM:
+            self._drain()
+        elif number == signal.SIGINT:
+            self._interrupts += 1
+            if self._interrupts == 1:
+                self._drain()
+            else:
+                self._stop(128 + number)
+        elif number == signal.SIGQUIT:
+            self._stop(128 + number)
+        elif number in (signal.SIGTSTP, signal.SIGCONT):
+            self._set_quiet(number)
+        elif number == signal.SIGTTIN:
+            self._change_workers(self._add_worker)
+        elif number == signal.SIGTTOU:
+            self._change_workers(self._remove_worker)
+        elif number == signal.SIGUSR1:
+            self._report()
+
+    def _drain(self) -> None:
+        """Let the running tasks finish, give the rest back, and leave."""
+        if self._stage is None:
+            seconds = self._settings.drain_seconds
+            log.info("draining: running tasks have up to %g s to finish", seconds)
+            self._drain_began = time.monotonic()
+            self._begin_stage(WORKERS)
+
+    def _stop(self, exit_code: int) -> None:
+        """Leave without waiting for running tasks: they go back to the queue."""
+        self._exit_code = exit_code
+        self._drain()
+        if self._stage == WORKERS:
+            self._kill_stage()
+
+    def _begin_stage(self, stage: int) -> None:
+        grace = (self._settings.drain_seconds, HOUSEKEEPER_GRACE, SERVER_GRACE)[stage]
+        self._stage, self._stage_deadline = stage, time.monotonic() + grace
+        for slot in self._of_stage(stage):
+            if slot.child is None and stage == HOUSEKEEPER:
+                self._fill(slot)  # it has just died, and the workers' claims are to be given back
+            self._retire(slot)
+
+    def _retire(self, slot: Slot) -> None:
+        slot.retired = True
+        if slot.child:
+            os.kill(slot.child.pid, signal.SIGTERM)
+        else:
+            self._slots.remove(slot)
+
+    def _kill_stage(self) -> None:
+        for slot in self._slots:
+            if slot.child and slot.stage == self._stage:
+                slot.child.killed = True
+                os.kill(slot.child.pid, signal.SIGKILL)
+                log.warning("%s (pid %d) is killed: its time is up", slot.name, slot.child.pid)
+                if slot.stage == WORKERS and self._exit_code == EXIT_DRAINED:
+                    self._exit_code = EXIT_KILLED
+
+    def _set_quiet(self, number: signal.Signals) -> None:
+        self._quiet = number == signal.SIGTSTP
+        log.info("quiet: no new tasks until SIGCONT" if self._quiet else "taking tasks again")
+        for slot in self._workers():
+            if slot.child:
+                os.kill(slot.child.pid, number)
+
+    def _change_workers(self, change: Callable[[int], None]) -> None:
+        if self._stage is not None:
+            return
+        for queue in range(len(self._customers)):
+            change(queue)
+        log.info("%d workers now", len([slot for slot in self._workers() if not slot.retired]))
+
+    def _remove_worker(self, queue: int) -> None:
+        """Retire a queue's last worker, but never its only one."""
+        active = [s for s in self._workers() if s.queue == queue and not s.retired]
+        if len(active) > 1:
+            self._retire(max(active, key=lambda slot: slot.number))
+
+    def _report(self) -> None:
+        """Log what every worker is doing, and ask each for its traceback."""
+        now = time.monotonic()
+        for slot in self._workers():
+            if slot.child and slot.child.row:
+                row = slot.child.row
+                task = f"runs claim {row.owner}/{row.running} for {now - row.began:.1f} s"
+                state = task if row.running else "is waiting"
+                log.info("%s (pid %d) %s; %d done", slot.name, row.pid, state, row.completed)
+                if row.pid:  # before it is there, the signal would kill it
+                    os.kill(row.pid, signal.SIGUSR1)
+        self._traces_at = now + TRACE_AFTER
+
+    def _collect_traces(self) -> None:
+        self._traces_at = math.inf
+        for slot in self._workers():
+            if slot.child and slot.child.trace:
+                fd = slot.child.trace.fileno()
+                text = os.pread(fd, 1 << 20, 0).decode(errors="replace")
+                os.ftruncate(fd, 0)
+                os.lseek(fd, 0, os.SEEK_SET)  # the worker's offset too: they share it
+                log.info("%s (pid %d) is here:\n%s", slot.name, slot.child.pid, text.rstrip())
+
+
+def _waitpid(pid: int) -> tuple[int, int]:
+    try:
+        return os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # reaped by somebody else; or, of -1, none left
+        return max(pid, 0), UNKNOWN_STATUS
+
+
+def run(
+    customers: Sequence[WoodenCustomer], settings: Settings, lifeline: int | None = None
+) -> int:
+    """Be the supervisor of these customers; returns the exit code."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("run() receives signals: it must be called in the main thread")
+    logs.configure(settings.log_level, settings.log_format)
+    customers = [customer.under(settings) for customer in customers]
+    if not customers:
+        raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
+    server = server_for(customers[0].waiter.redis_clt, settings)
+    setproctitle("woodenwaiter: supervisor of " + ", ".join(c.table_dish for c in customers)[:200])
+    introduce(customers)
+    supervisor = Supervisor(customers, settings, server, lifeline)
+    for leftover in leftovers():
+        log.warning("loading the application left %s: forked workers must not share it", leftover)
+    return supervisor.run()
+
+
+def introduce(customers: Sequence[WoodenCustomer]) -> None:
+    """Say who this is, and what it is going to do."""
+    log.info("woodenwaiter %s, supervisor, pid %d", __version__, os.getpid())
+    for customer in customers:
+        log.info(
+            "%s: %d workers on %s",
+            customer.table_dish,
+            customer.worker_count,
+            describe(customer.waiter.redis_clt),
+        )
+
+
+class Launched:
+    """A supervisor process, seen from the program that launched it."""
+
+    def __init__(self, pid: int, lifeline: int) -> None:
+        self._pid = pid
+        self._program = os.getpid()
+        self._lifeline = lifeline
+        self._status: int | None = None
+        atexit.register(self._at_exit)
+        if _is_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._on_terminate)
+
+    def is_alive(self) -> bool:
+        if self._status is None:
+            pid, status = _waitpid(self._pid)
+            self._status = status if pid else None
+        return self._status is None
+
+    def terminate(self) -> None:
+        """Drain, and return when all processes have left."""
+        self._tell_to_drain()
+        self._wait()
+
+    def _tell_to_drain(self) -> None:
+        if self.is_alive():
+            os.kill(self._pid, signal.SIGTERM)
+
+    def _wait(self) -> None:
+        while self._status is None:
+            try:
+                _, self._status = os.waitpid(self._pid, 0)
+            except ChildProcessError:
+                self._status = UNKNOWN_STATUS
+            except KeyboardInterrupt:
+                self._tell_to_drain()
+
+    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
+        self._tell_to_drain()
+        raise SystemExit(128 + number)
+
+    def _at_exit(self) -> None:
+        """Go on serving after the main part has ended; but not after an error has ended it."""
+        if os.getpid() != self._program:
+            return
+        if hasattr(sys, "last_value"):
+            self._tell_to_drain()
+        self._wait()
+
+
+def launch(customers: Sequence[WoodenCustomer], settings: Settings) -> Launched:
+    """Fork a supervisor from this program, which may have threads."""
+    lifeline, held = os.pipe()
+    _close_in_children(held)
+
+    def supervise() -> int:
+        _replace_stdio()
+        logs.set_role("supervisor")
+        return run(customers, settings, lifeline)
+
+    with warnings.catch_warnings():
+        # Python warns of locks that other threads hold now. Those of stdio and logging are made
+        # anew in the child; handlers are arbitrary objects, and only a fork can carry them over.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = fork(supervise)
+    os.close(lifeline)
+    return Launched(pid, held)
+
+
+def _close_in_children(fd: int) -> None:
+    """Hold ``fd`` in this process alone, whatever forks: its closing means that this one ended."""
+    held = [fd]
+
+    def let_go() -> None:
+        while held:
+            os.close(held.pop())
+
+    os.register_at_fork(after_in_child=let_go)
+
+
+def _replace_stdio() -> None:
+    """Have streams of our own on stdout and stderr: another thread may hold the old ones' locks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__"):
+            fresh = open(stream.fileno(), "w", buffering=1, encoding=stream.encoding, closefd=False)
+            setattr(sys, name, fresh)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+if __name__ == "__main__":
+    from woodenwaiter.command_line import supervise
+
+    raise SystemExit(supervise())

@@ -1,0 +1,91 @@
+"""What becomes of a delivery that failed: another one later, or the dead letters."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from .backoff import Backoff
+from .entry import BadEntry, Entry, excerpt, load
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How often a task is tried, and how long apart."""
+
+    max_deliveries: int = 5
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a delivery failed. ``after``: seconds, not the backoff's; ``final``: no other follows."""
+
+    reason: str
+    error: str = ""
+    traceback: str = ""
+    after: float | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Redeliver:
+    """Deliver ``entry`` again, ``after`` seconds from now. ``summary`` is for the log."""
+
+    entry: bytes
+    after: float
+    summary: str
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """Set the task aside with these fields. ``summary`` is for the log."""
+
+    fields: dict[str, str | bytes]
+    summary: str
+
+
+Verdict = Redeliver | DeadLetter
+
+
+def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) -> Verdict:
+    """Decide about the entry ``raw``, whose delivery to ``worker`` has just failed.
+
+    ``name`` becomes the task's id if it has none yet.
+    """
+    try:
+        entry = load(raw)
+    except BadEntry as bad:
+        entry, failure = Entry(raw), Failure("unreadable entry", str(bad), final=True)
+    failed = replace(
+        entry,
+        id=entry.id or name,
+        deliveries=entry.deliveries + 1,
+        first_failed=entry.first_failed or time.time(),
+        reason=failure.reason,
+    )
+    if failure.final or failed.deliveries >= policy.max_deliveries:
+        return DeadLetter(_letter(failed, failure, worker), _summary(failed, failure, "buried"))
+    after = failure.after
+    if after is None:
+        after = policy.backoff.jittered(failed.deliveries)
+    following = f"delivery {failed.deliveries + 1} of {policy.max_deliveries} in {after:.1f} s"
+    return Redeliver(failed.dump(), after, _summary(failed, failure, following))
+
+
+def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, str | bytes]:
+    return {
+        "id": failed.id,
+        "payload": failed.payload,
+        "reason": failure.reason,
+        "error": failure.error,
+        "traceback": failure.traceback,
+        "deliveries": str(failed.deliveries),
+        "first_failed": f"{failed.first_failed:.3f}",
+        "worker": worker,
+    }
+
+
+def _summary(failed: Entry, failure: Failure, following: str) -> str:
+    why = f"{failure.reason}: {failure.error}" if failure.error else failure.reason
+    return f"task {failed.id}: {why}; {following}: {excerpt(failed.payload)}"

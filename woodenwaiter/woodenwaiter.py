@@ -1,0 +1,263 @@
+"""The five classes, under the import path they have always had. ``python -m`` runs the demo."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from .backoff import Backoff
+from .cpus import usable_cpus
+from .entry import load
+from .inline import InlineWorker
+from .link import ServerTrouble
+from .outage import Outage
+from .settings import Processes, Settings, parse_processes
+from .verdict import Policy
+
+if TYPE_CHECKING:
+    from .supervisor import Launched
+
+REDIS_URL = "WOODENWAITER_REDIS_URL"
+"""The environment variable with the server's URL, for a waiter that is given no address."""
+
+Foods = dict[str, Any]
+Handler = Callable[[Foods], Any]
+
+
+class WrongType(TypeError, AssertionError):
+    """An argument has the wrong type. Also an AssertionError, which callers of 0.0.4 catch."""
+
+
+def _require(value: object, kind: type, name: str) -> None:
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "aeiou" else "a"
+        raise WrongType(f"{name} must be {article} {kind.__name__}, not {value!r:.100}")
+
+
+class WoodenMenu:
+    """What a cooker makes: ``foods``, a dict that JSON can hold, for the queue ``table:dish``."""
+
+    def __init__(self, table: str, dish: str, foods: Foods) -> None:
+        _require(foods, dict, "foods")
+        self.set_menu(table, dish, foods)
+
+    def set_menu(self, table: str, dish: str, foods: Foods) -> None:
+        self.table = table
+        self.dish = dish
+        self.foods = foods
+
+    def get_menu(self) -> tuple[str, Foods]:
+        """The queue's name and the foods."""
+        return self.table + ":" + self.dish, self.foods
+
+
+class WoodenWaiter:
+    """Carries tasks to and from one Redis database.
+
+    Further keyword arguments go to ``redis.Redis``: ``username``, ``password``, ``ssl``, … Without
+    any argument, the URL in the environment variable ``WOODENWAITER_REDIS_URL`` counts.
+    """
+
+    def __init__(
+        self, host: str = "localhost", port: int | str = "6379", db: int = 0, **options: Any
+    ) -> None:
+        given = (host, port, db) != ("localhost", "6379", 0) or options
+        if not given and os.environ.get(REDIS_URL):
+            self.redis_clt = redis.Redis.from_url(os.environ[REDIS_URL])
+        else:
+            self.redis_clt = redis.Redis(host=host, port=int(port), db=db, **options)
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> WoodenWaiter:
+        """A waiter for ``redis://``, ``rediss://``, ``unix://``; raises ValueError for another."""
+        waiter = cls.__new__(cls)
+        waiter.redis_clt = redis.Redis.from_url(url, **options)
+        return waiter
+
+    def take_dish(self, table_dish: str, foods: Foods) -> None:
+        """Push a task: ``LPUSH table:dish`` with the foods as JSON."""
+        _require(foods, dict, "foods")
+        self.redis_clt.lpush(table_dish, json.dumps(foods))
+
+    def serve_dish(self, table_dish: str) -> Any:
+        """Pop a task and return its foods, or None. If the caller dies now, the task is lost;
+        customers have a better way."""
+        raw: Any = self.redis_clt.rpop(table_dish)
+        return None if raw is None else json.loads(load(raw).payload.decode())
+
+
+class WoodenCooker:
+    """Pushes the tasks on a menu."""
+
+    def __init__(self, menu: WoodenMenu, waiter: WoodenWaiter) -> None:
+        self.set_menu(menu)
+        self.set_waiter(waiter)
+
+    def set_menu(self, menu: WoodenMenu) -> None:
+        _require(menu, WoodenMenu, "menu")
+        self.menu = menu
+
+    def set_waiter(self, waiter: WoodenWaiter) -> None:
+        _require(waiter, WoodenWaiter, "waiter")
+        self.waiter = waiter
+
+    def cookone(self, menu: WoodenMenu | None = None) -> None:
+        """Push one task, of this menu or else of the cooker's own."""
+        if menu is None:
+            menu = self.menu
+        _require(menu, WoodenMenu, "menu")
+        self.waiter.take_dish(*menu.get_menu())
+
+
+class WoodenCustomer:
+    """What to run for the tasks of the queue ``table:dish``, and in how many processes.
+
+    process: called with each task's foods; its return value is dropped.
+    seconds: the longest block of one wait for tasks. There is no sleep while there is work.
+    processes: workers per supervisor, or "cpus" for as many as this machine or container can run.
+    max_deliveries: how often a task is tried before it goes to the dead letters.
+    backoff: how long from a failure to the next try; see `Backoff`.
+    setup, teardown: called in each worker, after the fork and before it leaves.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        dish: str,
+        waiter: WoodenWaiter,
+        process: Handler,
+        seconds: float = 1,
+        *,
+        processes: Processes = 1,
+        max_deliveries: int = 5,
+        backoff: Backoff = Backoff(),  # noqa: B008 - immutable
+        setup: Callable[[], Any] | None = None,
+        teardown: Callable[[], Any] | None = None,
+    ) -> None:
+        _require(waiter, WoodenWaiter, "waiter")
+        _require(max_deliveries, int, "max_deliveries")
+        _require(backoff, Backoff, "backoff")
+        self.table_dish = table + ":" + dish
+        self.waiter = waiter
+        self.process = process
+        self.seconds = seconds
+        self.processes = parse_processes(processes)
+        self.policy = Policy(max_deliveries, backoff)
+        self.setup = setup
+        self.teardown = teardown
+        self._running = True
+        self._inline: InlineWorker | None = None
+
+    @property
+    def worker_count(self) -> int:
+        return usable_cpus() if self.processes == "cpus" else int(self.processes)
+
+    def under(self, settings: Settings) -> WoodenCustomer:
+        """This customer as a supervisor with these settings runs it."""
+        customer = copy.copy(self)
+        if settings.redis:
+            customer.waiter = WoodenWaiter.from_url(settings.redis)
+        customer.processes = settings.processes_of(self.table_dish) or self.processes
+        return customer
+
+    def call_waiter(self) -> Any:
+        """Take one task and run it here. Returns what ``process`` returned, None if there was none.
+
+        What ``process`` raises is raised here too, once the task is safe for another delivery.
+        """
+        claimed = self._here.claim()
+        return self._here.run(*claimed) if claimed else None
+
+    def call_waiter_cyclic(self, seconds: float) -> None:
+        """Run tasks here until `terminate`; wait ``seconds`` after finding none.
+
+        A task that fails does not end it, and neither does an absent server.
+        """
+        outage = Outage(self._here.address, spokesman=True)
+        while self._running:
+            try:
+                claimed = self._here.claim()
+            except ServerTrouble as error:
+                time.sleep(outage.note(error))
+                continue
+            outage.over()
+            if claimed:
+                with suppress(Exception):  # it is in the log
+                    self._here.run(*claimed)
+            else:
+                time.sleep(seconds)
+
+    def terminate(self) -> None:
+        """Let `call_waiter_cyclic` return after the running task."""
+        self._running = False
+
+    @property
+    def _here(self) -> InlineWorker:
+        if self._inline is None or self._inline.pid != os.getpid():
+            self._inline = InlineWorker(self)
+        return self._inline
+
+
+class WoodenManager:
+    """Runs all customers' workers under one supervisor process.
+
+    ``launch`` forks the supervisor and returns; ``run`` is the supervisor. Both take the fields of
+    `Settings` as keywords. ``with manager:`` launches, and terminates at the end.
+    """
+
+    def __init__(self) -> None:
+        self.customers: list[WoodenCustomer] = []
+        self._launched: Launched | None = None
+
+    def add_customer(self, customer: WoodenCustomer) -> None:
+        _require(customer, WoodenCustomer, "customer")
+        self.customers.append(customer)
+
+    def launch(self, **settings: Any) -> None:
+        """Fork the supervisor and return at once. The program goes on serving when its main part
+        has ended; Ctrl-C, SIGTERM or its death drain the workers."""
+        from .supervisor import launch
+
+        if self._launched and self._launched.is_alive():
+            raise RuntimeError("already launched: call terminate_all() first")
+        self._launched = launch(self.customers, Settings.from_environment(**settings))
+
+    def run(self, **settings: Any) -> int:
+        """Be the supervisor, until a signal ends it; returns the exit code for the program."""
+        from .supervisor import run
+
+        return run(self.customers, Settings.from_environment(**settings))
+
+    def terminate_all(self) -> None:
+        """Drain: let running tasks finish, give the rest back, and wait until all have left."""
+        for customer in self.customers:
+            customer.terminate()
+        if self._launched:
+            self._launched.terminate()
+            self._launched = None
+
+    def __enter__(self) -> WoodenManager:
+        self.launch()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.terminate_all()
+
+
+if __name__ == "__main__":
+    from woodenwaiter.demo import main
+
+    raise SystemExit(main())

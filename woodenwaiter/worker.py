@@ -1,0 +1,282 @@
+"""One worker's life: claim, run, settle, until told to leave."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from setproctitle import setproctitle
+
+from . import handling
+from .entry import RECORD_SEPARATOR, BadEntry, foods, load
+from .handling import Delivery, Reject, Retry
+from .link import Link, ServerTrouble
+from .logs import log
+from .outage import Outage
+from .queue import LeaseLost, Queue
+from .scoreboard import Row
+from .signals import SignalInbox
+from .verdict import Failure, Policy, Verdict, judge
+
+if TYPE_CHECKING:
+    from .woodenwaiter import WoodenCustomer
+
+AHEAD = 0.050
+"""Seconds of work that a worker claims at once. One whose task took as long lets go of the rest of
+its buffer: from housekeeper.SLOW, twice this, on, it may have been given to others."""
+
+MOST_AHEAD = 256
+"""Claims at once, at most: a round trip then costs a no-op task 1/256 of itself."""
+
+IDLE_AFTER = 0.1
+"""Seconds without a task before the process title says so: busy workers do not pay for titles."""
+
+
+def next_want(want: int, tasks: int, seconds: float) -> int:
+    """How many to claim next, after ``tasks`` took ``seconds``: what fits in AHEAD, but no more
+    than twice as many as before, since the next tasks may be of another kind."""
+    fitting = int(AHEAD * tasks / seconds) if seconds > 0 else MOST_AHEAD
+    return max(1, min(2 * want, fitting, MOST_AHEAD))
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What a handler's exception means for its task."""
+    if isinstance(error, Reject):
+        return Failure("rejected", error=str(error), final=True)
+    if isinstance(error, Retry):
+        return Failure("retry asked for by the handler", error=str(error), after=error.after)
+    if isinstance(error, BadEntry):
+        return Failure("unreadable entry", error=str(error), final=True)
+    return Failure(
+        "the handler failed",
+        error=f"{type(error).__name__}: {error}",
+        traceback="".join(traceback.format_exception(error)),
+    )
+
+
+def tell(failure: Failure, verdict: Verdict, error: BaseException | None = None) -> None:
+    """Log a failed delivery, with the traceback unless the handler meant it to fail."""
+    if failure.traceback:
+        log.error("%s", verdict.summary, exc_info=error)
+    else:
+        log.warning("%s", verdict.summary)
+
+
+def describe(raw: bytes, name: str, policy: Policy) -> Delivery:
+    """The delivery of this entry, whose claim has this name."""
+    entry = load(raw)
+    number = entry.deliveries + 1
+    return Delivery(entry.id or name, number, last=number >= policy.max_deliveries)
+
+
+def work(
+    customer: WoodenCustomer,
+    row: Row,
+    lease: float,
+    inbox: SignalInbox,
+    lifeline: int,
+    parent: int,
+) -> None:
+    """A worker process from setup to teardown."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what a handler prints is to be seen at once
+    if customer.setup:
+        customer.setup()
+    try:
+        Worker(customer, row, lease, inbox, lifeline, parent).serve()
+    finally:
+        if customer.teardown:
+            customer.teardown()
+
+
+class Worker:
+    """Serves one queue in this process. ``row`` is its own; ``lifeline`` becomes readable when the
+    supervisor is gone, and ``parent`` is the supervisor's pid."""
+
+    def __init__(
+        self,
+        customer: WoodenCustomer,
+        row: Row,
+        lease: float,
+        inbox: SignalInbox,
+        lifeline: int,
+        parent: int,
+    ) -> None:
+        self._process = customer.process
+        self._policy = customer.policy
+        self._patience = max(0.1, customer.seconds)
+        self._link = Link(customer.waiter.redis_clt, timeout=lease / 3)
+        self._queue = Queue(self._link, customer.table_dish, lease)
+        self._row = row
+        self._inbox = inbox
+        self._lifeline = lifeline
+        self._parent = parent
+        self._title = f"woodenwaiter: worker {customer.table_dish:.80} #{row.slot}"
+        self._titled = ""
+        self._owner = ""  # none yet
+        self._completed = 0
+        self._raw = b""
+        self._want = 1
+        self._hungry = False  # the last claim came back empty
+        self._leaving = self._quiet = False
+        self._outage = Outage(self._link.address, spokesman=False)
+        handling.describe_with(self._describe)
+
+    def serve(self) -> None:
+        """Work until told to leave, then give back what was not begun."""
+        while not self._told_to_leave():
+            self._turn()
+        try:
+            self._release()
+        except ServerTrouble as error:
+            log.debug("could not release %s, the housekeeper will: %s", self._owner, error)
+        self._link.close()
+
+    def _told_to_leave(self) -> bool:
+        for number in self._inbox.take():
+            if number == signal.SIGTERM:
+                self._leaving = True
+            else:
+                self._quiet = number == signal.SIGTSTP
+        self._leaving = self._leaving or os.getppid() != self._parent
+        return self._leaving
+
+    def _turn(self) -> None:
+        """Claim some tasks and run them; or wait for some; or get over what went wrong."""
+        try:
+            if self._quiet:
+                self._rest()
+            else:
+                self._run(self._claim())
+            self._outage.over()
+        except ServerTrouble as error:
+            self._pause_after(error)
+
+    def _claim(self) -> list[bytes]:
+        if not self._owner:
+            self._queue.enroll(self._row.owner, self._completed)
+            self._owner = self._row.owner
+        try:
+            if self._hungry:
+                entries = self._queue.wait_and_claim(
+                    self._owner, self._completed, self._want, self._patience, self._await_reply
+                )
+            else:
+                entries = self._queue.claim(self._owner, self._completed, self._want)
+        except LeaseLost:
+            self._become_another()
+            return []
+        self._hungry = not entries
+        return entries
+
+    def _await_reply(self, fd: int, seconds: float) -> bool:
+        """Whether the reply is there; a signal or the supervisor's end comes first, else."""
+        watched = (fd, self._lifeline)
+        ready = self._inbox.wait(watched, IDLE_AFTER)
+        if not ready and not self._inbox:
+            self._entitle("idle")
+            ready = self._inbox.wait(watched, seconds - IDLE_AFTER)
+            if not ready and not self._inbox:
+                raise TimeoutError(f"no answer from {self._link.address}")
+        return fd in ready
+
+    def _run(self, entries: list[bytes]) -> None:
+        """Run claims in their order, and stop where the rest should be asked for again."""
+        if not entries:
+            return
+        self._entitle_busy(len(entries))
+        self._row.hold(self._completed + len(entries))
+        careful, done = False, 0
+        begun = now = time.monotonic()
+        for raw in entries:
+            # A redelivered entry may be what killed its last worker. With all before it settled and
+            # nothing behind it begun, its next victim cannot be blamed on another task.
+            careful = raw.startswith(RECORD_SEPARATOR)
+            if careful and done:
+                break
+            self._run_one(raw, now)
+            done += 1
+            # Read after the task is marked as completed: whoever saw it running before saw it at a
+            # time that this reading includes.
+            before, now = now, time.monotonic()
+            if careful or now - before >= AHEAD or self._inbox:
+                break
+        self._want = 1 if careful else next_want(self._want, done, now - begun)
+
+    def _run_one(self, raw: bytes, now: float) -> None:
+        seq = self._completed + 1
+        self._raw = raw
+        self._row.begin(seq, now)
+        try:
+            self._process(foods(raw))
+        except BaseException as error:  # a handler's SystemExit is no reason to leave, either
+            self._settle_failure(raw, seq, error)
+        self._completed = seq
+        self._row.finish(seq)
+
+    def _settle_failure(self, raw: bytes, seq: int, error: BaseException) -> None:
+        """See to it that the failure is in Redis before another task starts."""
+        failure = failure_of(error)
+        verdict = judge(raw, self._name(seq), failure, self._policy, self._owner)
+        tell(failure, verdict, error)
+        while True:
+            try:
+                self._queue.fail(self._owner, seq, verdict)
+                return
+            except LeaseLost:
+                return  # it is with somebody else already; the next claim finds out the same
+            except ServerTrouble as trouble:
+                if self._told_to_leave():
+                    raise  # not settled: it will be delivered again
+                self._pause_after(trouble)
+
+    def _become_another(self) -> None:
+        """Start over as a new owner: what the old one held was given to others."""
+        log.warning("the lease of %s ran out: what it had not finished runs elsewhere", self._owner)
+        former = self._owner
+        self._disown()
+        self._queue.release(former, self._completed)  # for claims whose owner's count was deleted
+
+    def _rest(self) -> None:
+        """Claim nothing until told otherwise."""
+        self._release()
+        self._entitle("quiet")
+        self._inbox.wait((self._lifeline,), None)
+
+    def _release(self) -> None:
+        """Give back what was claimed and not begun."""
+        if self._owner:
+            self._queue.release(self._owner, self._completed)
+            self._disown()
+
+    def _disown(self) -> None:
+        self._owner = ""
+        self._row.rename()
+        self._hungry = False
+
+    def _pause_after(self, error: Exception) -> None:
+        """Wait a little for the server to get well, or for a signal."""
+        self._hungry = False
+        seconds = self._outage.note(error)
+        if not self._told_to_leave():
+            self._inbox.wait((self._lifeline,), seconds)
+
+    def _describe(self) -> Delivery:
+        return describe(self._raw, self._name(self._completed + 1), self._policy)
+
+    def _name(self, seq: int) -> str:
+        return f"{self._owner}/{seq}"
+
+    def _entitle_busy(self, claims: int) -> None:
+        what = f"task {self._completed + 1}" if claims == self._want == 1 else "busy"
+        self._entitle(f"{what} since {time.strftime('%H:%M:%S')}")
+
+    def _entitle(self, state: str) -> None:
+        if state != self._titled:
+            setproctitle(f"{self._title} {state}")
+            self._titled = state
