@@ -28,13 +28,20 @@ class EmbeddedServer:
     Its data is in ``folder``, in an append-only file written to disk every second.
     """
 
-    def __init__(self, folder: Path, host: str, port: int, password: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str,
+        port: int,
+        password: str | None = None,
+        program: str | None = None,
+    ) -> None:
         self.folder = folder
         self.host = host
         self.port = port
         self.log = folder / "server.log"
         self._password = password
-        self._program = find_program()
+        self._program = program or find_program()
 
     def spawn(self) -> int:
         """Start the server and return its pid at once; it listens a moment later."""

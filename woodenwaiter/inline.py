@@ -94,7 +94,7 @@ class InlineWorker:
         def renew() -> None:
             queue = self._connect()
             while not over.wait(LEASE / 3):
-                with suppress(ServerTrouble):  # the next one may succeed
+                with suppress(*ServerTrouble):  # the next one may succeed
                     queue.renew([owner])
             queue.link.close()
 

@@ -34,11 +34,13 @@ from .backoff import YOUNG, respawn_delay
 from .embedded import EmbeddedServer, server_for
 from .errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, AppError
 from .forking import fork, unblock_signals
+from .housekeeper import Housekeeper
 from .link import describe
 from .logs import log
 from .scoreboard import LEFT, UNKNOWN_STATUS, Row, Scoreboard, ending
 from .settings import Settings
 from .signals import SignalInbox
+from .worker import work
 
 if TYPE_CHECKING:
     from .woodenwaiter import WoodenCustomer
@@ -239,8 +241,6 @@ class Supervisor:
         log.info("%s (pid %d) started", slot.name, pid)
 
     def _worker_main(self, slot: Slot, row: Row, trace: IO[bytes]) -> int:
-        from .worker import work
-
         row.enter()
         inbox = self._become_child(slot.name, (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT))
         faulthandler.enable(2)
@@ -252,8 +252,6 @@ class Supervisor:
         return 0
 
     def _housekeeper_main(self) -> int:
-        from .housekeeper import Housekeeper
-
         inbox = self._become_child("housekeeper", (signal.SIGTERM,))
         unblock_signals()
         Housekeeper(

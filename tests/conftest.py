@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from woodenwaiter.link import Link
+from woodenwaiter.queue import Queue
+
+from .support import Server
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for each of the processes that run tests."""
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """An empty server, to be left as it is but for its data."""
+    shared_server.client.flushall()
+    return shared_server
+
+
+@pytest.fixture
+def client(server: Server) -> redis.Redis:
+    return server.client
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers of the test's own, to be stopped and killed."""
+    made: list[Server] = []
+
+    def make(password: str | None = None) -> Server:
+        made.append(Server(tmp_path / f"server{len(made)}", password))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def queue(client: redis.Redis) -> Iterator[Queue]:
+    """The queue ``t:d`` with leases of 30 s."""
+    queue = Queue(Link(client, timeout=10), "t:d", lease=30)
+    yield queue
+    queue.link.close()
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("WOODENWAITER_")]:
+        if name != "WOODENWAITER_TEST_SERVER":
+            monkeypatch.delenv(name)
