@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 import redis
@@ -20,6 +20,7 @@ import redis
 from woodenwaiter.embedded import EmbeddedServer, stop
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Program")
 
 SERVER_PROGRAM = os.environ.get("WOODENWAITER_TEST_SERVER")
 """Path of another server program, to run the tests against."""
@@ -51,7 +52,7 @@ class Server:
         self.pid = self._server.start()
         secret = f":{password}@" if password else ""
         self.url = f"redis://{secret}127.0.0.1:{self.port}/0"
-        self.client: redis.Redis = redis.Redis.from_url(self.url)
+        self.client: Any = redis.Redis.from_url(self.url)  # whose types are too wide to be of use
 
     def start(self) -> None:
         self.pid = self._server.start()
@@ -131,7 +132,7 @@ class Program:
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
 
-    def __enter__(self) -> Program:
+    def __enter__(self: P) -> P:
         return self
 
     def __exit__(
@@ -142,7 +143,7 @@ class Program:
     ) -> None:
         self.tree()
         if kind is not None:
-            print(f"--- output of {self.process.args}:\n{self.log}")
+            print(f"--- output of pid {self.pid}:\n{self.log[-20_000:]}")
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()

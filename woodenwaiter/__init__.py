@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import woodenwaiter
     from .backoff import Backoff
-    from .handling import Delivery, Reject, Retry, delivery
+    from .handling import Delivery, Reject, Retry, TaskTimeout, delivery
     from .woodenwaiter import (
         WoodenCooker,
         WoodenCustomer,
@@ -27,6 +27,7 @@ __all__ = [
     "Delivery",
     "Reject",
     "Retry",
+    "TaskTimeout",
     "WoodenCooker",
     "WoodenCustomer",
     "WoodenManager",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 _HOMES = {"Backoff": "backoff"} | dict.fromkeys(
-    ("Delivery", "Reject", "Retry", "delivery"), "handling"
+    ("Delivery", "Reject", "Retry", "TaskTimeout", "delivery"), "handling"
 )
 
 

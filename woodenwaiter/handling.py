@@ -28,6 +28,13 @@ class Retry(Exception):
         self.after = after
 
 
+class TaskTimeout(BaseException):
+    """Raised in a handler whose customer's ``timeout`` is up, wherever it is at that moment.
+
+    Not an Exception, so that a handler's own `except Exception` does not take it for one of its.
+    """
+
+
 @dataclass(frozen=True)
 class Delivery:
     """The delivery that the running handler is in.

@@ -18,7 +18,7 @@ from .link import Link, ServerTrouble, is_outage, require_usable
 from .logs import log
 from .outage import Outage
 from .queue import Queue
-from .scoreboard import DEAD, FREE, LEFT, LIVE, UNKNOWN_STATUS, Row, Scoreboard
+from .scoreboard import BLAMELESS, CHARGED, DEAD, FREE, UNKNOWN_STATUS, Row, Scoreboard
 from .settings import Settings
 from .signals import SignalInbox
 from .verdict import Failure, Policy, judge
@@ -90,7 +90,7 @@ class Upkeep:
         """Take over from a worker that died here, and free its row."""
         failure = (
             Failure(f"its worker (pid {row.pid}) {row.ending}")
-            if row.running and row.charged
+            if row.running and row.cause != BLAMELESS
             else None
         )
         self._release(row.owner, row.completed, failure)
@@ -120,7 +120,7 @@ class Upkeep:
         if failure and verdict:
             tell(failure, verdict)
         if put_back:
-            log.info("%d tasks that %s had not begun are back in the queue", put_back, owner)
+            log.info("tasks not begun by %s and back in the queue: %d", owner, put_back)
 
 
 @dataclass
@@ -284,9 +284,9 @@ class Housekeeper:
             self._orphaned = True
             self._workers = {row: _process(row.pid) for row in self._scoreboard if row.pid}
         for row in self._scoreboard:
-            if row.state in (LIVE, LEFT) and not _is_alive(self._workers.get(row)):
-                row.close(UNKNOWN_STATUS, charged=True)
-        self._leaving = not any(row.state in (LIVE, LEFT) for row in self._scoreboard)
+            if row.alive and not _is_alive(self._workers.get(row)):
+                row.close(UNKNOWN_STATUS, CHARGED)
+        self._leaving = not any(row.alive for row in self._scoreboard)
 
 
 def _process(pid: int) -> psutil.Process | None:

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import time
+from collections.abc import Iterator
+from select import PIPE_BUF
 
 FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
@@ -47,14 +49,24 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False)
 
 
+def portions(text: bytes) -> Iterator[bytes]:
+    """Cut between lines into what a pipe takes whole, so that no line has another's in it."""
+    while len(text) > PIPE_BUF:
+        end = text.rfind(b"\n", 0, PIPE_BUF) + 1 or text.find(b"\n", PIPE_BUF) + 1 or len(text)
+        yield text[:end]
+        text = text[end:]
+    if text:
+        yield text
+
+
 class _StderrHandler(logging.Handler):
     """Writes each record at once and past Python's buffers, so that no fork copies half a line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            line = (self.format(record) + "\n").encode(errors="backslashreplace")
-            while line:
-                line = line[os.write(2, line) :]
+            text = (self.format(record) + "\n").encode(errors="backslashreplace")
+            for portion in portions(text):
+                os.write(2, portion)
         except OSError:
             pass  # nobody is left to read it
         except Exception:

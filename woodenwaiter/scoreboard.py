@@ -1,6 +1,7 @@
 """Shared memory in which each worker tells what it is doing, readable after any death.
 
-One 64-byte row per worker incarnation, each word with one writer at a time: the supervisor sets a
+One row per worker incarnation: a cache line of its circumstances, and one that only the worker
+writes, at every task. Each word with one writer at a time: the supervisor sets a
 row up before the fork, the worker owns it while it lives, the supervisor marks it dead, and the
 housekeeper frees it once it has recovered the worker's tasks. Stores of aligned words are atomic.
 """
@@ -14,15 +15,21 @@ import signal
 import socket
 from collections.abc import Iterator
 
-ROW_BYTES = 64
-ROWS = 4096  # 256 KiB that cost nothing until touched; a death that awaits recovery holds one
+ROW_BYTES = 128
+ROWS = 4096  # 512 KiB that cost nothing until touched; a death that awaits recovery holds one
 
-FREE, LIVE, LEFT, DEAD = range(4)
-"""A row's state: unused; its worker lives; left of its own accord; dead and to be recovered."""
+FREE, STARTING, LIVE, SPENT, LEFT, DEAD = range(6)
+"""A row's state: unused; its worker starts; works; works, but asks to be relieved; left as it was
+told to; dead and to be recovered."""
+
+BLAMELESS, CHARGED, TIMED_OUT = range(3)
+"""What a worker's end means for the task it was running: nothing; a delivery that failed; one that
+took too long."""
 
 # Offsets in 32-bit words, then in 64-bit words.
-_STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CHARGED = range(8)
-_STARTED, _COMPLETED, _BEGAN, _CLAIMED = range(4, 8)
+_STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CAUSE = range(8)
+_EXPIRED = 4
+_STARTED, _COMPLETED, _BEGAN, _CLAIMED = range(8, 12)
 
 
 UNKNOWN_STATUS = -1
@@ -55,17 +62,20 @@ class Row:
     def open(self, queue: int, slot: int, incarnation: int) -> None:
         """Take a free row for a worker that is about to be forked."""
         self._large[_STARTED] = self._large[_COMPLETED] = 0
-        self._large[_BEGAN] = self._large[_CLAIMED] = 0
+        self._large[_BEGAN] = self._large[_CLAIMED] = self._large[_EXPIRED] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
         self._small[_INCARNATION] = incarnation
-        self._small[_CHARGED] = 1
-        self._small[_STATE] = LIVE
+        self._small[_STATE] = STARTING
 
-    def close(self, status: int, *, charged: bool) -> None:
-        """Mark the row dead: ``status`` is waitpid's; ``charged``: its task may be at fault."""
+    def expire(self, seq: int) -> None:
+        """The time of claim number ``seq`` is up."""
+        self._large[_EXPIRED] = seq
+
+    def close(self, status: int, cause: int) -> None:
+        """Mark the row dead: ``status`` is waitpid's, ``cause`` what it means for its task."""
         self._small[_STATUS] = status
-        self._small[_CHARGED] = charged
+        self._small[_CAUSE] = cause
         self._small[_STATE] = DEAD
 
     # Set by the worker.
@@ -90,8 +100,9 @@ class Row:
         as it asks about an owner that is gone, or about a claim that is settled."""
         self._small[_GENERATION] += 1
 
-    def leave(self) -> None:
-        self._small[_STATE] = LEFT
+    def become(self, state: int) -> None:
+        """Be LIVE, SPENT, LEFT."""
+        self._small[_STATE] = state
 
     # Set by the housekeeper.
 
@@ -128,11 +139,23 @@ class Row:
     @property
     def ending(self) -> str:
         """How the worker came to its end."""
+        if self.cause == TIMED_OUT:
+            return "was killed, as the task went on after its time was up"
         return ending(self.status)
 
     @property
-    def charged(self) -> bool:
-        return bool(self._small[_CHARGED])
+    def cause(self) -> int:
+        return self._small[_CAUSE]
+
+    @property
+    def alive(self) -> bool:
+        """Whether its worker has not been found dead."""
+        return self.state not in (FREE, DEAD)
+
+    @property
+    def expired(self) -> int:
+        """The number of the claim whose time is up, or was last."""
+        return self._large[_EXPIRED]
 
     @property
     def started(self) -> int:

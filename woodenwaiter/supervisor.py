@@ -22,10 +22,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import IO, TYPE_CHECKING
 
+import psutil
 from setproctitle import setproctitle
 
 from . import __version__, logs
@@ -37,7 +39,18 @@ from .forking import fork, unblock_signals
 from .housekeeper import Housekeeper
 from .link import describe
 from .logs import log
-from .scoreboard import LEFT, UNKNOWN_STATUS, Row, Scoreboard, ending
+from .scoreboard import (
+    BLAMELESS,
+    CHARGED,
+    LEFT,
+    LIVE,
+    SPENT,
+    TIMED_OUT,
+    UNKNOWN_STATUS,
+    Row,
+    Scoreboard,
+    ending,
+)
 from .settings import Settings
 from .signals import SignalInbox
 from .worker import work
@@ -54,6 +67,7 @@ SIGNALS = (
     signal.SIGTTIN,
     signal.SIGTTOU,
     signal.SIGUSR1,
+    signal.SIGUSR2,
     signal.SIGCHLD,
 )
 NOT_FOR_CHILDREN = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -71,6 +85,9 @@ SERVER_GRACE = 10.0
 TRACE_AFTER = 0.2
 """Seconds that workers have to write down what they are doing."""
 
+TIMEOUT_GRACE = 5.0
+"""Seconds that a handler has after TaskTimeout was raised in it."""
+
 
 @dataclass
 class Child:
@@ -80,7 +97,8 @@ class Child:
     born: float
     row: Row | None = None
     trace: IO[bytes] | None = None
-    killed: bool = False
+    check_at: float = math.inf  # when its task may have run for too long
+    cause: int = CHARGED  # what its death, should it come now, means for its task
 
 
 @dataclass
@@ -95,6 +113,7 @@ class Slot:
     young_deaths: int = 0
     due: float = 0.0  # when to fill it
     retired: bool = False
+    relieves: Slot | None = None  # a worker that asked for it; the new one stands by until it left
 
 
 class Supervisor:
@@ -170,7 +189,7 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         """Seconds until something is due that no signal announces."""
-        dues = [slot.due for slot in self._slots if slot.child is None]
+        dues = [slot.child.check_at if slot.child else slot.due for slot in self._slots]
         first = min([self._stage_deadline, self._traces_at, *dues])
         return None if first == math.inf else first - time.monotonic()
 
@@ -178,6 +197,9 @@ class Supervisor:
         now = time.monotonic()
         if now >= self._traces_at:
             self._collect_traces()
+        for slot in self._workers():
+            if slot.child and now >= slot.child.check_at:
+                self._limit_time(slot, slot.child, now)
         if self._stage is None:
             return
         if now >= self._stage_deadline:
@@ -236,7 +258,9 @@ class Supervisor:
             row.free()
             raise
         slot.child = Child(pid, born, row, trace)
-        if self._quiet:
+        if self._customers[slot.queue].timeout:
+            slot.child.check_at = born
+        if self._quiet or slot.relieves:
             os.kill(pid, signal.SIGTSTP)
         log.info("%s (pid %d) started", slot.name, pid)
 
@@ -248,7 +272,7 @@ class Supervisor:
         unblock_signals()
         customer, lease = self._customers[slot.queue], self._settings.lease_seconds
         work(customer, row, lease, inbox, self._alive_read, self._pid)
-        row.leave()
+        row.become(LEFT)
         return 0
 
     def _housekeeper_main(self) -> int:
@@ -279,6 +303,29 @@ class Supervisor:
         logs.set_role(role)
         return SignalInbox(signals)
 
+    def _limit_time(self, slot: Slot, child: Child, now: float) -> None:
+        """Tell a worker that its task's time is up, and kill it if that does not help."""
+        row, timeout = child.row, self._customers[slot.queue].timeout
+        if row is None or timeout is None:
+            return
+        running = row.running
+        if not running:  # whatever starts from now on has this long at least
+            child.check_at = now + timeout
+            return
+        limit = row.began + timeout
+        if now < limit:
+            child.check_at = limit
+        elif row.expired != running:
+            row.expire(running)
+            os.kill(child.pid, signal.SIGUSR2)
+            child.check_at = now + TIMEOUT_GRACE
+        elif now >= limit + TIMEOUT_GRACE:
+            log.error("%s (pid %d) does not heed its time limit", slot.name, child.pid)
+            child.check_at = math.inf
+            kill_tree(child, TIMED_OUT)
+        else:
+            child.check_at = limit + TIMEOUT_GRACE
+
     def _reap(self) -> Iterator[tuple[int, int]]:
         """The children that died, with their statuses. As PID 1 it is everybody's parent; elsewhere
         it leaves alone what is not its own: a program that calls `run` may have other children."""
@@ -300,10 +347,11 @@ class Supervisor:
         self._tell_end(slot, child, status, expected=left or slot.retired)
         if child.row and child.trace:
             self._completed += child.row.completed
-            child.row.close(status, charged=not child.killed)
+            child.row.close(status, child.cause)
             child.trace.close()
         if slot.retired:
             self._slots.remove(slot)
+            self._take_over_from(slot)
         elif slot.stage == HOUSEKEEPER and status == EXIT_REDIS << 8:
             self._slots.remove(slot)  # it never had a server to work with
             self._stop(EXIT_REDIS)
@@ -349,6 +397,8 @@ class Supervisor:
             self._change_workers(self._remove_worker)
         elif number == signal.SIGUSR1:
             self._report()
+        elif number == signal.SIGUSR2:
+            self._hear_workers()
 
     def _drain(self) -> None:
         """Let the running tasks finish, give the rest back, and leave."""
@@ -383,17 +433,36 @@ class Supervisor:
     def _kill_stage(self) -> None:
         for slot in self._slots:
             if slot.child and slot.stage == self._stage:
-                slot.child.killed = True
-                os.kill(slot.child.pid, signal.SIGKILL)
                 log.warning("%s (pid %d) is killed: its time is up", slot.name, slot.child.pid)
+                kill_tree(slot.child, BLAMELESS)
                 if slot.stage == WORKERS and self._exit_code == EXIT_DRAINED:
                     self._exit_code = EXIT_KILLED
 
+    def _hear_workers(self) -> None:
+        """A worker asks to be relieved, or is ready, maybe to relieve another."""
+        for slot in self._workers():
+            row = slot.child.row if slot.child else None
+            if row and row.state == SPENT and not slot.retired:
+                former = replace(slot, retired=True)
+                self._slots.append(former)
+                slot.child, slot.due, slot.relieves = None, 0.0, former
+            elif row and row.state == LIVE and slot.relieves and slot.relieves.child:
+                os.kill(slot.relieves.child.pid, signal.SIGTERM)
+
+    def _take_over_from(self, former: Slot) -> None:
+        for slot in self._workers():
+            if slot.relieves is former:
+                slot.relieves = None
+                if slot.child and not self._quiet:
+                    os.kill(slot.child.pid, signal.SIGCONT)
+
     def _set_quiet(self, number: signal.Signals) -> None:
-        self._quiet = number == signal.SIGTSTP
+        if self._quiet == (number == signal.SIGTSTP):
+            return
+        self._quiet = not self._quiet
         log.info("quiet: no new tasks until SIGCONT" if self._quiet else "taking tasks again")
         for slot in self._workers():
-            if slot.child:
+            if slot.child and not slot.relieves:
                 os.kill(slot.child.pid, number)
 
     def _change_workers(self, change: Callable[[int], None]) -> None:
@@ -401,7 +470,7 @@ class Supervisor:
             return
         for queue in range(len(self._customers)):
             change(queue)
-        log.info("%d workers now", len([slot for slot in self._workers() if not slot.retired]))
+        log.info("workers now: %d", len([slot for slot in self._workers() if not slot.retired]))
 
     def _remove_worker(self, queue: int) -> None:
         """Retire a queue's last worker, but never its only one."""
@@ -431,6 +500,20 @@ class Supervisor:
                 os.ftruncate(fd, 0)
                 os.lseek(fd, 0, os.SEEK_SET)  # the worker's offset too: they share it
                 log.info("%s (pid %d) is here:\n%s", slot.name, slot.child.pid, text.rstrip())
+
+
+def kill_tree(child: Child, cause: int) -> None:
+    """Kill a child and all that it spawned. ``cause``: what that means for a worker's task."""
+    child.cause = cause
+    os.kill(child.pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
+    try:
+        descendants = psutil.Process(child.pid).children(recursive=True)
+    except psutil.Error:
+        descendants = []
+    os.kill(child.pid, signal.SIGKILL)
+    for process in descendants:
+        with suppress(psutil.Error):  # it has gone by itself, and is not mistaken for another
+            process.kill()
 
 
 def _waitpid(pid: int) -> tuple[int, int]:
@@ -463,12 +546,8 @@ def introduce(customers: Sequence[WoodenCustomer]) -> None:
     """Say who this is, and what it is going to do."""
     log.info("woodenwaiter %s, supervisor, pid %d", __version__, os.getpid())
     for customer in customers:
-        log.info(
-            "%s: %d workers on %s",
-            customer.table_dish,
-            customer.worker_count,
-            describe(customer.waiter.redis_clt),
-        )
+        server = describe(customer.waiter.redis_clt)
+        log.info("%s on %s, workers: %d", customer.table_dish, server, customer.worker_count)
 
 
 class Launched:
@@ -479,6 +558,7 @@ class Launched:
         self._program = os.getpid()
         self._lifeline = lifeline
         self._status: int | None = None
+        self._main_has_ended = False
         atexit.register(self._at_exit)
         if _is_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_terminate)
@@ -509,12 +589,14 @@ class Launched:
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
         self._tell_to_drain()
-        raise SystemExit(128 + number)
+        if not self._main_has_ended:
+            raise SystemExit(128 + number)
 
     def _at_exit(self) -> None:
         """Go on serving after the main part has ended; but not after an error has ended it."""
         if os.getpid() != self._program:
             return
+        self._main_has_ended = True
         if hasattr(sys, "last_value"):
             self._tell_to_drain()
         self._wait()

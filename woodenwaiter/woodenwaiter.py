@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 
@@ -30,6 +30,7 @@ REDIS_URL = "WOODENWAITER_REDIS_URL"
 
 Foods = dict[str, Any]
 Handler = Callable[[Foods], Any]
+Number = TypeVar("Number", int | None, float | None)
 
 
 class WrongType(TypeError, AssertionError):
@@ -40,6 +41,12 @@ def _require(value: object, kind: type, name: str) -> None:
     if not isinstance(value, kind):
         article = "an" if kind.__name__[0] in "aeiou" else "a"
         raise WrongType(f"{name} must be {article} {kind.__name__}, not {value!r:.100}")
+
+
+def _positive(value: Number, name: str) -> Number:
+    if value is not None and not value > 0:
+        raise ValueError(f"{name} must be more than 0, not {value!r}")
+    return value
 
 
 class WoodenMenu:
@@ -125,6 +132,11 @@ class WoodenCustomer:
     processes: workers per supervisor, or "cpus" for as many as this machine or container can run.
     max_deliveries: how often a task is tried before it goes to the dead letters.
     backoff: how long from a failure to the next try; see `Backoff`.
+    timeout: seconds that a task may take; then `TaskTimeout` is raised in ``process``, and if that
+        does not end it within 5 s, the worker and all that it spawned are killed. Either way the
+        delivery has failed.
+    max_tasks: a worker leaves after this many tasks, and another takes its place.
+    max_memory: likewise when its resident memory is over this many bytes after a task.
     setup, teardown: called in each worker, after the fork and before it leaves.
     """
 
@@ -139,11 +151,15 @@ class WoodenCustomer:
         processes: Processes = 1,
         max_deliveries: int = 5,
         backoff: Backoff = Backoff(),  # noqa: B008 - immutable
+        timeout: float | None = None,
+        max_tasks: int | None = None,
+        max_memory: int | None = None,
         setup: Callable[[], Any] | None = None,
         teardown: Callable[[], Any] | None = None,
     ) -> None:
         _require(waiter, WoodenWaiter, "waiter")
         _require(max_deliveries, int, "max_deliveries")
+        _positive(max_deliveries, "max_deliveries")
         _require(backoff, Backoff, "backoff")
         self.table_dish = table + ":" + dish
         self.waiter = waiter
@@ -151,6 +167,9 @@ class WoodenCustomer:
         self.seconds = seconds
         self.processes = parse_processes(processes)
         self.policy = Policy(max_deliveries, backoff)
+        self.timeout = _positive(timeout, "timeout")
+        self.max_tasks = _positive(max_tasks, "max_tasks")
+        self.max_memory = _positive(max_memory, "max_memory")
         self.setup = setup
         self.teardown = teardown
         self._running = True

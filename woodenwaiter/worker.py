@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import signal
 import sys
 import time
 import traceback
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from setproctitle import setproctitle
 
 from . import handling
 from .entry import RECORD_SEPARATOR, BadEntry, foods, load
-from .handling import Delivery, Reject, Retry
+from .handling import Delivery, Reject, Retry, TaskTimeout
 from .link import Link, ServerTrouble
 from .logs import log
+from .memory import MemoryLimit
 from .outage import Outage
 from .queue import LeaseLost, Queue
-from .scoreboard import Row
+from .scoreboard import LIVE, SPENT, Row
 from .signals import SignalInbox
 from .verdict import Failure, Policy, Verdict, judge
 
@@ -52,9 +55,10 @@ def failure_of(error: BaseException) -> Failure:
         return Failure("retry asked for by the handler", error=str(error), after=error.after)
     if isinstance(error, BadEntry):
         return Failure("unreadable entry", error=str(error), final=True)
+    timed_out = isinstance(error, TaskTimeout)
     return Failure(
-        "the handler failed",
-        error=f"{type(error).__name__}: {error}",
+        "the time limit was exceeded" if timed_out else "the handler failed",
+        error=type(error).__name__ + (f": {error}" if str(error) else ""),
         traceback="".join(traceback.format_exception(error)),
     )
 
@@ -125,10 +129,15 @@ class Worker:
         self._hungry = False  # the last claim came back empty
         self._leaving = self._quiet = False
         self._outage = Outage(self._link.address, spokesman=False)
+        self._interruptible = False
+        self._left = customer.max_tasks or math.inf  # how many tasks it may still claim
+        self._memory = MemoryLimit(customer.max_memory) if customer.max_memory else None
+        signal.signal(signal.SIGUSR2, self._on_timeout)
         handling.describe_with(self._describe)
 
     def serve(self) -> None:
         """Work until told to leave, then give back what was not begun."""
+        self._announce(LIVE)
         while not self._told_to_leave():
             self._turn()
         try:
@@ -143,8 +152,20 @@ class Worker:
                 self._leaving = True
             else:
                 self._quiet = number == signal.SIGTSTP
-        self._leaving = self._leaving or os.getppid() != self._parent
+        self._leaving = self._leaving or self._left <= 0 or os.getppid() != self._parent
         return self._leaving
+
+    def _announce(self, state: int) -> None:
+        """Let the supervisor know of a new state."""
+        self._row.become(state)
+        if os.getppid() == self._parent:
+            os.kill(self._parent, signal.SIGUSR2)
+
+    def _on_timeout(self, number: int, frame: FrameType | None) -> None:
+        """Raise in the handler whose time is up; not in any other code, and not in a later task."""
+        if self._interruptible and self._row.expired == self._completed + 1:
+            self._interruptible = False
+            raise TaskTimeout
 
     def _turn(self) -> None:
         """Claim some tasks and run them; or wait for some; or get over what went wrong."""
@@ -153,6 +174,8 @@ class Worker:
                 self._rest()
             else:
                 self._run(self._claim())
+                if self._memory and self._memory.is_exceeded():
+                    self._announce(SPENT)
             self._outage.over()
         except ServerTrouble as error:
             self._pause_after(error)
@@ -162,12 +185,13 @@ class Worker:
             self._queue.enroll(self._row.owner, self._completed)
             self._owner = self._row.owner
         try:
+            want = min(self._want, int(self._left)) if self._left < MOST_AHEAD else self._want
             if self._hungry:
                 entries = self._queue.wait_and_claim(
-                    self._owner, self._completed, self._want, self._patience, self._await_reply
+                    self._owner, self._completed, want, self._patience, self._await_reply
                 )
             else:
-                entries = self._queue.claim(self._owner, self._completed, self._want)
+                entries = self._queue.claim(self._owner, self._completed, want)
         except LeaseLost:
             self._become_another()
             return []
@@ -190,6 +214,9 @@ class Worker:
         if not entries:
             return
         self._entitle_busy(len(entries))
+        self._left -= len(entries)
+        if self._left <= 0:
+            self._announce(SPENT)  # in time for another one to be ready after the last task
         self._row.hold(self._completed + len(entries))
         careful, done = False, 0
         begun = now = time.monotonic()
@@ -206,6 +233,7 @@ class Worker:
             before, now = now, time.monotonic()
             if careful or now - before >= AHEAD or self._inbox:
                 break
+        self._left += len(entries) - done
         self._want = 1 if careful else next_want(self._want, done, now - begun)
 
     def _run_one(self, raw: bytes, now: float) -> None:
@@ -213,7 +241,11 @@ class Worker:
         self._raw = raw
         self._row.begin(seq, now)
         try:
-            self._process(foods(raw))
+            try:
+                self._interruptible = True
+                self._process(foods(raw))
+            finally:
+                self._interruptible = False
         except BaseException as error:  # a handler's SystemExit is no reason to leave, either
             self._settle_failure(raw, seq, error)
         self._completed = seq
