@@ -19,6 +19,8 @@ from .woodenwaiter import (
     WoodenWaiter,
 )
 
+HOST, PORT = "localhost", 6379
+
 
 def print_foods(foods: dict[str, Any]) -> None:
     print(f"process {os.getpid()} got {foods}")
@@ -40,17 +42,16 @@ def main() -> int:
 
 def _server_if_needed() -> int | None:
     """Start a server if none listens at the default address; returns its pid."""
-    host, port = "localhost", 6379
-    if os.environ.get(REDIS_URL) or embedded.is_listening(host, port):
+    if os.environ.get(REDIS_URL) or embedded.is_listening(HOST, PORT):
         return None
-    folder = embedded.default_folder(host, port)
-    pid = embedded.EmbeddedServer(folder, host, port).start()
-    print(f"no Redis at {host}:{port}: an embedded server runs there now, its data in {folder}")
+    folder = embedded.default_folder(HOST, PORT)
+    pid = embedded.EmbeddedServer(folder, HOST, PORT).start()
+    print(f"no Redis at {HOST}:{PORT}: an embedded server runs there now, its data in {folder}")
     return pid
 
 
 def _serve() -> None:
-    waiter = WoodenWaiter()
+    waiter = WoodenWaiter() if os.environ.get(REDIS_URL) else WoodenWaiter(HOST, PORT)
     sync = WoodenMenu(
         table="cmdb", dish="custom_sync", foods={"action": "sync_custom_data", "paras": ""}
     )

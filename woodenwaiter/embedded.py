@@ -45,10 +45,7 @@ class EmbeddedServer:
 
     def spawn(self) -> int:
         """Start the server and return its pid at once; it listens a moment later."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        config = self.folder / "server.conf"
-        config.touch(mode=0o600)  # not on the command line, where `ps` would show the password
-        config.write_text(self._config())
+        config = self._write_config()
         return os.posix_spawn(
             self._program,
             [self._program, str(config)],
@@ -78,6 +75,17 @@ class EmbeddedServer:
                 raise RedisUnusable(f"the embedded server does not start: see {self.log}")
             time.sleep(0.01)
         return pid
+
+    def _write_config(self) -> Path:
+        """A file, as `ps` would show a password that is on the command line."""
+        path = self.folder / "server.conf"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(self._config())
+        except OSError as error:
+            raise RedisUnusable(f"the embedded server's folder cannot be used: {error}") from None
+        return path
 
     def _config(self) -> str:
         address = "127.0.0.1 -::1" if self.host == "localhost" else self.host

@@ -12,7 +12,9 @@ from typing import Any
 
 RECORD_SEPARATOR = b"\x1e"
 MOST_DELIVERIES = 1_000_000
-"""A header that claims more is taken to be forged."""
+LONGEST_ID = 1_000
+LATEST = 1e12  # Unix time in seconds, in some 30,000 years
+"""A header that is beyond one of these is taken to be forged."""
 
 
 class BadEntry(ValueError):
@@ -69,10 +71,12 @@ def load(raw: bytes) -> Entry:
 def _plausible(entry: Entry) -> bool:
     return (
         isinstance(entry.id, str)
-        and bool(entry.id)
+        and entry.id.isprintable()
+        and 0 < len(entry.id) <= LONGEST_ID
         and type(entry.deliveries) is int
         and 1 <= entry.deliveries <= MOST_DELIVERIES
         and type(entry.first_failed) in (int, float)
+        and 0 <= entry.first_failed < LATEST
         and isinstance(entry.reason, str)
     )
 

@@ -158,7 +158,7 @@ class Site:
         except ServerTrouble as error:
             if time.monotonic() >= deadline:
                 raise RedisUnusable(
-                    f"no usable Redis at {self.link.address}: {error}. "
+                    f"no usable Redis at {self.link.address}: {str(error).rstrip('.')}. "
                     "Start one there, name another with --redis, or use --embedded"
                 ) from None
             return self._outage.note(error)

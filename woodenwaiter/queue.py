@@ -20,11 +20,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from redis.crc import key_slot
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from .link import Interrupted, Link, Pause
 from .verdict import Redeliver, Verdict
@@ -184,7 +185,8 @@ class Queue:
 
     def register(self) -> None:
         """Let operators' commands find this queue."""
-        self.link.call("SADD", REGISTRY, self.name)
+        with suppress(OutOfMemoryError):  # a full server knows it already, or another time
+            self.link.call("SADD", REGISTRY, self.name)
 
     # What an operator does.
 

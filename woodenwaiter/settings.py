@@ -10,6 +10,9 @@ from typing import Any
 from .errors import StartupError
 from .logs import FORMATS, LEVELS
 
+LONGEST = 1e9
+"""Seconds; some thirty years."""
+
 Processes = int | str
 """A number, or "cpus": as many as `cpus.usable_cpus` says."""
 
@@ -32,7 +35,7 @@ class Settings:
     """
 
     redis: str | None = None
-    processes: str = ""
+    processes: Processes = ""
     drain_seconds: float = 25.0
     redis_wait: float = 30.0
     lease_seconds: float = 30.0
@@ -41,9 +44,9 @@ class Settings:
     embedded: str | None = None
 
     def __post_init__(self) -> None:
-        _require(self.drain_seconds >= 0, "drain_seconds must not be negative")
-        _require(self.redis_wait >= 0, "redis_wait must not be negative")
-        _require(self.lease_seconds >= 1, "lease_seconds must be at least 1")
+        _require_seconds(self.drain_seconds, "drain_seconds")
+        _require_seconds(self.redis_wait, "redis_wait")
+        _require_seconds(self.lease_seconds, "lease_seconds", least=1)
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
         self.processes_of("")
@@ -51,7 +54,7 @@ class Settings:
     def processes_of(self, queue: str) -> Processes | None:
         """How many workers this queue is to have; None where nothing was said."""
         general, particular = None, None
-        for word in self.processes.split():
+        for word in str(self.processes).split():
             name, equals, count = word.rpartition("=")
             if not equals:
                 general = parse_processes(count)
@@ -93,6 +96,13 @@ def _convert(kind: object, text: str, variable: str) -> object:
         return float(text)
     except ValueError:
         raise StartupError(f"{variable} must be a number of seconds, not {text!r}") from None
+
+
+def _require_seconds(value: object, name: str, least: float = 0) -> None:
+    _require(
+        isinstance(value, int | float) and least <= value < LONGEST,
+        f"{name} must be a number of seconds from {least:g} to {LONGEST:g}, not {value!r}",
+    )
 
 
 def _require(condition: bool, message: str) -> None:

@@ -204,7 +204,7 @@ class Supervisor:
             return
         if now >= self._stage_deadline:
             self._stage_deadline = math.inf
-            self._kill_stage()
+            self._kill_stage("as its time is up")
         while self._slots and not self._of_stage(self._stage):
             self._begin_stage(self._stage + 1)
 
@@ -354,7 +354,8 @@ class Supervisor:
             self._take_over_from(slot)
         elif slot.stage == HOUSEKEEPER and status == EXIT_REDIS << 8:
             self._slots.remove(slot)  # it never had a server to work with
-            self._stop(EXIT_REDIS)
+            self._exit_code = EXIT_REDIS
+            self._leave("leaving: there is no Redis to work with")
         elif not left:
             young = time.monotonic() - child.born < YOUNG
             slot.young_deaths = slot.young_deaths + 1 if young else 1
@@ -386,9 +387,9 @@ class Supervisor:
             if self._interrupts == 1:
                 self._drain()
             else:
-                self._stop(128 + number)
+                self._stop(number)
         elif number == signal.SIGQUIT:
-            self._stop(128 + number)
+            self._stop(number)
         elif number in (signal.SIGTSTP, signal.SIGCONT):
             self._set_quiet(number)
         elif number == signal.SIGTTIN:
@@ -402,18 +403,22 @@ class Supervisor:
 
     def _drain(self) -> None:
         """Let the running tasks finish, give the rest back, and leave."""
+        self._leave(
+            f"draining: running tasks have up to {self._settings.drain_seconds:g} s to finish"
+        )
+
+    def _stop(self, number: signal.Signals) -> None:
+        """Leave without waiting for running tasks: they go back to the queue."""
+        self._exit_code = 128 + number
+        self._leave("stopping at once")
+        if self._stage == WORKERS:
+            self._kill_stage("as the signal asks for it")
+
+    def _leave(self, why: str) -> None:
         if self._stage is None:
-            seconds = self._settings.drain_seconds
-            log.info("draining: running tasks have up to %g s to finish", seconds)
+            log.info("%s", why)
             self._drain_began = time.monotonic()
             self._begin_stage(WORKERS)
-
-    def _stop(self, exit_code: int) -> None:
-        """Leave without waiting for running tasks: they go back to the queue."""
-        self._exit_code = exit_code
-        self._drain()
-        if self._stage == WORKERS:
-            self._kill_stage()
 
     def _begin_stage(self, stage: int) -> None:
         grace = (self._settings.drain_seconds, HOUSEKEEPER_GRACE, SERVER_GRACE)[stage]
@@ -430,10 +435,10 @@ class Supervisor:
         else:
             self._slots.remove(slot)
 
-    def _kill_stage(self) -> None:
+    def _kill_stage(self, why: str) -> None:
         for slot in self._slots:
             if slot.child and slot.stage == self._stage:
-                log.warning("%s (pid %d) is killed: its time is up", slot.name, slot.child.pid)
+                log.warning("%s (pid %d) is killed, %s", slot.name, slot.child.pid, why)
                 kill_tree(slot.child, BLAMELESS)
                 if slot.stage == WORKERS and self._exit_code == EXIT_DRAINED:
                     self._exit_code = EXIT_KILLED

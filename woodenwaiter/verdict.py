@@ -41,7 +41,7 @@ class Redeliver:
 class DeadLetter:
     """Set the task aside with these fields. ``summary`` is for the log."""
 
-    fields: dict[str, str | bytes]
+    fields: dict[str, bytes]
     summary: str
 
 
@@ -73,10 +73,9 @@ def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) 
     return Redeliver(failed.dump(), after, _summary(failed, failure, following))
 
 
-def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, str | bytes]:
-    return {
+def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
+    texts = {
         "id": failed.id,
-        "payload": failed.payload,
         "reason": failure.reason,
         "error": failure.error,
         "traceback": failure.traceback,
@@ -84,6 +83,9 @@ def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, str | byt
         "first_failed": f"{failed.first_failed:.3f}",
         "worker": worker,
     }
+    # An error may quote a lone surrogate, which JSON can carry and UTF-8 cannot.
+    encoded = {name: text.encode(errors="backslashreplace") for name, text in texts.items()}
+    return {**encoded, "payload": failed.payload}
 
 
 def _summary(failed: Entry, failure: Failure, following: str) -> str:

@@ -16,6 +16,7 @@ import redis
 from .backoff import Backoff
 from .cpus import usable_cpus
 from .entry import load
+from .errors import StartupError
 from .inline import InlineWorker
 from .link import ServerTrouble
 from .outage import Outage
@@ -101,6 +102,13 @@ class WoodenWaiter:
         return None if raw is None else json.loads(load(raw).payload.decode())
 
 
+def _waiter_at(url: str) -> WoodenWaiter:
+    try:
+        return WoodenWaiter.from_url(url)
+    except ValueError as error:
+        raise StartupError(f"this is no URL of a Redis server: {error}") from None
+
+
 class WoodenCooker:
     """Pushes the tasks on a menu."""
 
@@ -183,7 +191,7 @@ class WoodenCustomer:
         """This customer as a supervisor with these settings runs it."""
         customer = copy.copy(self)
         if settings.redis:
-            customer.waiter = WoodenWaiter.from_url(settings.redis)
+            customer.waiter = _waiter_at(settings.redis)
         customer.processes = settings.processes_of(self.table_dish) or self.processes
         return customer
 
