@@ -5,12 +5,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from woodenwaiter.link import Link
 from woodenwaiter.queue import Queue
 
 from .support import Server
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # busy ones take their time
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -53,7 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         waiter = WoodenWaiter.from_url(given.redis) if given.redis else WoodenWaiter()
         code: int = given.run(given, Link(waiter.redis_clt, timeout=10))
+        sys.stdout.flush()
         return code
+    except BrokenPipeError:  # whoever reads it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ServerTrouble as error:
         failure = RedisUnusable(f"Redis does not answer as it should: {error}")
         print(f"woodenwaiter: {failure}", file=sys.stderr)
@@ -70,7 +76,8 @@ def _chosen(given: argparse.Namespace, queue: Queue) -> Iterator[Letter]:
         yield from queue.dead_letters(last=last) if last else ()
         return
     for name in given.letters:
-        found = list(queue.dead_letters(first=name, last=name))
+        valid = re.fullmatch(r"\d{1,20}-\d{1,20}", name)
+        found = valid and list(queue.dead_letters(first=name, last=name))
         if not found:
             raise StartupError(f"there is no dead letter {name} in {given.queue}")
         yield from found

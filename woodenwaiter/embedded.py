@@ -81,7 +81,8 @@ class EmbeddedServer:
         path = self.folder / "server.conf"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
+            path.touch()
+            path.chmod(0o600)
             path.write_text(self._config())
         except OSError as error:
             raise RedisUnusable(f"the embedded server's folder cannot be used: {error}") from None

@@ -7,6 +7,7 @@ that this project's loops want to see, and it cannot leave a blocking command wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -160,9 +161,9 @@ def require_usable(link: Link) -> None:
             f"Redis at {link.address} refuses the login: {error}. "
             "Give the right one, as in redis://USER:PASSWORD@HOST"
         ) from None
-    fields = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
-    version = fields.get("redis_version", "")
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+    found = re.search(rb"redis_version:(\d+)\.(\d+)\.(\S*)", reply)
+    version = ".".join(part.decode() for part in found.groups()) if found else "of no known version"
+    if not found or (int(found[1]), int(found[2])) < OLDEST:
         raise RedisUnusable(
-            f"Redis at {link.address} is version {version}: 6.2 or newer is needed, or Valkey"
+            f"Redis at {link.address} is {version}: 6.2 or newer is needed, or Valkey"
         )

@@ -182,8 +182,7 @@ class Worker:
 
     def _claim(self) -> list[bytes]:
         if not self._owner:
-            self._queue.enroll(self._row.owner, self._completed)
-            self._owner = self._row.owner
+            self._enroll()
         try:
             want = min(self._want, int(self._left)) if self._left < MOST_AHEAD else self._want
             if self._hungry:
@@ -197,6 +196,16 @@ class Worker:
             return []
         self._hungry = not entries
         return entries
+
+    def _enroll(self) -> None:
+        """Become an owner. A new one at each attempt: a request that seems to have failed may still
+        arrive, and must not bring back one that has ended."""
+        try:
+            self._queue.enroll(self._row.owner, self._completed)
+        except ServerTrouble:
+            self._row.rename()
+            raise
+        self._owner = self._row.owner
 
     def _await_reply(self, fd: int, seconds: float) -> bool:
         """Whether the reply is there; a signal or the supervisor's end comes first, else."""

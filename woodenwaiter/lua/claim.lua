@@ -3,8 +3,12 @@
 -- ARGV: owner, completed, want, bytes after which to stop, lease in ms
 -- Returns the claims, oldest first; nil for an unknown owner.
 local owner, completed, want, enough = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-if not settle(owner, completed) then
+local settled = settle(owner, completed)
+if not settled then
   return false
+end
+if settled > completed then
+  return {} -- late, from a broken connection: its sender has asked again since, and gone on
 end
 extend_lease(owner, ARGV[5])
 

@@ -7,7 +7,7 @@ local owner, completed, lapsed = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 if lapsed and tonumber(redis.call('ZSCORE', LEASES, owner) or 0) > now() then
   return false
 end
-if settle(owner, completed) == completed and ARGV[4] then
+if settle(owner, completed) == completed and ARGV[4] and redis.call('LLEN', CLAIMS) > 0 then
   carry_out(owner, completed + 1, unpack(ARGV, 4))
 end
 local surplus = put_back(0)
