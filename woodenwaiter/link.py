@@ -104,13 +104,13 @@ class Link:
         except NoScriptError:
             return self.call("EVAL", source, len(keys), *keys, *arguments)
 
-    def wait(self, blocking: Command, then: Command, seconds: float, pause: Pause) -> Any:
-        """Send both commands at once and return the second's reply.
+    def wait(self, commands: list[Command], seconds: float, pause: Pause) -> Any:
+        """Send the commands, of which the first may block, at once; return the last one's reply.
 
         ``pause`` does the waiting, for up to ``seconds`` and the server's own delay. When it gives
         up, the connection is dropped, so that the server ends the wait as well; raises Interrupted.
         """
-        self._send([blocking, then])
+        self._send(commands)
         try:
             # The socket is not part of redis-py's interface, but has had this name since version 2.
             if not pause(self._connection._sock.fileno(), seconds + self.timeout):
@@ -118,12 +118,18 @@ class Link:
         except BaseException:
             self.close()
             raise
+        *others, last = [self._outcome() for _ in commands]
+        for outcome in (*others, last):
+            if isinstance(outcome, ResponseError):
+                raise outcome
+        return last
+
+    def _outcome(self) -> Any:
+        """A reply, which may be an error: those of a pipeline must all be read."""
         try:
-            self._receive()
-        except ResponseError:
-            self._receive()  # stays in step: two were sent
-            raise
-        return self._receive()
+            return self._receive()
+        except ResponseError as error:
+            return error
 
     def close(self) -> None:
         if self._connection is not None:
@@ -162,8 +168,8 @@ def require_usable(link: Link) -> None:
             "Give the right one, as in redis://USER:PASSWORD@HOST"
         ) from None
     found = re.search(rb"redis_version:(\d+)\.(\d+)\.(\S*)", reply)
-    version = ".".join(part.decode() for part in found.groups()) if found else "of no known version"
+    version = ".".join(part.decode() for part in found.groups()) if found else "unknown"
     if not found or (int(found[1]), int(found[2])) < OLDEST:
         raise RedisUnusable(
-            f"Redis at {link.address} is {version}: 6.2 or newer is needed, or Valkey"
+            f"Redis at {link.address} is version {version}: 6.2 or newer is needed, or Valkey"
         )

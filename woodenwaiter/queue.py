@@ -27,7 +27,7 @@ from typing import Any
 from redis.crc import key_slot
 from redis.exceptions import NoScriptError, OutOfMemoryError
 
-from .link import Interrupted, Link, Pause
+from .link import Command, Interrupted, Link, Pause
 from .verdict import Redeliver, Verdict
 
 ENOUGH_BYTES = 1 << 20
@@ -127,14 +127,23 @@ class Queue:
         moment lies where every claim looks first. Returns nothing where ``pause`` gave up.
         """
         keys, arguments = self._claim(owner, completed, want)
-        doorbell = ("BLMOVE", self.name, self._arrivals, "RIGHT", "LEFT", seconds)
         claim = ("EVALSHA", _CLAIM.sha, len(keys), *keys, *arguments)
         try:
-            return _claimed(self.link.wait(doorbell, claim, seconds, pause))
+            return _claimed(self.link.wait([self._doorbell(seconds), claim], seconds, pause))
         except NoScriptError:
             return self.claim(owner, completed, want)
         except Interrupted:
             return []
+
+    def wait(self, seconds: float, pause: Pause) -> bool:
+        """Wait up to ``seconds``; whether there is something to claim. Asks least of the server."""
+        try:
+            return self.link.wait([self._doorbell(seconds)], seconds, pause) is not None
+        except Interrupted:
+            return False
+
+    def _doorbell(self, seconds: float) -> Command:
+        return ("BLMOVE", self.name, self._arrivals, "RIGHT", "LEFT", seconds)
 
     def fail(self, owner: str, seq: int, verdict: Verdict) -> None:
         """Take claim number ``seq``, which failed, to where the verdict says. Raises LeaseLost."""

@@ -126,7 +126,7 @@ class Worker:
         self._completed = 0
         self._raw = b""
         self._want = 1
-        self._hungry = False  # the last claim came back empty
+        self._vain = 0  # claims that came back empty since one did not
         self._leaving = self._quiet = False
         self._outage = Outage(self._link.address, spokesman=False)
         self._interruptible = False
@@ -181,21 +181,27 @@ class Worker:
             self._pause_after(error)
 
     def _claim(self) -> list[bytes]:
+        """What to run next. After a claim in vain it waits for tasks and claims at once; after a
+        wait in vain it just waits, so that an idle worker costs the server one command a wait."""
         if not self._owner:
             self._enroll()
         try:
-            want = min(self._want, int(self._left)) if self._left < MOST_AHEAD else self._want
-            if self._hungry:
-                entries = self._queue.wait_and_claim(
-                    self._owner, self._completed, want, self._patience, self._await_reply
-                )
-            else:
-                entries = self._queue.claim(self._owner, self._completed, want)
+            if self._vain > 1 and not self._queue.wait(self._patience, self._await_reply):
+                return []
+            entries = self._ask()
         except LeaseLost:
             self._become_another()
             return []
-        self._hungry = not entries
+        self._vain = 0 if entries else self._vain + 1
         return entries
+
+    def _ask(self) -> list[bytes]:
+        want = int(min(self._want, self._left))
+        if self._vain == 1:
+            return self._queue.wait_and_claim(
+                self._owner, self._completed, want, self._patience, self._await_reply
+            )
+        return self._queue.claim(self._owner, self._completed, want)
 
     def _enroll(self) -> None:
         """Become an owner. A new one at each attempt: a request that seems to have failed may still
@@ -298,11 +304,11 @@ class Worker:
     def _disown(self) -> None:
         self._owner = ""
         self._row.rename()
-        self._hungry = False
+        self._vain = 0
 
     def _pause_after(self, error: Exception) -> None:
         """Wait a little for the server to get well, or for a signal."""
-        self._hungry = False
+        self._vain = 0
         seconds = self._outage.note(error)
         if not self._told_to_leave():
             self._inbox.wait((self._lifeline,), seconds)
