@@ -7,6 +7,7 @@ that this project's loops want to see, and it cannot leave a blocking command wh
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - resolving a name needs it; better once than in each child
 import re
 from collections.abc import Callable
 from typing import Any
@@ -80,7 +81,7 @@ class Link:
         pool = client.connection_pool
         self.address = describe(client)
         self.timeout = timeout
-        self._settings = {
+        settings = {
             **pool.connection_kwargs,
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
@@ -89,8 +90,9 @@ class Link:
             "health_check_interval": 0,
             "decode_responses": False,
         }
-        self._class = pool.connection_class
-        self._connection: Any = None
+        # Made here and opened later: what redis-py loads for it, forked children can share.
+        self._connection: Any = pool.connection_class(**settings)
+        self._open = False
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply."""
@@ -132,14 +134,14 @@ class Link:
             return error
 
     def close(self) -> None:
-        if self._connection is not None:
+        if self._open:
             self._connection.disconnect()
-            self._connection = None
+            self._open = False
 
     def _send(self, commands: list[Command]) -> None:
         try:
-            if self._connection is None:
-                self._connection = self._class(**self._settings)
+            if not self._open:
+                self._open = True
                 self._connection.connect()
             self._connection.send_packed_command(self._connection.pack_commands(commands))
         except BaseException:

@@ -37,7 +37,7 @@ from .embedded import EmbeddedServer, server_for
 from .errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, AppError
 from .forking import fork, unblock_signals
 from .housekeeper import Housekeeper
-from .link import describe
+from .link import Link, describe
 from .logs import log
 from .scoreboard import (
     BLAMELESS,
@@ -541,6 +541,8 @@ def run(
     server = server_for(customers[0].waiter.redis_clt, settings)
     setproctitle("woodenwaiter: supervisor of " + ", ".join(c.table_dish for c in customers)[:200])
     introduce(customers)
+    for customer in customers:
+        Link(customer.waiter.redis_clt, timeout=1)  # unopened: loads what each child would load
     supervisor = Supervisor(customers, settings, server, lifeline)
     for leftover in leftovers():
         log.warning("loading the application left %s: forked workers must not share it", leftover)
