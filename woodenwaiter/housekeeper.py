@@ -17,6 +17,7 @@ from .errors import RedisUnusable
 from .link import Link, ServerTrouble, is_outage, require_usable
 from .logs import log
 from .outage import Outage
+from .processes import find, is_alive
 from .queue import Queue
 from .scoreboard import BLAMELESS, CHARGED, DEAD, FREE, UNKNOWN_STATUS, Row, Scoreboard
 from .settings import Settings
@@ -282,27 +283,8 @@ class Housekeeper:
         if not self._orphaned:
             log.warning("the supervisor is gone: the workers leave after their running tasks")
             self._orphaned = True
-            self._workers = {row: _process(row.pid) for row in self._scoreboard if row.pid}
+            self._workers = {row: find(row.pid) for row in self._scoreboard if row.pid}
         for row in self._scoreboard:
-            if row.alive and not _is_alive(self._workers.get(row)):
+            if row.alive and not is_alive(self._workers.get(row)):
                 row.close(UNKNOWN_STATUS, CHARGED)
         self._leaving = not any(row.alive for row in self._scoreboard)
-
-
-def _process(pid: int) -> psutil.Process | None:
-    try:
-        return psutil.Process(pid)
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _is_alive(process: psutil.Process | None) -> bool:
-    """Whether it still runs, and is not another one with its number."""
-    try:
-        return (
-            process is not None
-            and process.is_running()
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
-    except psutil.NoSuchProcess:
-        return False

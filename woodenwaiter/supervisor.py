@@ -9,25 +9,18 @@ are kept by slot: whatever dies, its slot knows what belongs there.
 
 from __future__ import annotations
 
-import atexit
 import faulthandler
 import gc
 import logging
 import math
 import os
 import signal
-import sys
 import tempfile
-import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import IO, TYPE_CHECKING
 
-import psutil
 from setproctitle import setproctitle
 
 from . import __version__, logs
@@ -35,10 +28,10 @@ from .application import leftovers
 from .backoff import YOUNG, respawn_delay
 from .embedded import EmbeddedServer, server_for
 from .errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, AppError
-from .forking import fork, unblock_signals
 from .housekeeper import Housekeeper
 from .link import Link, describe
 from .logs import log
+from .processes import fork, in_main_thread, kill_tree, reap, unblock_signals
 from .scoreboard import (
     BLAMELESS,
     CHARGED,
@@ -46,7 +39,6 @@ from .scoreboard import (
     LIVE,
     SPENT,
     TIMED_OUT,
-    UNKNOWN_STATUS,
     Row,
     Scoreboard,
     ending,
@@ -322,7 +314,8 @@ class Supervisor:
         elif now >= limit + TIMEOUT_GRACE:
             log.error("%s (pid %d) does not heed its time limit", slot.name, child.pid)
             child.check_at = math.inf
-            kill_tree(child, TIMED_OUT)
+            child.cause = TIMED_OUT
+            kill_tree(child.pid)
         else:
             child.check_at = limit + TIMEOUT_GRACE
 
@@ -330,11 +323,11 @@ class Supervisor:
         """The children that died, with their statuses. As PID 1 it is everybody's parent; elsewhere
         it leaves alone what is not its own: a program that calls `run` may have other children."""
         if self._pid == 1:
-            while (dead := _waitpid(-1))[0]:
+            while (dead := reap(-1))[0]:
                 yield dead
             return
         for pid in [slot.child.pid for slot in self._slots if slot.child]:
-            dead = _waitpid(pid)
+            dead = reap(pid)
             if dead[0]:
                 yield dead
 
@@ -439,7 +432,8 @@ class Supervisor:
         for slot in self._slots:
             if slot.child and slot.stage == self._stage:
                 log.warning("%s (pid %d) is killed, %s", slot.name, slot.child.pid, why)
-                kill_tree(slot.child, BLAMELESS)
+                slot.child.cause = BLAMELESS
+                kill_tree(slot.child.pid)
                 if slot.stage == WORKERS and self._exit_code == EXIT_DRAINED:
                     self._exit_code = EXIT_KILLED
 
@@ -507,32 +501,11 @@ class Supervisor:
                 log.info("%s (pid %d) is here:\n%s", slot.name, slot.child.pid, text.rstrip())
 
 
-def kill_tree(child: Child, cause: int) -> None:
-    """Kill a child and all that it spawned. ``cause``: what that means for a worker's task."""
-    child.cause = cause
-    os.kill(child.pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
-    try:
-        descendants = psutil.Process(child.pid).children(recursive=True)
-    except psutil.Error:
-        descendants = []
-    os.kill(child.pid, signal.SIGKILL)
-    for process in descendants:
-        with suppress(psutil.Error):  # it has gone by itself, and is not mistaken for another
-            process.kill()
-
-
-def _waitpid(pid: int) -> tuple[int, int]:
-    try:
-        return os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:  # reaped by somebody else; or, of -1, none left
-        return max(pid, 0), UNKNOWN_STATUS
-
-
 def run(
     customers: Sequence[WoodenCustomer], settings: Settings, lifeline: int | None = None
 ) -> int:
     """Be the supervisor of these customers; returns the exit code."""
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         raise RuntimeError("run() receives signals: it must be called in the main thread")
     logs.configure(settings.log_level, settings.log_format)
     customers = [customer.under(settings) for customer in customers]
@@ -555,101 +528,6 @@ def introduce(customers: Sequence[WoodenCustomer]) -> None:
     for customer in customers:
         server = describe(customer.waiter.redis_clt)
         log.info("%s on %s, workers: %d", customer.table_dish, server, customer.worker_count)
-
-
-class Launched:
-    """A supervisor process, seen from the program that launched it."""
-
-    def __init__(self, pid: int, lifeline: int) -> None:
-        self._pid = pid
-        self._program = os.getpid()
-        self._lifeline = lifeline
-        self._status: int | None = None
-        self._main_has_ended = False
-        atexit.register(self._at_exit)
-        if _is_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._on_terminate)
-
-    def is_alive(self) -> bool:
-        if self._status is None:
-            pid, status = _waitpid(self._pid)
-            self._status = status if pid else None
-        return self._status is None
-
-    def terminate(self) -> None:
-        """Drain, and return when all processes have left."""
-        self._tell_to_drain()
-        self._wait()
-
-    def _tell_to_drain(self) -> None:
-        if self.is_alive():
-            os.kill(self._pid, signal.SIGTERM)
-
-    def _wait(self) -> None:
-        while self._status is None:
-            try:
-                _, self._status = os.waitpid(self._pid, 0)
-            except ChildProcessError:
-                self._status = UNKNOWN_STATUS
-            except KeyboardInterrupt:
-                self._tell_to_drain()
-
-    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
-        self._tell_to_drain()
-        if not self._main_has_ended:
-            raise SystemExit(128 + number)
-
-    def _at_exit(self) -> None:
-        """Go on serving after the main part has ended; but not after an error has ended it."""
-        if os.getpid() != self._program:
-            return
-        self._main_has_ended = True
-        if hasattr(sys, "last_value"):
-            self._tell_to_drain()
-        self._wait()
-
-
-def launch(customers: Sequence[WoodenCustomer], settings: Settings) -> Launched:
-    """Fork a supervisor from this program, which may have threads."""
-    lifeline, held = os.pipe()
-    _close_in_children(held)
-
-    def supervise() -> int:
-        _replace_stdio()
-        logs.set_role("supervisor")
-        return run(customers, settings, lifeline)
-
-    with warnings.catch_warnings():
-        # Python warns of locks that other threads hold now. Those of stdio and logging are made
-        # anew in the child; handlers are arbitrary objects, and only a fork can carry them over.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = fork(supervise)
-    os.close(lifeline)
-    return Launched(pid, held)
-
-
-def _close_in_children(fd: int) -> None:
-    """Hold ``fd`` in this process alone, whatever forks: its closing means that this one ended."""
-    held = [fd]
-
-    def let_go() -> None:
-        while held:
-            os.close(held.pop())
-
-    os.register_at_fork(after_in_child=let_go)
-
-
-def _replace_stdio() -> None:
-    """Have streams of our own on stdout and stderr: another thread may hold the old ones' locks."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is not None and stream is getattr(sys, f"__{name}__"):
-            fresh = open(stream.fileno(), "w", buffering=1, encoding=stream.encoding, closefd=False)
-            setattr(sys, name, fresh)
-
-
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from .settings import Processes, Settings, parse_processes
 from .verdict import Policy
 
 if TYPE_CHECKING:
-    from .supervisor import Launched
+    from .launcher import Launched
 
 REDIS_URL = "WOODENWAITER_REDIS_URL"
 """The environment variable with the server's URL, for a waiter that is given no address."""
@@ -251,7 +251,7 @@ class WoodenManager:
     def launch(self, **settings: Any) -> None:
         """Fork the supervisor and return at once. The program goes on serving when its main part
         has ended; Ctrl-C, SIGTERM or its death drain the workers."""
-        from .supervisor import launch
+        from .launcher import launch
 
         if self._launched and self._launched.is_alive():
             raise RuntimeError("already launched: call terminate_all() first")

@@ -1,4 +1,4 @@
-"""The one place that forks, and what every child does first and last."""
+"""The one place that forks; what every child does first and last; reaping and killing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+import psutil
+
 from .errors import StartupError
 from .logs import log
+from .scoreboard import UNKNOWN_STATUS
 
 EXIT_BROKEN = 70
 """Of a child that an exception ended: EX_SOFTWARE of sysexits.h."""
@@ -43,6 +47,52 @@ def flush() -> None:
         # None, closed, or nobody reads it: not the caller's business.
         with suppress(AttributeError, ValueError, OSError):
             stream.flush()
+
+
+def reap(pid: int) -> tuple[int, int]:
+    """The pid and status of this child if it has died, else 0; of any child for -1."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # reaped by somebody else; or, for -1, none is left
+        return max(pid, 0), UNKNOWN_STATUS
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a child that has not been reaped, and all that it spawned."""
+    os.kill(pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
+    try:
+        descendants = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        descendants = []
+    os.kill(pid, signal.SIGKILL)
+    for process in descendants:
+        with suppress(psutil.Error):  # gone by itself; another of its number is not mistaken for it
+            process.kill()
+
+
+def find(pid: int) -> psutil.Process | None:
+    """The process that has this number now."""
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def is_alive(process: psutil.Process | None) -> bool:
+    """Whether it still runs, and is not another one with its number."""
+    try:
+        return (
+            process is not None
+            and process.is_running()
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.NoSuchProcess:
+        return False
+
+
+def in_main_thread() -> bool:
+    """Whether this thread is the one that receives signals."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _live(main: Callable[[], int]) -> None:

@@ -1,0 +1,116 @@
+"""Launching a supervisor from a program that goes on with its own work, in threads maybe.
+
+As with 0.0.4's threads, the program goes on serving when its main part has ended. Its end by an
+error or a signal drains the workers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from . import logs
+from .processes import fork, in_main_thread, reap
+from .scoreboard import UNKNOWN_STATUS
+from .settings import Settings
+from .supervisor import run
+
+if TYPE_CHECKING:
+    from .woodenwaiter import WoodenCustomer
+
+
+class Launched:
+    """A supervisor process, seen from the program that launched it."""
+
+    def __init__(self, pid: int, lifeline: int) -> None:
+        self._pid = pid
+        self._program = os.getpid()
+        self._lifeline = lifeline
+        self._status: int | None = None
+        self._main_has_ended = False
+        atexit.register(self._at_exit)
+        if in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._on_terminate)
+
+    def is_alive(self) -> bool:
+        if self._status is None:
+            pid, status = reap(self._pid)
+            self._status = status if pid else None
+        return self._status is None
+
+    def terminate(self) -> None:
+        """Drain, and return when all processes have left."""
+        self._tell_to_drain()
+        self._wait()
+
+    def _tell_to_drain(self) -> None:
+        if self.is_alive():
+            os.kill(self._pid, signal.SIGTERM)
+
+    def _wait(self) -> None:
+        while self._status is None:
+            try:
+                _, self._status = os.waitpid(self._pid, 0)
+            except ChildProcessError:
+                self._status = UNKNOWN_STATUS
+            except KeyboardInterrupt:
+                self._tell_to_drain()
+
+    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
+        self._tell_to_drain()
+        if not self._main_has_ended:
+            raise SystemExit(128 + number)
+
+    def _at_exit(self) -> None:
+        """Go on serving after the main part has ended; but not after an error has ended it."""
+        if os.getpid() != self._program:
+            return
+        self._main_has_ended = True
+        if hasattr(sys, "last_value"):
+            self._tell_to_drain()
+        self._wait()
+
+
+def launch(customers: Sequence[WoodenCustomer], settings: Settings) -> Launched:
+    """Fork a supervisor from this program, which may have threads."""
+    lifeline, held = os.pipe()
+    _close_in_children(held)
+
+    def supervise() -> int:
+        _replace_stdio()
+        logs.set_role("supervisor")
+        return run(customers, settings, lifeline)
+
+    with warnings.catch_warnings():
+        # Python warns of locks that other threads hold now. Those of stdio and logging are made
+        # anew in the child; handlers are arbitrary objects, and only a fork can carry them over.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = fork(supervise)
+    os.close(lifeline)
+    return Launched(pid, held)
+
+
+def _close_in_children(fd: int) -> None:
+    """Hold ``fd`` in this process alone, whatever forks: its closing means that this one ended."""
+    held = [fd]
+
+    def let_go() -> None:
+        while held:
+            os.close(held.pop())
+
+    os.register_at_fork(after_in_child=let_go)
+
+
+def _replace_stdio() -> None:
+    """Have streams of our own on stdout and stderr: another thread may hold the old ones' locks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__"):
+            fresh = open(stream.fileno(), "w", buffering=1, encoding=stream.encoding, closefd=False)
+            setattr(sys, name, fresh)
