@@ -92,6 +92,18 @@ def test_log_lines_of_many_processes_stay_whole(server: Server, tmp_path: Path) 
     assert all("x" * 1000 in error for error in errors)
 
 
+def test_process_that_a_handler_forks_does_not_become_a_worker(
+    server: Server, tmp_path: Path
+) -> None:
+    push(server.client, *({"n": n} for n in range(20)))
+    app = APP.replace('note("begun"', 'os.fork()\n        note("begun"')
+    with Supervisor(tmp_path, app, "--redis", server.url) as supervisor:
+        eventually(lambda: len(lines(tmp_path / "done")) == 40)
+        eventually(lambda: len(supervisor.workers()) == 2, "only the workers are left")
+        assert supervisor.stop() == 0
+    assert numbers(tmp_path / "done") == sorted([*range(20), *range(20)])
+
+
 def test_worker_that_lost_its_lease_starts_over(server: Server, tmp_path: Path) -> None:
     app = APP.replace("processes=2", "processes=1")
     with Supervisor(tmp_path, app, "--redis", server.url).ready(1) as supervisor:

@@ -122,6 +122,7 @@ class Worker:
         self._inbox = inbox
         self._lifeline = lifeline
         self._parent = parent
+        self._pid = os.getpid()
         self._title = f"woodenwaiter: worker {customer.table_dish:.80} #{row.slot}"
         self._titled = ""
         self._owner = ""  # none yet
@@ -263,6 +264,8 @@ class Worker:
                 self._process(foods(raw))
             finally:
                 self._interruptible = False
+                if os.getpid() != self._pid:  # a process that the handler forked, and that came back
+                    os._exit(0)
         except BaseException as error:  # a handler's SystemExit is no reason to leave, either
             self._settle_failure(raw, seq, error)
         self._completed = seq
