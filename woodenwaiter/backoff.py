@@ -6,6 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+LONGEST = 1e9
+"""Seconds; some thirty years."""
+
 
 @dataclass(frozen=True)
 class Backoff:
@@ -15,8 +18,8 @@ class Backoff:
     longest: float = 600.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.first <= self.longest:
-            raise ValueError(f"a backoff needs 0 <= first <= longest, not {self}")
+        if not 0 <= self.first <= self.longest < LONGEST:
+            raise ValueError(f"a backoff needs 0 <= first <= longest < {LONGEST:g}, not {self}")
 
     def ceiling(self, attempt: int) -> float:
         """The longest wait in seconds after failure number ``attempt`` (counted from 1)."""

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from .backoff import LONGEST
 from .errors import StartupError
 from .logs import FORMATS, LEVELS
-
-LONGEST = 1e9
-"""Seconds; some thirty years."""
 
 Processes = int | str
 """A number, or "cpus": as many as `cpus.usable_cpus` says."""
@@ -82,8 +80,8 @@ def parse_processes(text: Processes) -> Processes:
     if text == "cpus":
         return text
     try:
-        number = int(text)
-    except (TypeError, ValueError):
+        number = int(str(text))
+    except ValueError:
         number = 0
     _require(number >= 1, f'the number of processes must be at least 1, or "cpus", not {text!r}')
     return number

