@@ -88,8 +88,8 @@ def work(
 ) -> None:
     """A worker process from setup to teardown."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # What a handler prints is to be seen at once, and as whole lines: unbuffered, `print` writes
-        # a line's end by itself, and other workers' output would come in between.
+        # What a handler prints is to be seen at once, and as whole lines: an unbuffered `print`
+        # writes a line's end by itself, and other workers' output would come in between.
         sys.stdout.reconfigure(line_buffering=True, write_through=False)
     if customer.setup:
         customer.setup()
