@@ -31,7 +31,7 @@ from .errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, AppError
 from .housekeeper import Housekeeper
 from .link import Link, describe
 from .logs import log
-from .processes import fork, in_main_thread, kill_tree, reap, unblock_signals
+from .processes import fork, in_main_thread, kill_tree, leave, reap, unblock_signals
 from .scoreboard import (
     BLAMELESS,
     CHARGED,
@@ -533,4 +533,4 @@ def introduce(customers: Sequence[WoodenCustomer]) -> None:
 if __name__ == "__main__":
     from woodenwaiter.command_line import supervise
 
-    raise SystemExit(supervise())
+    leave(supervise())
