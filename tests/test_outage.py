@@ -14,7 +14,7 @@ WRONG = redis.ResponseError("WRONGTYPE of key")
 
 
 def spokesman() -> Outage:
-    return Outage("redis://h:1/0", spokesman=True)
+    return Outage("redis://h:1/0", 30, spokesman=True)
 
 
 def test_told_once_and_once_more_when_over(caplog: pytest.LogCaptureFixture) -> None:
@@ -47,7 +47,7 @@ def test_trouble_that_lasts_is_told_again(
 
 
 def test_others_tell_only_of_their_own_requests(caplog: pytest.LogCaptureFixture) -> None:
-    outage = Outage("redis://h:1/0", spokesman=False)
+    outage = Outage("redis://h:1/0", 30, spokesman=False)
     outage.note(AWAY)
     outage.over()
     assert caplog.messages == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 import woodenwaiter.queue
-from woodenwaiter.link import Link
+from woodenwaiter.link import Interrupted, Link
 from woodenwaiter.queue import ENOUGH_BYTES, LeaseLost, Queue, hash_tag, key_prefix, registered
 from woodenwaiter.verdict import DeadLetter, Failure, Policy, Redeliver, judge
 
@@ -184,7 +184,8 @@ def test_interrupted_wait_moves_nothing_any_more(queue: Queue, client: Any) -> N
     def give_up(fd: int, seconds: float) -> bool:
         return not eventually(lambda: client.info("clients")["blocked_clients"])
 
-    assert queue.wait_and_claim("a", 0, 1, 100, give_up) == []
+    with pytest.raises(Interrupted):
+        queue.wait_and_claim("a", 0, 1, 100, give_up)
     eventually(lambda: not client.info("clients")["blocked_clients"])
     push(client, b"1")
     assert held(client) == [b"1"]
@@ -197,7 +198,8 @@ def test_mere_waiting_tells_whether_there_is_something_to_claim(queue: Queue, cl
     assert queue.wait(8, _patient)
     queue.enroll("a", 0)
     assert queue.claim("a", 0, 2) == [b"1", b"2"]
-    assert not queue.wait(8, lambda fd, seconds: False)
+    with pytest.raises(Interrupted):
+        queue.wait(8, lambda fd, seconds: False)
 
 
 # Failing.

@@ -147,6 +147,20 @@ def test_workers_outlive_their_supervisor_for_one_task(server: Server, tmp_path:
     assert not server.client.exists("{t:d}:settled")
 
 
+def test_hung_worker_does_not_outlive_its_supervisor_for_long(
+    server: Server, tmp_path: Path
+) -> None:
+    push(server.client, {"n": 0, "sleep": 300})
+    options = ("--redis", server.url, "--drain-seconds", "0.5")
+    with Supervisor(tmp_path, APP, *options) as supervisor:
+        eventually(lambda: lines(tmp_path / "begun"))
+        family = supervisor.tree()
+        supervisor.signal(signal.SIGKILL)
+        assert not psutil.wait_procs(family, timeout=20)[1]
+    assert waiting(server.client) == [0]
+    assert not server.client.exists("{t:d}:settled")
+
+
 def test_another_host_takes_over_when_a_host_dies(server: Server, tmp_path: Path) -> None:
     push(server.client, {"n": 0, "sleep": 300}, *({"n": n} for n in range(1, 5)))
     options = ("--redis", server.url, "--lease-seconds", "1")

@@ -17,7 +17,7 @@ from .errors import RedisUnusable
 from .link import Link, ServerTrouble, is_outage, require_usable
 from .logs import log
 from .outage import Outage
-from .processes import find, is_alive
+from .processes import find, is_alive, kill_tree
 from .queue import Queue
 from .scoreboard import BLAMELESS, CHARGED, DEAD, FREE, UNKNOWN_STATUS, Row, Scoreboard
 from .settings import Settings
@@ -140,14 +140,14 @@ class Site:
         self.link = Link(client, timeout=lease / 3)
         self._lease = lease
         self._queues: dict[str, tuple[Upkeep, Outage]] = {}
-        self._outage = Outage(self.link.address, spokesman=True)
+        self._outage = Outage(self.link.address, lease, spokesman=True)
         self._usable_since: float | None = None
 
     def add(self, name: str, policy: Policy) -> None:
         """Care for this queue too."""
         if name not in self._queues:
             upkeep = Upkeep(Queue(self.link, name, self._lease), policy, self._lease)
-            self._queues[name] = (upkeep, Outage(self.link.address, spokesman=True))
+            self._queues[name] = (upkeep, Outage(self.link.address, self._lease, spokesman=True))
 
     def try_out(self, deadline: float) -> float:
         """0 if the server is usable, else the seconds to wait before another try.
@@ -216,6 +216,8 @@ class Housekeeper:
     ) -> None:
         self._scoreboard = scoreboard
         self._redis_wait = settings.redis_wait
+        self._drain_seconds = settings.drain_seconds
+        self._drain_deadline = math.inf
         self._inbox = inbox
         self._lifeline = lifeline
         self._parent = parent
@@ -279,12 +281,20 @@ class Housekeeper:
             self._outlive_supervisor()
 
     def _outlive_supervisor(self) -> None:
-        """Go on until the workers, which drain now, are gone; nobody else is told when they are."""
+        """Do at its end what the supervisor would have done: see to it that the workers, which
+        drain now, are gone in time."""
         if not self._orphaned:
             log.warning("the supervisor is gone: the workers leave after their running tasks")
             self._orphaned = True
+            self._drain_deadline = time.monotonic() + self._drain_seconds
             self._workers = {row: find(row.pid) for row in self._scoreboard if row.pid}
+        late = time.monotonic() >= self._drain_deadline
         for row in self._scoreboard:
-            if row.alive and not is_alive(self._workers.get(row)):
+            process = self._workers.get(row)
+            if row.alive and not is_alive(process):
                 row.close(UNKNOWN_STATUS, CHARGED)
+            elif row.alive and process and late:
+                log.warning("worker (pid %d) is killed, as its time is up", process.pid)
+                kill_tree(process.pid)
+                row.close(UNKNOWN_STATUS, BLAMELESS)
         self._leaving = not any(row.alive for row in self._scoreboard)

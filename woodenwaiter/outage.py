@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from .backoff import RECONNECT
+from .backoff import RECONNECT, Backoff
 from .link import is_outage
 from .logs import log
 
@@ -19,8 +19,10 @@ class Outage:
     what concerns their own requests.
     """
 
-    def __init__(self, address: str, *, spokesman: bool) -> None:
+    def __init__(self, address: str, lease: float, *, spokesman: bool) -> None:
         self._address = address
+        # Whoever is alive gets through within a lease of the server's return.
+        self._backoff = Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 3))
         self._spokesman = spokesman
         self._failures = 0
         self._began = self._told = 0.0
@@ -35,7 +37,7 @@ class Outage:
         if now - self._told >= REMIND and (self._spokesman or not is_outage(error)):
             log.warning("Redis at %s: %s; trying again until it works", self._address, error)
             self._told = now
-        seconds = RECONNECT.jittered(self._failures)
+        seconds = self._backoff.jittered(self._failures)
         self.retry_at = now + seconds
         return seconds
 

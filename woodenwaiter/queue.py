@@ -27,7 +27,7 @@ from typing import Any
 from redis.crc import key_slot
 from redis.exceptions import NoScriptError, OutOfMemoryError
 
-from .link import Command, Interrupted, Link, Pause
+from .link import Command, Link, Pause
 from .verdict import Redeliver, Verdict
 
 ENOUGH_BYTES = 1 << 20
@@ -124,7 +124,8 @@ class Queue:
         """Wait up to ``seconds`` for the queue to have something, then `claim`, in one round trip.
 
         The waiting part only rings the bell: an entry it moves for a worker that dies at this
-        moment lies where every claim looks first. Returns nothing where ``pause`` gave up.
+        moment lies where every claim looks first. Raises LeaseLost; and Interrupted where
+        ``pause`` gave up: then there may be claims that only the next `claim` will tell of.
         """
         keys, arguments = self._claim(owner, completed, want)
         claim = ("EVALSHA", _CLAIM.sha, len(keys), *keys, *arguments)
@@ -132,15 +133,13 @@ class Queue:
             return _claimed(self.link.wait([self._doorbell(seconds), claim], seconds, pause))
         except NoScriptError:
             return self.claim(owner, completed, want)
-        except Interrupted:
-            return []
 
     def wait(self, seconds: float, pause: Pause) -> bool:
-        """Wait up to ``seconds``; whether there is something to claim. Asks least of the server."""
-        try:
-            return self.link.wait([self._doorbell(seconds)], seconds, pause) is not None
-        except Interrupted:
-            return False
+        """Wait up to ``seconds``; whether there is something to claim. Asks least of the server.
+
+        Raises Interrupted where ``pause`` gave up.
+        """
+        return self.link.wait([self._doorbell(seconds)], seconds, pause) is not None
 
     def _doorbell(self, seconds: float) -> Command:
         return ("BLMOVE", self.name, self._arrivals, "RIGHT", "LEFT", seconds)

@@ -17,7 +17,7 @@ from .backoff import Backoff
 from .cpus import usable_cpus
 from .entry import load
 from .errors import StartupError
-from .inline import InlineWorker
+from .inline import LEASE, InlineWorker
 from .link import ServerTrouble
 from .outage import Outage
 from .settings import Processes, Settings, parse_processes
@@ -208,7 +208,7 @@ class WoodenCustomer:
 
         A task that fails does not end it, and neither does an absent server.
         """
-        outage = Outage(self._here.address, spokesman=True)
+        outage = Outage(self._here.address, LEASE, spokesman=True)
         while self._running:
             try:
                 claimed = self._here.claim()

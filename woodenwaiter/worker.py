@@ -17,7 +17,7 @@ from setproctitle import setproctitle
 from . import handling
 from .entry import RECORD_SEPARATOR, BadEntry, foods, load
 from .handling import Delivery, Reject, Retry, TaskTimeout
-from .link import Link, ServerTrouble
+from .link import Interrupted, Link, ServerTrouble
 from .logs import log
 from .memory import MemoryLimit
 from .outage import Outage
@@ -131,7 +131,7 @@ class Worker:
         self._want = 1
         self._vain = 0  # claims that came back empty since one did not
         self._leaving = self._quiet = self._releasing = False
-        self._outage = Outage(self._link.address, spokesman=False)
+        self._outage = Outage(self._link.address, lease, spokesman=False)
         self._interruptible = False
         self._left = customer.max_tasks or math.inf  # how many tasks it may still claim
         self._memory = MemoryLimit(customer.max_memory) if customer.max_memory else None
@@ -194,6 +194,9 @@ class Worker:
             entries = self._ask()
         except LeaseLost:
             self._become_another()
+            return []
+        except Interrupted:
+            self._vain = 0
             return []
         self._vain = 0 if entries else self._vain + 1
         return entries
