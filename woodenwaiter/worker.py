@@ -130,6 +130,8 @@ class Worker:
         self._raw = b""
         self._want = 1
         self._vain = 0  # claims that came back empty since one did not
+        self._wakes_at = 0.0  # when to claim again, even if nothing rings
+        self._lease = lease
         self._leaving = self._quiet = self._releasing = False
         self._outage = Outage(self._link.address, lease, spokesman=False)
         self._interruptible = False
@@ -184,14 +186,16 @@ class Worker:
             self._pause_after(error)
 
     def _claim(self) -> list[bytes]:
-        """What to run next. After a claim in vain it waits for tasks and claims at once; after a
-        wait in vain it just waits, so that an idle worker costs the server one command a wait."""
+        """What to run next. After a claim in vain it waits for tasks and claims at once. After a
+        wait in vain it sleeps: it just waits, at one command a wait, and claims once per lease, as a
+        request that got lost may have claimed something for it."""
         if not self._owner:
             self._enroll()
+        asleep = self._vain > 1 and time.monotonic() < self._wakes_at
         try:
-            if self._vain > 1 and not self._queue.wait(self._patience, self._await_reply):
+            if asleep and not self._queue.wait(self._patience, self._await_reply):
                 return []
-            entries = self._ask()
+            entries = self._ask(waits=self._vain > 0 and not asleep)
         except LeaseLost:
             self._become_another()
             return []
@@ -199,11 +203,12 @@ class Worker:
             self._vain = 0
             return []
         self._vain = 0 if entries else self._vain + 1
+        self._wakes_at = time.monotonic() + self._lease
         return entries
 
-    def _ask(self) -> list[bytes]:
+    def _ask(self, *, waits: bool) -> list[bytes]:
         want = int(min(self._want, self._left))
-        if self._vain == 1:
+        if waits:
             return self._queue.wait_and_claim(
                 self._owner, self._completed, want, self._patience, self._await_reply
             )
