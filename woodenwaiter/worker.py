@@ -187,8 +187,8 @@ class Worker:
 
     def _claim(self) -> list[bytes]:
         """What to run next. After a claim in vain it waits for tasks and claims at once. After a
-        wait in vain it sleeps: it just waits, at one command a wait, and claims once per lease, as a
-        request that got lost may have claimed something for it."""
+        wait in vain it sleeps: it just waits, at one command a wait, and claims once per lease, as
+        a request that got lost may have claimed something for it."""
         if not self._owner:
             self._enroll()
         asleep = self._vain > 1 and time.monotonic() < self._wakes_at
