@@ -1,0 +1,234 @@
+"""The application that the soak's supervisors load: handlers that do what handlers should not."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+
+from woodenwaiter import (
+    Backoff,
+    Reject,
+    Retry,
+    WoodenCustomer,
+    WoodenManager,
+    WoodenWaiter,
+    delivery,
+)
+
+from .kinds import CHILD, LIMITS, MAX_DELIVERIES, PLAIN, TIMEOUT
+from .ledger import Ledger
+
+LEDGER = Ledger(Path(os.environ["SOAK_LEDGER"]))
+HOST = os.environ["SOAK_HOST"]
+LEASE = float(os.environ["SOAK_LEASE"])
+
+MEGABYTE = 1 << 20
+MAX_MEMORY = 150 * MEGABYTE
+
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+leaked: list[bytes] = []
+
+
+def born() -> None:
+    LEDGER.note("born", pid=os.getpid(), host=HOST)
+
+
+# What ends well.
+
+
+def nothing() -> None:
+    pass
+
+
+def nap() -> None:
+    time.sleep(0.02)
+
+
+def slow() -> None:
+    time.sleep(0.3)
+
+
+def longer_than_a_lease() -> None:
+    time.sleep(LEASE * 1.3)
+
+
+def large() -> None:
+    """Its payload is."""
+
+
+def fork() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def zombie() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def let_a_fork_return() -> None:
+    os.fork()
+
+
+def let_a_fork_exit() -> None:
+    if os.fork() == 0:
+        raise SystemExit(0)
+
+
+def outlived_by_a_child() -> None:
+    os.posix_spawn("/bin/sleep", ["sleep", "20"], {CHILD: os.environ[CHILD]})
+
+
+def block_sigterm() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+def replace_signal_handlers() -> None:
+    for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)
+
+
+def close_descriptors() -> None:
+    """Its worker may not notice at once: another task may be running when it dies."""
+    LEDGER.note("doomed", pid=os.getpid())
+    os.closerange(3, 256)
+
+
+def leak() -> None:
+    leaked.append(b"x" * (30 * MEGABYTE))
+
+
+def flaky() -> None:
+    if delivery().number == 1:
+        raise OSError("only this time")
+
+
+# What fails.
+
+
+def exception() -> NoReturn:
+    raise ValueError("\ud800 and other things that are hard to write down")
+
+
+def system_exit() -> NoReturn:
+    raise SystemExit(1)
+
+
+def keyboard_interrupt() -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def recursion() -> None:
+    recursion()
+
+
+def out_of_memory() -> None:
+    """A real MemoryError, not the end of the worker."""
+    former = resource.getrlimit(resource.RLIMIT_AS)
+    limit = psutil.Process().memory_info().vms + 50 * MEGABYTE
+    resource.setrlimit(resource.RLIMIT_AS, (limit, former[1]))
+    try:
+        eat()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, former)
+
+
+def reject() -> NoReturn:
+    raise Reject("as it should be")
+
+
+def retry() -> NoReturn:
+    raise Retry(after=0.05)
+
+
+def hang() -> NoReturn:
+    while True:
+        time.sleep(0.01)
+
+
+def hang_deaf() -> NoReturn:
+    """Hear nothing but SIGKILL."""
+    for number in (signal.SIGALRM, signal.SIGUSR2, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        time.sleep(1)
+
+
+def exit() -> NoReturn:  # noqa: A001 - that is what it does
+    os._exit(3)
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def abort() -> NoReturn:
+    os.abort()
+
+
+def eat() -> NoReturn:
+    eaten = []
+    while True:
+        eaten.append(bytearray(MEGABYTE))
+
+
+def eat_until_killed() -> None:
+    """As the kernel does it when a container's memory is used up."""
+    try:
+        out_of_memory()
+    except MemoryError:
+        kill()
+
+
+FAILS: frozenset[Callable[[], Any]] = frozenset(
+    {
+        *(exception, system_exit, keyboard_interrupt, recursion, out_of_memory, reject, retry),
+        *(hang, hang_deaf, exit, segfault, kill, abort, eat_until_killed),
+    }
+)
+
+
+def handle(foods: dict[str, Any]) -> None:
+    task, pid = foods["id"], os.getpid()
+    act: Callable[[], None] = globals()[foods["kind"]]
+    number = delivery().number
+    LEDGER.note("start", task, pid=pid, host=HOST, number=number)
+    if act in FAILS or (act is flaky and number == 1):
+        LEDGER.note("failing", task, pid=pid)
+    act()
+    if os.getpid() == pid:
+        LEDGER.note("end", task, pid=pid)
+
+
+def customer(queue: str, **options: Any) -> WoodenCustomer:
+    table, dish = queue.split(":")
+    backoff = Backoff(first=0.1, longest=1.0)
+    return WoodenCustomer(
+        *(table, dish, WoodenWaiter(), handle),
+        processes=2,
+        max_deliveries=MAX_DELIVERIES,
+        backoff=backoff,
+        setup=born,
+        **options,
+    )
+
+
+manager = WoodenManager()
+manager.add_customer(customer(PLAIN))
+manager.add_customer(customer(LIMITS, timeout=TIMEOUT, max_tasks=300, max_memory=MAX_MEMORY))

@@ -1,0 +1,318 @@
+"""What goes wrong. Each fault is a generator: it inflicts itself, yields, and makes good.
+
+One that finds nothing to hit does not yield. What a fault may cause is written into the ledger;
+where nothing is written, it must not cause any rerun.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psutil
+import redis
+
+from ..support import Server, eventually
+from .hosts import Host, kill, send, serves_limits, title_of
+from .kinds import QUEUES
+from .ledger import Ledger
+
+T = TypeVar("T")
+
+MOMENT = 1.5
+"""Seconds for what stood still to go on, on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What faults act on. ``hosts``: the first one's supervisor and housekeeper are spared, so that
+    there are long lives to be watched for growth."""
+
+    server: Server
+    hosts: Sequence[Host]
+    ledger: Ledger
+    lease: float
+
+    @property
+    def stop(self) -> float:
+        """Seconds that are longer than a lease."""
+        return self.lease * 1.4
+
+
+Inflict = Callable[[Scene, float], Iterator[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``lasts``: seconds from the infliction to the remedy; None: longer than a lease."""
+
+    inflict: Inflict
+    lasts: float | None
+
+    @property
+    def name(self) -> str:
+        return self.inflict.__name__.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """``at``: seconds from the start, at the earliest; ``chance`` from 0 to 1 picks the victim."""
+
+    at: float
+    fault: Fault
+    chance: float
+
+
+SERVER, HOSTS, WORKERS = "server", "hosts", "workers"
+GAPS = {SERVER: 2.5, HOSTS: 2.0, WORKERS: 1.0}
+"""The lanes: in each, one fault at a time, and so many seconds in between."""
+
+LANES: dict[str, list[Fault]] = defaultdict(list)
+
+
+def fault(lane: str, lasts: float | None = 0.0, weight: int = 1) -> Callable[[Inflict], Inflict]:
+    """Add a fault to a lane, ``weight`` times."""
+
+    def add(inflict: Inflict) -> Inflict:
+        LANES[lane] += [Fault(inflict, lasts)] * weight
+        return inflict
+
+    return add
+
+
+def schedule(seed: int, seconds: float, lease: float) -> dict[str, list[Planned]]:
+    """What is to happen in each lane, in random order, but each before any happens again."""
+    return {lane: list(_lane(lane, seed, seconds, lease)) for lane in GAPS}
+
+
+def _lane(lane: str, seed: int, seconds: float, lease: float) -> Iterator[Planned]:
+    rng = random.Random(f"{seed} {lane}")
+    at = GAPS[lane]
+    while True:
+        for each in rng.sample(LANES[lane], len(LANES[lane])):
+            lasts = lease * 1.4 if each.lasts is None else each.lasts
+            if at + lasts > seconds:
+                return
+            yield Planned(at, each, rng.random())
+            at += lasts + GAPS[lane]
+
+
+def pick(things: Sequence[T], chance: float) -> T | None:
+    return things[int(chance * len(things))] if things else None
+
+
+def some_worker(scene: Scene, chance: float) -> tuple[Host, psutil.Process] | None:
+    """One that runs a task, where there is such a one."""
+    workers = [(host, worker) for host in scene.hosts for worker in host.workers()]
+    busy = [(host, worker) for host, worker in workers if "idle" not in title_of(worker)]
+    return pick(busy or workers, chance)
+
+
+def let_leases_lapse(scene: Scene, host: str, seconds: float) -> None:
+    scene.ledger.note("lapse", host=host, until=time.monotonic() + seconds)
+
+
+# Workers.
+
+
+@fault(WORKERS, weight=3)
+def kill_a_worker(scene: Scene, chance: float) -> Iterator[None]:
+    if victim := some_worker(scene, chance):
+        scene.ledger.note("doomed", pid=victim[1].pid)
+        if kill(victim[1]):
+            yield
+
+
+@fault(WORKERS, lasts=None)
+def stop_a_worker(scene: Scene, chance: float) -> Iterator[None]:
+    """Its housekeeper keeps its lease; only a time limit can be exceeded."""
+    if victim := some_worker(scene, chance):
+        if serves_limits(victim[1]):
+            until = time.monotonic() + scene.stop + MOMENT
+            scene.ledger.note("stopped", pid=victim[1].pid, until=until)
+        yield from stop([victim[1]])
+
+
+def stop(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    stopped = [process for process in processes if send(process, signal.SIGSTOP)]
+    if stopped:
+        yield
+    for process in reversed(stopped):
+        send(process, signal.SIGCONT)
+
+
+# Hosts.
+
+
+def exposed(scene: Scene, chance: float) -> Host:
+    return scene.hosts[1:][int(chance * (len(scene.hosts) - 1))]
+
+
+@fault(HOSTS)
+def kill_a_housekeeper(scene: Scene, chance: float) -> Iterator[None]:
+    housekeeper = exposed(scene, chance).housekeeper()
+    if housekeeper and kill(housekeeper):
+        yield
+
+
+@fault(HOSTS, lasts=None)
+def stop_a_housekeeper(scene: Scene, chance: float) -> Iterator[None]:
+    """The leases of its workers with long tasks run out."""
+    host = pick(scene.hosts, chance)
+    if host and (housekeeper := host.housekeeper()):
+        let_leases_lapse(scene, host.name, scene.stop + MOMENT)
+        yield from stop([housekeeper])
+
+
+@fault(HOSTS)
+def kill_a_supervisor(scene: Scene, chance: float) -> Iterator[None]:
+    """Its housekeeper sees to it that its workers leave in good order; if there is one. One that
+    takes too long for a drain is killed, and its task uncharged."""
+    host = exposed(scene, chance)
+    if not host.housekeeper():
+        let_leases_lapse(scene, host.name, 2 * scene.lease)
+    for worker in host.workers():
+        scene.ledger.note("orphaned", pid=worker.pid)
+    if kill(host.supervisor()):
+        yield
+    host.replace()
+
+
+@fault(HOSTS, lasts=None)
+def stop_a_host(scene: Scene, chance: float) -> Iterator[None]:
+    host = pick(scene.hosts, chance)
+    if host:
+        let_leases_lapse(scene, host.name, scene.stop + MOMENT)
+        yield from stop(host.family())
+
+
+@fault(HOSTS)
+def kill_a_host(scene: Scene, chance: float) -> Iterator[None]:
+    host = exposed(scene, chance)
+    let_leases_lapse(scene, host.name, MOMENT)
+    family = host.family()
+    for process in family:
+        send(process, signal.SIGSTOP)
+    if [kill(process) for process in family]:
+        yield
+    host.replace()
+
+
+@fault(HOSTS, lasts=1.0)
+def quiet_a_host(scene: Scene, chance: float) -> Iterator[None]:
+    """An operator's whim."""
+    host = exposed(scene, chance)
+    send(host.supervisor(), signal.SIGTSTP)
+    yield
+    send(host.supervisor(), signal.SIGCONT)
+
+
+@fault(HOSTS, lasts=1.0)
+def add_and_retire_workers(scene: Scene, chance: float) -> Iterator[None]:
+    """Another whim."""
+    host = exposed(scene, chance)
+    send(host.supervisor(), signal.SIGTTIN)
+    yield
+    send(host.supervisor(), signal.SIGTTOU)
+
+
+# The server. Its client asks again where the reply was lost; these requests bear it.
+
+
+def ask(scene: Scene, *command: str | int) -> None:
+    scene.server.client.execute_command(*command)
+
+
+def configure(scene: Scene, name: str, value: str | int) -> None:
+    ask(scene, "CONFIG", "SET", name, value)
+
+
+def make_durable(scene: Scene) -> None:
+    """Have the server write each reply's cause to its file before the reply, so that its kill loses
+    nothing. With "everysec" a slow disk may hold up the writing; what the kernel has, a mere kill
+    does not take."""
+
+    def is_durable() -> bool:
+        with suppress(redis.RedisError):  # it is loading
+            configure(scene, "appendfsync", "no")
+            return True
+        return False
+
+    eventually(is_durable, "a server that has loaded its data")
+
+
+@fault(SERVER, lasts=0.7)
+def kill_the_server(scene: Scene, chance: float) -> Iterator[None]:
+    scene.server.kill()
+    yield
+    scene.server.start()
+    make_durable(scene)
+
+
+@fault(SERVER, lasts=1.5)
+def stop_the_server(scene: Scene, chance: float) -> Iterator[None]:
+    yield from stop([psutil.Process(scene.server.pid)])
+
+
+@fault(SERVER, lasts=None)
+def stop_the_server_for_longer_than_a_lease(scene: Scene, chance: float) -> Iterator[None]:
+    yield from stop([psutil.Process(scene.server.pid)])
+
+
+@fault(SERVER, weight=2)
+def kill_connections(scene: Scene, chance: float) -> Iterator[None]:
+    ask(scene, "CLIENT", "KILL", "TYPE", "normal")
+    yield
+
+
+@fault(SERVER)
+def pause_clients(scene: Scene, chance: float) -> Iterator[None]:
+    """For so long that they lose their patience, and their requests are carried out late."""
+    ask(scene, "CLIENT", "PAUSE", int(1000 * scene.lease / 2), "ALL")
+    yield
+
+
+@fault(SERVER, weight=2)
+def flush_scripts(scene: Scene, chance: float) -> Iterator[None]:
+    ask(scene, "SCRIPT", "FLUSH")
+    yield
+
+
+@fault(SERVER, weight=2)
+def delete_leases(scene: Scene, chance: float) -> Iterator[None]:
+    ask(scene, "DEL", *(f"{{{queue}}}:leases" for queue in QUEUES))
+    yield
+
+
+@fault(SERVER, lasts=1.5)
+def fill_the_memory(scene: Scene, chance: float) -> Iterator[None]:
+    configure(scene, "maxmemory", 1)
+    yield
+    configure(scene, "maxmemory", 0)
+
+
+@fault(SERVER, lasts=1.0)
+def refuse_writes(scene: Scene, chance: float) -> Iterator[None]:
+    """MISCONF: the server could not save. Its saving is made slow, and killed."""
+    configure(scene, "rdb-key-save-delay", 10_000_000)
+    configure(scene, "save", "3600 1")
+    ask(scene, "BGSAVE")
+    for saving in eventually(psutil.Process(scene.server.pid).children):
+        kill(saving)
+    yield
+    configure(scene, "save", "")
+    configure(scene, "rdb-key-save-delay", 0)
+
+
+@fault(SERVER, lasts=1.0)
+def make_a_replica(scene: Scene, chance: float) -> Iterator[None]:
+    """Read-only, of a master that nobody can reach: it keeps its data."""
+    ask(scene, "REPLICAOF", "127.0.0.1", 1)
+    yield
+    ask(scene, "REPLICAOF", "NO", "ONE")

@@ -1,0 +1,77 @@
+"""The kinds of tasks: what is pushed, and what is to become of it."""
+
+from __future__ import annotations
+
+import re
+
+PLAIN = "soak:plain"
+LIMITS = "soak:limits"
+QUEUES = (PLAIN, LIMITS)
+
+MAX_DELIVERIES = 3
+TIMEOUT = 2.0
+"""Seconds, of the tasks in LIMITS."""
+
+QUICK = ("nothing", "nap")
+"""What most tasks are."""
+
+ROUGH = {
+    PLAIN: (
+        "slow",
+        "longer_than_a_lease",
+        "large",
+        "fork",
+        "zombie",
+        "let_a_fork_return",
+        "let_a_fork_exit",
+        "outlived_by_a_child",
+        "block_sigterm",
+        "replace_signal_handlers",
+        "exception",
+        "system_exit",
+        "keyboard_interrupt",
+        "recursion",
+        "out_of_memory",
+        "reject",
+        "retry",
+        "flaky",
+    ),
+    LIMITS: ("slow", "leak", "fork", "flaky", "hang", "exception"),
+}
+"""What is pushed now and then. Workers survive it."""
+
+DEADLY = {
+    PLAIN: ("exit", "segfault", "kill", "abort", "eat_until_killed", "close_descriptors"),
+    LIMITS: ("hang_deaf", "kill"),
+}
+"""What their workers do not survive."""
+
+GARBAGE = (
+    b"no JSON at all %b",
+    b'["no object", "%b"]',
+    b'\xff\xfe{"id": "%b"}',
+    b'\x1e{"id": "\\ud800 %b", "deliveries": 1}\n{}',
+    b'\x1e{"id": "a", "deliveries": 1, "first_failed": 1e999, "reason": ""}\n%b',
+    b'{"id": "%b", "deep": ' + b"[" * 100_000,
+)
+"""What a producer should not push. To be buried whole."""
+
+FATAL = frozenset(
+    {
+        *("exception", "system_exit", "keyboard_interrupt", "recursion", "out_of_memory"),
+        *("reject", "retry", "exit", "segfault", "kill", "abort", "eat_until_killed"),
+        *("hang", "hang_deaf", "garbage"),
+    }
+)
+"""The kinds that end in the dead letters. All others complete."""
+
+CHILD = "SOAK_CHILD"
+"""In the environment of the processes that handlers leave behind on purpose."""
+
+_ID = re.compile(rb"\b(?:young|sly|old)-\d+\b")
+
+
+def id_in(payload: bytes) -> str:
+    """The id of the task with this payload, which need not be JSON; "" if there is none."""
+    found = _ID.search(payload)
+    return found[0].decode() if found else ""
