@@ -100,7 +100,8 @@ def test_what_is_held_beyond_the_wish_goes_back_in_order(holding: Queue, client:
 
 def test_owners_share_without_overlap(holding: Queue) -> None:
     holding.enroll("b", 0)
-    assert holding.claim("b", 0, 5) == [b"4", b"5"]
+    assert holding.claim("b", 0, 5) == [b"4"], "half of what waits"
+    assert holding.claim("b", 1, 5) == [b"5"]
     assert holding.claim("a", 3, 5) == []
 
 

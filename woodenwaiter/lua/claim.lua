@@ -22,6 +22,10 @@ if #claims > 0 then
   return claims
 end
 
+-- A fair share of what waits: no task queues for one worker while another has none.
+local waiting = redis.call('LLEN', ARRIVALS) + redis.call('LLEN', QUEUE)
+want = math.min(want, math.ceil(waiting / redis.call('HLEN', SETTLED)))
+
 -- Portions double, so that large entries are noticed before many of them are taken.
 local bytes = 0
 for _, source in ipairs({ARRIVALS, QUEUE}) do
