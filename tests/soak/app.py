@@ -33,12 +33,11 @@ LEASE = float(os.environ["SOAK_LEASE"])
 MEGABYTE = 1 << 20
 MAX_MEMORY = 150 * MEGABYTE
 
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
 leaked: list[bytes] = []
 
 
 def born() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # many will die of what leaves a core
     LEDGER.note("born", pid=os.getpid(), host=HOST)
 
 
