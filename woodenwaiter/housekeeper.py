@@ -141,7 +141,8 @@ class Site:
         self._lease = lease
         self._queues: dict[str, tuple[Upkeep, Outage]] = {}
         self._outage = Outage(self.link.address, lease, spokesman=True)
-        self._usable_since: float | None = None
+        self._answered_at = -math.inf  # for the last time
+        self._usable_since = math.inf
 
     def add(self, name: str, policy: Policy) -> None:
         """Care for this queue too."""
@@ -173,23 +174,25 @@ class Site:
         """
         if now < self._outage.retry_at:
             return
+        # Owners renew three times per lease: only a longer outage can have cost one its lease,
+        # and gives all of them a whole lease to get over it.
+        if now - self._answered_at > self._lease / 3:
+            self._usable_since = now
         try:
             for name, (upkeep, outage) in self._queues.items():
                 self._attend(upkeep, outage, rows.get(name, ()), now)
         except ServerTrouble as error:
-            self._usable_since = None
             self._outage.note(error)
             for upkeep, _ in self._queues.values():
                 upkeep.hurry()
         else:
             self._outage.over()
-            if self._usable_since is None:
-                self._usable_since = now
+            self._answered_at = now
 
     def _attend(self, upkeep: Upkeep, outage: Outage, rows: Sequence[Row], now: float) -> None:
         if now < outage.retry_at:
             return
-        may_expire = self._usable_since is not None and now - self._usable_since >= self._lease
+        may_expire = now - self._usable_since >= self._lease
         try:
             upkeep.attend(rows, now, may_expire=may_expire)
         except ServerTrouble as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import signal
@@ -65,6 +66,23 @@ class Lane(threading.Thread):
             self._over.wait(self._scene.stop if fault.lasts is None else fault.lasts)
 
 
+class Progress:
+    """Counts a ledger's records by what they are, as they come."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._path = ledger.path
+        self._read = 0
+        self._counts: Counter[str] = Counter()
+
+    def counts(self) -> Counter[str]:
+        with self._path.open("rb") as records:
+            records.seek(self._read)
+            complete, newline, _ = records.read().rpartition(b"\n")
+        self._read += len(complete) + len(newline)
+        self._counts.update(json.loads(line)[1] for line in complete.splitlines())
+        return self._counts
+
+
 class Soak:
     """One run in ``folder``; ``problems`` says in the end what was wrong."""
 
@@ -74,6 +92,7 @@ class Soak:
         self._seed = seed
         self._marker = f"{seed}-{time.monotonic_ns()}"
         self._ledger = Ledger(folder / "ledger")
+        self._progress = Progress(self._ledger)
         self._producers: list[Program] = []
         self.problems: list[str] = []
 
@@ -138,7 +157,7 @@ class Soak:
                 self.problems.append(f"a fault could not be injected:\n{lane.trouble}")
 
     def _tell_progress(self, passed: float) -> None:
-        events = Counter(record.what for record in self._ledger)
+        events = self._progress.counts()
         faults = sum(sum(lane.injected.values()) for lane in self._lanes)
         print(
             f"{passed:5.0f} s of {self._seconds:.0f}: {events['pushing']} tasks, "
