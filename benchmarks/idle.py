@@ -1,0 +1,43 @@
+"""What do 32 workers cost that have nothing to do?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from . import processes
+from .harness import BRPOP, Bench, Finding, Metric, Step, settle
+from .system import WARM_UP, System
+
+CPU = Metric("% of a CPU, for each worker")
+REQUESTS = Metric("requests to the server a second, for each worker")
+COMMANDS = Metric("commands a second, for each worker, those in scripts included")
+SERVER = Metric("% of a CPU, the server")
+
+
+def steps(bench: Bench) -> Iterator[Step]:
+    for system in bench.systems_for(BRPOP, peers=not bench.quick):
+        run = partial(measure, bench, system, bench.either(32, 8))
+        yield Step(system.name, "idle", run, seconds=bench.either(18, 5), rounds=1)
+
+
+def measure(bench: Bench, system: System, workers: int) -> Iterator[Finding]:
+    case = f"{workers} workers"
+    with bench.run(system, WARM_UP * workers, timed=True) as run:
+        run.warm_up(workers)
+        settle(bench.either(3, 1))
+        family = run.tree()
+        begin = time.monotonic()
+        before = processes.cpu_seconds(family), bench.server.cpu_seconds(), *bench.server.traffic()
+        settle(bench.either(8, 2))
+        after = processes.cpu_seconds(family), bench.server.cpu_seconds(), *bench.server.traffic()
+        seconds = time.monotonic() - begin
+        bench.check(run)
+    cpu, server, requests, commands = (
+        (new - old) / seconds for old, new in zip(before, after, strict=True)
+    )
+    yield Finding(CPU, case, 100 * cpu / workers)
+    yield Finding(REQUESTS, case, requests / workers)
+    yield Finding(COMMANDS, case, commands / workers)
+    yield Finding(SERVER, case, 100 * server)
