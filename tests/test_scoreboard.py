@@ -39,9 +39,9 @@ def test_row_tells_a_workers_life() -> None:
     assert (row.state, row.queue, row.slot, row.incarnation) == (STARTING, 2, 3, 7)
     assert (row.pid, row.started, row.completed, row.running) == (0, 0, 0, 0)
     row.enter()
-    row.hold(3)
+    row.hold(2, 3)
     row.begin(1, now=12.5)
-    assert (row.pid, row.claimed, row.began) == (os.getpid(), 3, 12.5)
+    assert (row.pid, row.holds_several, row.began) == (os.getpid(), True, 12.5)
     assert (row.started, row.completed, row.running) == (1, 0, 1)
     row.finish(1)
     assert (row.started, row.completed, row.running) == (1, 1, 0)
@@ -76,7 +76,7 @@ def test_new_incarnation_starts_from_nothing() -> None:
     scoreboard = Scoreboard(rows=1)
     row = opened(scoreboard)
     row.enter()
-    row.hold(9)
+    row.hold(8, 9)
     row.begin(9, now=1.0)
     row.finish(8)
     row.expire(9)
@@ -85,7 +85,8 @@ def test_new_incarnation_starts_from_nothing() -> None:
     row.free()
     again = opened(scoreboard, incarnation=2)
     assert (again.pid, again.status, again.expired) == (0, 0, 0)
-    assert (again.started, again.completed, again.claimed, again.began) == (0, 0, 0, 0)
+    assert (again.started, again.completed, again.began) == (0, 0, 0)
+    assert not again.holds_several
     assert again.owner.endswith("/2")
 
 
@@ -113,11 +114,11 @@ def test_rows_do_not_overlap() -> None:
     for number, row in enumerate(rows, 1):
         row.begin(10 * number, now=number)
         row.finish(10 * number - 1)
-        row.hold(100 * number)
+        row.hold(number, number)
     scoreboard.note_redis_usable()
     for number, row in enumerate(rows, 1):
         assert (row.queue, row.slot, row.incarnation) == (number, number, number)
-        assert (row.running, row.claimed, row.began) == (10 * number, 100 * number, number)
+        assert (row.running, row.holds_several, row.began) == (10 * number, False, number)
 
 
 def test_full_board_has_no_row_until_one_is_free() -> None:

@@ -129,6 +129,16 @@ def test_no_task_waits_behind_a_slow_one(server: Server, tmp_path: Path) -> None
     assert numbers(tmp_path / "begun") == list(range(1000))
 
 
+def test_what_ran_before_a_slow_task_is_settled_meanwhile(server: Server, tmp_path: Path) -> None:
+    push(server.client, *({"n": n} for n in range(10)), {"n": 10, "sleep": 300})
+    app = APP.replace("processes=2", "processes=1")
+    with Supervisor(tmp_path, app, "--redis", server.url) as supervisor:
+        eventually(lambda: server.client.hvals("{t:d}:settled") == [b"10"])
+        assert numbers(tmp_path / "begun") == list(range(11))
+        supervisor.signal(signal.SIGQUIT)
+        supervisor.wait()
+
+
 def test_workers_outlive_their_supervisor_for_one_task(server: Server, tmp_path: Path) -> None:
     push(server.client, {"n": 0, "sleep": 300}, {"n": 1, "sleep": 300}, {"n": 2})
     options = ("--redis", server.url, "--lease-seconds", "1")

@@ -66,12 +66,14 @@ class EmbeddedServer:
             setsigdef=(signal.SIGTERM, signal.SIGINT),
         )
 
-    def start(self, seconds: float = 10.0) -> int:
-        """Start the server and wait until it listens; returns its pid. Raises RedisUnusable."""
+    def start(self) -> int:
+        """Start the server and wait until it has loaded its data; returns its pid.
+
+        Raises RedisUnusable if it ends instead.
+        """
         pid = self.spawn()
-        deadline = time.monotonic() + seconds
-        while not is_listening(self.host, self.port):
-            if os.waitpid(pid, os.WNOHANG)[0] or time.monotonic() > deadline:
+        while not has_loaded(self.host, self.port):
+            if os.waitpid(pid, os.WNOHANG)[0]:
                 raise RedisUnusable(f"the embedded server does not start: see {self.log}")
             time.sleep(0.01)
         return pid
@@ -139,6 +141,17 @@ def is_listening(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def has_loaded(host: str, port: int) -> bool:
+    """Whether the server answers, be it with a demand for a password."""
+    try:
+        with socket.create_connection((host, port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            answer = connection.recv(64)
+            return bool(answer) and not answer.startswith(b"-LOADING")
+    except OSError:
+        return False
 
 
 def server_for(client: redis.Redis, settings: Settings) -> EmbeddedServer | None:

@@ -32,8 +32,8 @@ LOOK = 0.1
 """Seconds between two looks at the scoreboard."""
 
 SLOW = 0.1
-"""A task seen running for this many seconds has what waits behind it given back. Twice
-worker.AHEAD: its worker, which measures at least as long, will not touch what it claimed beyond."""
+"""A task seen running for this many seconds has what ran before it settled, and what waits behind
+it given back. Twice worker.AHEAD: its worker, which measures at least as long, won't touch that."""
 
 ROUND = 1.0
 """Seconds between two rounds through the queues, at most: a due retry shortens it."""
@@ -83,7 +83,7 @@ class Upkeep:
         sight = self._sights.get(row)
         if sight is None or sight.task != task:
             self._sights[row] = _Sight(task, now)
-        elif running and row.claimed > running and not sight.done and now - sight.since >= SLOW:
+        elif running and row.holds_several and not sight.done and now - sight.since >= SLOW:
             self._queue.give_back(row.owner, running)
             sight.done = True
 

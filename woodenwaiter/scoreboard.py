@@ -29,7 +29,7 @@ took too long."""
 # Offsets in 32-bit words, then in 64-bit words.
 _STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CAUSE = range(8)
 _EXPIRED = 4
-_STARTED, _COMPLETED, _BEGAN, _CLAIMED = range(8, 12)
+_STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST = range(8, 13)
 
 
 UNKNOWN_STATUS = -1
@@ -62,7 +62,8 @@ class Row:
     def open(self, queue: int, slot: int, incarnation: int) -> None:
         """Take a free row for a worker that is about to be forked."""
         self._large[_STARTED] = self._large[_COMPLETED] = 0
-        self._large[_BEGAN] = self._large[_CLAIMED] = self._large[_EXPIRED] = 0
+        self._large[_FIRST] = self._large[_LAST] = 0
+        self._large[_BEGAN] = self._large[_EXPIRED] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
         self._small[_INCARNATION] = incarnation
@@ -91,9 +92,9 @@ class Row:
     def finish(self, seq: int) -> None:
         self._large[_COMPLETED] = seq
 
-    def hold(self, claimed: int) -> None:
-        """The highest claim number that the worker holds."""
-        self._large[_CLAIMED] = claimed
+    def hold(self, first: int, last: int) -> None:
+        """The numbers of the claims that the worker has been given at once."""
+        self._large[_FIRST], self._large[_LAST] = first, last
 
     def rename(self) -> None:
         """Become a new owner. The counts go on: who reads old and new words mixed does no harm,
@@ -166,8 +167,9 @@ class Row:
         return self._large[_COMPLETED]
 
     @property
-    def claimed(self) -> int:
-        return self._large[_CLAIMED]
+    def holds_several(self) -> bool:
+        """Whether the running claim was not the only one to be given."""
+        return self._large[_LAST] > self._large[_FIRST]
 
     @property
     def began(self) -> float:

@@ -243,7 +243,7 @@ class Worker:
         self._left -= len(entries)
         if self._left <= 0:
             self._announce(SPENT)  # in time for another one to be ready after the last task
-        self._row.hold(self._completed + len(entries))
+        self._row.hold(self._completed + 1, self._completed + len(entries))
         careful, done = False, 0
         begun = now = time.monotonic()
         for raw in entries:

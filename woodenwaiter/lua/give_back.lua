@@ -1,4 +1,5 @@
--- Frees what waits behind a slow task: all claims but the running one go back to the queue.
+-- Leaves a slow task as its owner's only claim: those before it are settled, those behind it go
+-- back to the queue.
 -- Late or repeated, it finds the running one settled, and does nothing.
 -- ARGV: owner, running (the number of its claim)
 -- Returns how many went back.
