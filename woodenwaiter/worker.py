@@ -272,10 +272,8 @@ class Worker:
                 self._process(foods(raw))
             finally:
                 self._interruptible = False
-                if (
-                    os.getpid() != self._pid
-                ):  # a process that the handler forked, and that came back
-                    os._exit(0)
+                if os.getpid() != self._pid:
+                    os._exit(0)  # the handler had forked this process, and it came back
         except BaseException as error:  # a handler's SystemExit is no reason to leave, either
             self._settle_failure(raw, seq, error)
         self._completed = seq
