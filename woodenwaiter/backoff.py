@@ -38,7 +38,7 @@ RECONNECT = Backoff(first=0.2, longest=5.0)
 
 RESPAWN = Backoff(first=0.1, longest=30.0)
 YOUNG = 10.0
-"""A child that dies before it is this old (seconds) is taken to be unable to live."""
+"""A child that dies before it is this old (seconds), with no task done, may be unable to live."""
 
 
 def respawn_delay(young_deaths: int) -> float:

@@ -350,7 +350,8 @@ class Supervisor:
             self._exit_code = EXIT_REDIS
             self._leave("leaving: there is no Redis to work with")
         elif not left:
-            young = time.monotonic() - child.born < YOUNG
+            able = child.row is not None and child.row.completed > 0
+            young = not able and time.monotonic() - child.born < YOUNG
             slot.young_deaths = slot.young_deaths + 1 if young else 1
             slot.due = time.monotonic() + respawn_delay(slot.young_deaths)
 
