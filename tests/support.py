@@ -118,7 +118,7 @@ class Program:
 
     def titled(self, word: str) -> list[psutil.Process]:
         """The processes below whose title contains ``word``."""
-        return [process for process in self.tree() if word in _title(process)]
+        return [process for process in self.tree() if word in title(process)]
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -152,7 +152,8 @@ class Program:
                 process.kill()
 
 
-def _title(process: psutil.Process) -> str:
+def title(process: psutil.Process) -> str:
+    """As `ps` shows it; nothing for a zombie, or one that is gone."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .support import Program, Server, eventually, lines
+from .support import Program, Server, eventually, lines, title
 from .test_supervisor import APP, push
 
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -67,7 +67,7 @@ def test_reaps_orphans_and_drains(server: Server, tmp_path: Path) -> None:
 
 def _zombies(first: psutil.Process) -> list[psutil.Process]:
     """The orphans that the first process has not reaped, or that still run."""
-    return [p for p in first.children() if "woodenwaiter" not in " ".join(p.cmdline())]
+    return [p for p in first.children() if "woodenwaiter" not in title(p)]
 
 
 def test_exit_codes_are_those_of_a_plain_process(server: Server, tmp_path: Path) -> None:
