@@ -120,11 +120,11 @@ class Link:
         except BaseException:
             self.close()
             raise
-        *others, last = [self._outcome() for _ in commands]
-        for outcome in (*others, last):
+        outcomes = [self._outcome() for _ in commands]
+        for outcome in outcomes:
             if isinstance(outcome, ResponseError):
                 raise outcome
-        return last
+        return outcomes[-1]
 
     def _outcome(self) -> Any:
         """A reply, which may be an error: those of a pipeline must all be read."""

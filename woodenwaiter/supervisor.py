@@ -45,6 +45,7 @@ from .scoreboard import (
 )
 from .settings import Settings
 from .signals import SignalInbox
+from .woodenwaiter import waiter_at
 from .worker import work
 
 if TYPE_CHECKING:
@@ -509,14 +510,14 @@ def run(
     if not in_main_thread():
         raise RuntimeError("run() receives signals: it must be called in the main thread")
     logs.configure(settings.log_level, settings.log_format)
-    customers = [customer.under(settings) for customer in customers]
+    waiter = waiter_at(settings.redis) if settings.redis else None  # one for all
+    customers = [customer.under(settings, waiter) for customer in customers]
     if not customers:
         raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
     server = server_for(customers[0].waiter.redis_clt, settings)
     setproctitle("woodenwaiter: supervisor of " + ", ".join(c.table_dish for c in customers)[:200])
     introduce(customers)
-    for customer in customers:
-        Link(customer.waiter.redis_clt, timeout=1)  # unopened: loads what each child would load
+    Link(customers[0].waiter.redis_clt, timeout=1)  # unopened: loads what each child would load
     supervisor = Supervisor(customers, settings, server, lifeline)
     for leftover in leftovers():
         log.warning("loading the application left %s: forked workers must not share it", leftover)

@@ -102,7 +102,8 @@ class WoodenWaiter:
         return None if raw is None else json.loads(load(raw).payload.decode())
 
 
-def _waiter_at(url: str) -> WoodenWaiter:
+def waiter_at(url: str) -> WoodenWaiter:
+    """A waiter for the URL on a command line; raises StartupError for what is none."""
     try:
         return WoodenWaiter.from_url(url)
     except ValueError as error:
@@ -187,11 +188,10 @@ class WoodenCustomer:
     def worker_count(self) -> int:
         return usable_cpus() if self.processes == "cpus" else int(self.processes)
 
-    def under(self, settings: Settings) -> WoodenCustomer:
-        """This customer as a supervisor with these settings runs it."""
+    def under(self, settings: Settings, waiter: WoodenWaiter | None) -> WoodenCustomer:
+        """This customer as a supervisor with these settings, and maybe this waiter, runs it."""
         customer = copy.copy(self)
-        if settings.redis:
-            customer.waiter = _waiter_at(settings.redis)
+        customer.waiter = waiter or self.waiter
         customer.processes = settings.processes_of(self.table_dish) or self.processes
         return customer
 
