@@ -196,24 +196,27 @@ class Scoreboard:
     def __init__(self, rows: int = ROWS) -> None:
         token = secrets.token_hex(2)
         self.pool = f"{socket.gethostname()}.{os.getpid()}.{token}"
+        self._most = rows
         self._view = memoryview(mmap.mmap(-1, (rows + 1) * ROW_BYTES))
         self._header = self._view[:ROW_BYTES].cast("i")
-        self._rows = [
-            Row(self._view[start : start + ROW_BYTES], self.pool)
-            for start in range(ROW_BYTES, (rows + 1) * ROW_BYTES, ROW_BYTES)
-        ]
+        self._rows: list[Row] = []  # of this process: made when first seen, as most never are
 
     def __iter__(self) -> Iterator[Row]:
         """The rows that are or were in use."""
-        return iter(self._rows[: self._header[0]])
+        while len(self._rows) < self._header[0]:
+            start = (len(self._rows) + 1) * ROW_BYTES
+            self._rows.append(Row(self._view[start : start + ROW_BYTES], self.pool))
+        return iter(self._rows)
 
     def allocate(self) -> Row | None:
         """A free row, or None if every one awaits its recovery. For the supervisor alone."""
-        for index, row in enumerate(self._rows):
+        for row in self:
             if row.state == FREE:
-                self._header[0] = max(self._header[0], index + 1)
                 return row
-        return None
+        if self._header[0] == self._most:
+            return None
+        self._header[0] += 1
+        return list(self)[-1]
 
     @property
     def redis_was_usable(self) -> bool:
