@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
@@ -23,7 +22,6 @@ from redis.exceptions import (
     ReadOnlyError,
     ResponseError,
 )
-from redis.retry import Retry
 
 from .errors import RedisUnusable
 
@@ -85,7 +83,8 @@ class Link:
             **pool.connection_kwargs,
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
-            "retry": Retry(NoBackoff(), 0),
+            "retry": None,
+            "retry_on_timeout": False,
             "retry_on_error": [],
             "health_check_interval": 0,
             "decode_responses": False,
