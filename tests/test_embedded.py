@@ -189,3 +189,12 @@ def test_supervisor_runs_it_and_keeps_its_data(tmp_path: Path) -> None:
             assert not supervisor.tree()
             assert "pw@" not in supervisor.log
     client.close()
+
+
+def test_told_to_leave_while_its_server_starts(tmp_path: Path) -> None:
+    url = f"redis://localhost:{free_port()}"
+    with Supervisor(tmp_path, APP, "--redis", url, "--embedded", "data") as supervisor:
+        eventually((tmp_path / "data" / "server.conf").exists)
+        assert supervisor.stop() == 0, supervisor.log
+        supervisor.logged("drained in")
+    assert not is_listening("localhost", int(url.rpartition(":")[2]))

@@ -139,9 +139,6 @@ class Supervisor:
         self._stage_deadline = math.inf
         self._traces_at = math.inf
         self._slots = [Slot(HOUSEKEEPER, "housekeeper")]
-        if server:
-            child = Child(server.start(), time.monotonic())
-            self._slots.append(Slot(SERVER, "embedded server", child=child))
         for queue, customer in enumerate(customers):
             for _ in range(customer.worker_count):
                 self._add_worker(queue)
@@ -153,9 +150,12 @@ class Supervisor:
         self._inbox = SignalInbox(SIGNALS)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self._alive_read, self._alive_write = os.pipe()
-        gc.collect()
-        gc.freeze()  # else the first collection in each child would copy all pages
         try:
+            if self._server:
+                child = Child(self._server.start(), time.monotonic())
+                self._slots.append(Slot(SERVER, "embedded server", child=child))
+            gc.collect()
+            gc.freeze()  # else the first collection in each child would copy all pages
             while self._slots:
                 self._turn()
         finally:
