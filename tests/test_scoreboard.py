@@ -69,7 +69,21 @@ def test_dead_row_keeps_what_was_running(cause: int, ending: str) -> None:
     row.close(signal.SIGKILL, cause)
     assert (row.state, row.running, row.expired, row.cause) == (DEAD, 5, 5, cause)
     assert row.ending == ending
+    assert row.is_charged == (cause != BLAMELESS)
     assert not row.alive
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_charged"), [(BLAMELESS, False), (CHARGED, True), (TIMED_OUT, False)]
+)
+def test_time_limit_of_one_task_is_not_charged_to_the_next(cause: int, is_charged: bool) -> None:
+    row = opened(Scoreboard())
+    row.begin(5, now=1.0)
+    row.expire(5)
+    row.finish(5)
+    row.begin(6, now=7.0)
+    row.close(signal.SIGKILL, cause)
+    assert row.is_charged == is_charged
 
 
 def test_new_incarnation_starts_from_nothing() -> None:

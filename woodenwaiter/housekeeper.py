@@ -91,7 +91,7 @@ class Upkeep:
         """Take over from a worker that died here, and free its row."""
         failure = (
             Failure(f"its worker (pid {row.pid}) {row.ending}")
-            if row.running and row.cause != BLAMELESS
+            if row.running and row.is_charged
             else None
         )
         self._release(row.owner, row.completed, failure)

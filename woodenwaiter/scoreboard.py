@@ -149,6 +149,12 @@ class Row:
         return self._small[_CAUSE]
 
     @property
+    def is_charged(self) -> bool:
+        """Whether the worker's end counts as a delivery of the task it was running. One that is
+        killed for a task's time may have come to the next by then."""
+        return self.cause == CHARGED or (self.cause == TIMED_OUT and self.expired == self.running)
+
+    @property
     def alive(self) -> bool:
         """Whether its worker has not been found dead."""
         return self.state not in (FREE, DEAD)
