@@ -207,7 +207,8 @@ ALIVE = {ENROLL, CLAIM, RUNG, READY, RUNNING, FAILING, FORMER, REST, RELEASE}
 class Worker(NamedTuple):
     """One worker and its row of the scoreboard.
 
-    ``buffer``: the claims it has in hand, the running one first;
+    ``first`` and ``held``: the numbers of the first and last claim it was given at once;
+    ``buffer``: those it has in hand, the running one first;
     ``done``: it ran some since its last claim; ``vain``: how many claims came back empty;
     ``slow``: its task was seen running for long; ``lapsed``: its claims were given to others;
     ``failed``: the verdict on its running task that is on its way to Redis;
@@ -219,6 +220,7 @@ class Worker(NamedTuple):
     phase: str = ENROLL
     completed: int = 0
     started: int = 0
+    first: int = 0
     held: int = 0
     buffer: Entries = ()
     want: int = 2
@@ -579,6 +581,7 @@ class Explorer:
             index,
             phase=READY if reply else CLAIM,
             buffer=reply,
+            first=worker.completed + 1,
             held=worker.completed + len(reply),
             vain=0 if reply else min(worker.vain + 1, 2),
             done=False,
@@ -667,7 +670,7 @@ class Explorer:
 
     def _looks(self, world: World, index: int, worker: Worker) -> Iterator[Step]:
         """Its housekeeper saw this task at two moments, and calls `give_back` some day."""
-        if world.faults.slow and not worker.slow and worker.held > worker.started:
+        if world.faults.slow and not worker.slow and worker.held > worker.first:
             yield (
                 (worker.letter, "is seen to be slow"),
                 world.spend("slow")
