@@ -137,7 +137,8 @@ class WoodenCustomer:
     """What to run for the tasks of the queue ``table:dish``, and in how many processes.
 
     process: called with each task's foods; its return value is dropped.
-    seconds: the longest block of one wait for tasks. There is no sleep while there is work.
+    seconds: the length of a wait for tasks; a tenth of a lease, if that is longer, once a wait was
+        in vain. A task that comes ends it. There is no sleep while there is work.
     processes: workers per supervisor, or "cpus" for as many as this machine or container can run.
     max_deliveries: how often a task is tried before it goes to the dead letters.
     backoff: how long from a failure to the next try; see `Backoff`.

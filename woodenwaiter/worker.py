@@ -116,6 +116,7 @@ class Worker:
         self._process = customer.process
         self._policy = customer.policy
         self._patience = max(0.1, customer.seconds)
+        self._slumber = max(self._patience, lease / 10)  # a wait when asleep
         self._link = Link(customer.waiter.redis_clt, timeout=lease / 3)
         self._queue = Queue(self._link, customer.table_dish, lease)
         self._row = row
@@ -193,7 +194,7 @@ class Worker:
             self._enroll()
         asleep = self._vain > 1 and time.monotonic() < self._wakes_at
         try:
-            if asleep and not self._queue.wait(self._patience, self._await_reply):
+            if asleep and not self._queue.wait(self._slumber, self._await_reply):
                 return []
             entries = self._ask(waits=self._vain > 0 and not asleep)
         except LeaseLost:
