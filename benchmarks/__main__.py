@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import importlib
 import signal
 import sys
@@ -26,7 +27,7 @@ except ImportError:
 from . import machine, peers, picture, report
 from .harness import Bench, Step
 from .server import Server
-from .system import System, probe
+from .system import ROOT, System, probe
 
 QUESTIONS = (
     "throughput",
@@ -70,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.error(f"neither a question nor a system: {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, it cleans up
     console = Console(width=None if sys.stdout.isatty() else 160)
+    for package in ("woodenwaiter", "benchmarks"):  # as pip does for what it installs
+        compileall.compile_dir(ROOT / package, quiet=1)
     with tempfile.TemporaryDirectory(prefix="benchmarks-", dir=_memory_folder()) as folder:
         server = Server(Path(folder), given.redis)
         try:

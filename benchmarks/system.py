@@ -204,8 +204,8 @@ class Run:
 
     # Waiting for it.
 
-    def wait_done(self, seconds: float, part: float = 1.0) -> None:
-        """Wait until every task is done, or all of the first part."""
+    def wait_done(self, seconds: float, part: float = 1.0, poll: float = POLL) -> None:
+        """Wait until every task is done, or all of the first part; look every ``poll`` seconds."""
         first = 0
         enough = int(self.ledger.tasks * part)
 
@@ -215,16 +215,18 @@ class Run:
             first = max(first, missing)
             return missing < 0 or missing >= enough
 
-        self.wait_for(done, seconds, "not all tasks were done")
+        self.wait_for(done, seconds, "not all tasks were done", poll)
 
-    def wait_for(self, condition: Callable[[], T], seconds: float, failure: str) -> T:
+    def wait_for(
+        self, condition: Callable[[], T], seconds: float, failure: str, poll: float = POLL
+    ) -> T:
         deadline = time.monotonic() + seconds
         while not (result := condition()):
             if self._roots and all(root.poll() is not None for root in self._roots):
                 raise Stuck(f"it ended by itself: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise Stuck(f"{failure} within {seconds:.0f} s: {self._last_words()}")
-            time.sleep(POLL)
+            time.sleep(poll)
         return result
 
     def wait_ended(self, seconds: float) -> None:
