@@ -113,3 +113,20 @@ def test_worker_that_lost_its_lease_starts_over(server: Server, tmp_path: Path) 
         assert "ran out" in supervisor.log
         assert supervisor.stop() == 0
     assert lines(tmp_path / "begun") == ["0"]
+
+
+def test_sleeping_worker_finds_what_was_claimed_for_it(server: Server, tmp_path: Path) -> None:
+    """By a request that it gave up, say, and that the server carried out all the same."""
+
+    def waits() -> int:
+        return int(server.client.info("commandstats").get("cmdstat_blmove", {"calls": 0})["calls"])
+
+    app = APP.replace("processes=2", "processes=1, seconds=0")
+    options = ("--redis", server.url, "--lease-seconds", "2")
+    with Supervisor(tmp_path, app, *options).ready(1) as supervisor:
+        before = waits()
+        eventually(lambda: waits() > before + 3, "a worker that only waits")
+        [owner] = server.client.hkeys("{t:d}:settled")
+        server.client.lpush(b"{t:d}:claims:" + owner, json.dumps({"n": 0}))
+        eventually(lambda: lines(tmp_path / "done") == ["0"])
+        assert supervisor.stop() == 0
