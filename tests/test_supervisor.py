@@ -139,6 +139,22 @@ def test_what_ran_before_a_slow_task_is_settled_meanwhile(server: Server, tmp_pa
         supervisor.wait()
 
 
+def test_worker_shares_what_it_claimed_when_tasks_become_slower(
+    server: Server, tmp_path: Path
+) -> None:
+    app = APP.replace("processes=2", "processes=1").replace(
+        '"done", foods["n"]', '"by", os.getpid()'
+    )
+    push(server.client, *({"n": n} for n in range(1000)))
+    with Supervisor(tmp_path, app, "--redis", server.url) as first:
+        eventually(lambda: len(lines(tmp_path / "by")) == 1000)
+        many = [json.dumps({"n": n, "sleep": 0.03}) for n in range(200)]
+        server.client.lpush("t:d", *many)
+        with Supervisor(tmp_path, app, "--redis", server.url) as second:
+            eventually(lambda: len(set(lines(tmp_path / "by"))) == 2, "the other runs some, too")
+            assert (first.stop(), second.stop()) == (0, 0)
+
+
 def test_workers_outlive_their_supervisor_for_one_task(server: Server, tmp_path: Path) -> None:
     push(server.client, {"n": 0, "sleep": 300}, {"n": 1, "sleep": 300}, {"n": 2})
     options = ("--redis", server.url, "--lease-seconds", "1")

@@ -33,7 +33,7 @@ LOOK = 0.1
 
 SLOW = 0.1
 """A task seen running for this many seconds has what ran before it settled, and what waits behind
-it given back. Twice worker.AHEAD: its worker, which measures at least as long, won't touch that."""
+it given back. Twice worker.LONG: its worker, which measures at least as long, won't touch that."""
 
 ROUND = 1.0
 """Seconds between two rounds through the queues, at most: a due retry shortens it."""
@@ -82,7 +82,8 @@ class Upkeep:
         task = (row.incarnation, running)
         sight = self._sights.get(row)
         if sight is None or sight.task != task:
-            self._sights[row] = _Sight(task, now)
+            # Not since `now`, which may be long past: the look had to see to others first.
+            self._sights[row] = _Sight(task, time.monotonic())
         elif running and row.holds_several and not sight.done and now - sight.since >= SLOW:
             self._queue.give_back(row.owner, running)
             sight.done = True

@@ -29,9 +29,13 @@ from .verdict import Failure, Policy, Verdict, judge
 if TYPE_CHECKING:
     from .woodenwaiter import WoodenCustomer
 
-AHEAD = 0.050
-"""Seconds of work that a worker claims at once. One whose task took as long lets go of the rest of
-its buffer: from housekeeper.SLOW, twice this, on, it may have been given to others."""
+AHEAD = 0.100
+"""Seconds of work that a worker claims at once. It lets go of what it has not begun after twice as
+long: the tasks have become slower, and others may be free to run them."""
+
+LONG = 0.050
+"""Seconds that a task takes after which its worker lets go of the rest at once: from
+housekeeper.SLOW, twice this, on, it may have been given to others."""
 
 MOST_AHEAD = 256
 """Claims at once, at most: a round trip then costs a no-op task 1/256 of itself."""
@@ -247,6 +251,7 @@ class Worker:
         self._row.hold(self._completed + 1, self._completed + len(entries))
         careful, done = False, 0
         begun = now = time.monotonic()
+        until = begun + 2 * AHEAD
         for raw in entries:
             # A redelivered entry may be what killed its last worker. With all before it settled and
             # nothing behind it begun, its next victim cannot be blamed on another task.
@@ -258,7 +263,7 @@ class Worker:
             # Read after the task is marked as completed: whoever saw it running before saw it at a
             # time that this reading includes.
             before, now = now, time.monotonic()
-            if careful or now - before >= AHEAD or self._inbox:
+            if careful or now - before >= LONG or now >= until or self._inbox:
                 break
         self._left += len(entries) - done
         self._want = 1 if careful else next_want(self._want, done, now - begun)
