@@ -191,6 +191,16 @@ def test_task_of_nobody(story: Story) -> None:
     assert story.run("x").letter("").problems["never pushed"] == ["x", ""]
 
 
+def test_worker_may_die_before_it_calls_the_handler(story: Story) -> None:
+    story.pushed("y").run("y").pushed("x").note("doomed", pid=A).run("x", B, number=2)
+    assert not story.problems
+
+
+def test_death_in_a_task_is_not_charged_to_it_twice(story: Story) -> None:
+    story.pushed("x").start("x").note("doomed", pid=A).run("x", B, number=3)
+    assert story.problems == {"charged for what it did not do": ["x"]}
+
+
 def test_charge_for_nothing(story: Story) -> None:
     assert story.pushed("x").run("x", number=2).problems == {
         "charged for what it did not do": ["x"]

@@ -129,7 +129,7 @@ class History:
     def __init__(self, records: Iterable[Record], letters: Iterable[Letter]) -> None:
         self.tasks: dict[str, Task] = defaultdict(Task)
         self.last_run: dict[Worker, Run] = {}
-        self.doomed: set[Worker] = set()
+        self.doomed: dict[Worker, float] = {}
         self.orphaned: set[Worker] = set()
         self.stopped: dict[Worker, list[Period]] = defaultdict(list)
         self.lapses: dict[str, list[Period]] = defaultdict(list)
@@ -176,7 +176,7 @@ class History:
         return run
 
     def _doomed(self, record: Record) -> None:
-        self.doomed.add(self._worker(record))
+        self.doomed[self._worker(record)] = record.at
 
     def _orphaned(self, record: Record) -> None:
         self.orphaned.add(self._worker(record))
@@ -279,11 +279,22 @@ def _problems(
 
 
 def _overcharged(task: Task, index: int, history: History) -> bool:
-    """Whether more deliveries had failed before this run than there were runs. When a host dies,
-    nobody saw what it ran: then its oldest claims are charged, run or not."""
+    """Whether more deliveries had failed before this run than there were runs. A worker may die
+    when it has begun a task and not yet called the handler. When a host dies, nobody saw what it
+    ran: then its oldest claims are charged, run or not."""
     run = task.runs[index]
-    if run.number <= 1 + index:
-        return False
     waited = Period(task.pushing_at, run.start)
+    if run.number <= 1 + index + _deaths_between_runs(waited, history):
+        return False
     lapses = [period for periods in history.lapses.values() for period in periods]
     return not any(p.at <= waited.until and waited.at <= p.until for p in lapses)
+
+
+def _deaths_between_runs(period: Period, history: History) -> int:
+    """How many workers died then that were not seen to run anything."""
+    return sum(
+        period.at <= at <= period.until
+        and worker in history.last_run
+        and history.last_run[worker].ended
+        for worker, at in history.doomed.items()
+    )
