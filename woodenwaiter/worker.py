@@ -47,8 +47,8 @@ IDLE_AFTER = 0.1
 def next_want(want: int, tasks: int, seconds: float) -> int:
     """How many to claim next, after ``tasks`` took ``seconds``: what fits in AHEAD, but no more
     than twice as many as before, since the next tasks may be of another kind."""
-    fitting = int(AHEAD * tasks / seconds) if seconds > 0 else MOST_AHEAD
-    return max(1, min(2 * want, fitting, MOST_AHEAD))
+    fitting = AHEAD * tasks / max(seconds, 1e-9)  # the clock's resolution
+    return max(1, min(2 * want, int(fitting), MOST_AHEAD))
 
 
 def failure_of(error: BaseException) -> Failure:
