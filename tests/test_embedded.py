@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
 from collections.abc import Callable
@@ -189,6 +190,17 @@ def test_supervisor_runs_it_and_keeps_its_data(tmp_path: Path) -> None:
             assert not supervisor.tree()
             assert "pw@" not in supervisor.log
     client.close()
+
+
+def test_data_belongs_to_one_server(tmp_path: Path) -> None:
+    first = EmbeddedServer(tmp_path, "127.0.0.1", port := free_port())
+    pid = first.start()
+    with pytest.raises(RedisUnusable, match="another embedded server has its data in"):
+        EmbeddedServer(tmp_path, "127.0.0.1", free_port()).start()
+    assert f"port {port}" in (tmp_path / "server.conf").read_text()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    stop(first.start())
 
 
 def test_told_to_leave_while_its_server_starts(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ or one that is installed, on the address where unchanged producers look for it."
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -45,7 +46,13 @@ class EmbeddedServer:
 
     def spawn(self) -> int:
         """Start the server and return its pid at once; it listens a moment later."""
-        config = self._write_config()
+        lock = self._lock_folder()
+        try:
+            return self._spawn(self._write_config())
+        finally:
+            os.close(lock)
+
+    def _spawn(self, config: Path) -> int:
         return os.posix_spawn(
             self._program,
             [self._program, str(config)],
@@ -78,11 +85,28 @@ class EmbeddedServer:
             time.sleep(0.01)
         return pid
 
+    def _lock_folder(self) -> int:
+        """A lock that the server inherits and holds until it ends: two with the same data would
+        ruin it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise RedisUnusable(f"the embedded server's folder cannot be used: {error}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise RedisUnusable(
+                f"another embedded server has its data in {self.folder}: name another folder"
+            ) from None
+        os.set_inheritable(lock, True)
+        return lock
+
     def _write_config(self) -> Path:
         """A file, as `ps` would show a password that is on the command line."""
         path = self.folder / "server.conf"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             path.touch()
             path.chmod(0o600)
             path.write_text(self._config())
