@@ -169,6 +169,17 @@ def test_key_of_another_kind_is_told(
     assert "WRONGTYPE" in capsys.readouterr().err
 
 
+def test_queue_in_trouble_does_not_hide_the_others(
+    server: Server, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.set("a:a", "text")
+    client.lpush("b:b", "{}")
+    assert main(["status", "a:a", "b:b", "--redis", server.url]) == EXIT_REDIS
+    shown = capsys.readouterr()
+    assert "b:b" in shown.out
+    assert "a:a: WRONGTYPE" in shown.err
+
+
 def test_environment_names_the_server(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,29 +9,38 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
+from redis.exceptions import ResponseError
+
 from . import __version__
 from .entry import excerpt
-from .errors import EXIT_USAGE, RedisUnusable, StartupError
+from .errors import EXIT_REDIS, EXIT_USAGE, RedisUnusable, StartupError
 from .link import Link, ServerTrouble
 from .queue import Letter, Queue, registered
 from .woodenwaiter import WoodenWaiter
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="woodenwaiter", description="Look at queues and dead letters, and put these back."
-    )
-    parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
-    parser.add_argument(
+    server = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    server.add_argument(
         "--redis", metavar="URL", help="the server (WOODENWAITER_REDIS_URL, or localhost)"
     )
+    parser = argparse.ArgumentParser(
+        prog="woodenwaiter",
+        description="Look at queues and dead letters, and put these back.",
+        parents=[server],
+    )
+    parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    status = commands.add_parser("status", help="how many tasks each queue holds, by state")
+    status = commands.add_parser(
+        "status", parents=[server], help="how many tasks each queue holds, by state"
+    )
     status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
     status.set_defaults(run=show_status)
 
-    dead = commands.add_parser("dead", help="list a queue's dead letters, oldest first")
+    dead = commands.add_parser(
+        "dead", parents=[server], help="list a queue's dead letters, oldest first"
+    )
     dead.add_argument("queue", metavar="TABLE:DISH")
     dead.add_argument("--most", type=int, default=50, metavar="N", help="how many to list (50)")
     dead.set_defaults(run=list_dead)
@@ -41,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         ("requeue", requeue_letters, "put dead letters back into the queue"),
         ("drop", drop_letters, "delete dead letters for good"),
     ):
-        command = commands.add_parser(name, help=summary)
+        command = commands.add_parser(name, parents=[server], help=summary)
         command.add_argument("queue", metavar="TABLE:DISH")
         command.add_argument(
             "letters", nargs="+", metavar="ID", help="as the list shows it; or all"
@@ -53,7 +62,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
-        waiter = WoodenWaiter.from_url(given.redis) if given.redis else WoodenWaiter()
+        url = vars(given).get("redis")
+        waiter = WoodenWaiter.from_url(url) if url else WoodenWaiter()
         code: int = given.run(given, Link(waiter.redis_clt, timeout=10))
         sys.stdout.flush()
         return code
@@ -92,10 +102,16 @@ def show_status(given: argparse.Namespace, link: Link) -> int:
     states = ("waiting", "claimed", "delayed", "dead", "workers")
     width = max([len("queue"), *map(len, names)])
     print(f"{'queue':{width}}", *(f"{state:>9}" for state in states))
+    code = 0
     for name in names:
-        sizes = Queue(link, name, lease=1).sizes()
-        print(f"{name:{width}}", *(f"{sizes[state]:9}" for state in states))
-    return 0
+        try:
+            sizes = Queue(link, name, lease=1).sizes()
+        except ResponseError as error:
+            print(f"woodenwaiter: {name}: {error}", file=sys.stderr)
+            code = EXIT_REDIS
+        else:
+            print(f"{name:{width}}", *(f"{sizes[state]:9}" for state in states))
+    return code
 
 
 def list_dead(given: argparse.Namespace, link: Link) -> int:
