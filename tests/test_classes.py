@@ -113,6 +113,11 @@ WRONG: dict[str, Callable[..., Any]] = {
     "cooker's waiter": lambda: WoodenCooker(MENU, None),  # type: ignore[arg-type]
     "cookone": lambda: WoodenCooker(MENU, WAITER).cookone({}),  # type: ignore[arg-type]
     "customer's waiter": lambda: WoodenCustomer("t", "d", "w", print),  # type: ignore[arg-type]
+    "process": lambda: WoodenCustomer("t", "d", WAITER, "p"),  # type: ignore[arg-type]
+    "seconds": lambda: WoodenCustomer("t", "d", WAITER, print, "1"),  # type: ignore[arg-type]
+    "timeout": lambda: WoodenCustomer("t", "d", WAITER, print, timeout="1"),  # type: ignore[arg-type]
+    "setup": lambda: WoodenCustomer("t", "d", WAITER, print, setup=3),  # type: ignore[arg-type]
+    "teardown": lambda: WoodenCustomer("t", "d", WAITER, print, teardown=3),  # type: ignore[arg-type]
     "backoff": lambda: WoodenCustomer("t", "d", WAITER, print, backoff=2),  # type: ignore[arg-type]
     "manager": lambda: WoodenManager().add_customer(print),  # type: ignore[arg-type]
 }
@@ -120,7 +125,7 @@ WRONG: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_type_is_told(name: str) -> None:
-    with pytest.raises(WrongType, match=r"must be an? ") as raised:
+    with pytest.raises(WrongType, match=r"must be ") as raised:
         WRONG[name]()
     assert isinstance(raised.value, TypeError)
     assert isinstance(raised.value, AssertionError)

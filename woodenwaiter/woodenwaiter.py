@@ -44,9 +44,21 @@ def _require(value: object, kind: type, name: str) -> None:
         raise WrongType(f"{name} must be {article} {kind.__name__}, not {value!r:.100}")
 
 
+def _require_number(value: object, name: str) -> None:
+    if not isinstance(value, int | float):
+        raise WrongType(f"{name} must be a number, not {value!r:.100}")
+
+
+def _require_callable(value: object, name: str) -> None:
+    if not callable(value):
+        raise WrongType(f"{name} must be callable, not {value!r:.100}")
+
+
 def _positive(value: Number, name: str) -> Number:
-    if value is not None and not value > 0:
-        raise ValueError(f"{name} must be more than 0, not {value!r}")
+    if value is not None:
+        _require_number(value, name)
+        if not value > 0:
+            raise ValueError(f"{name} must be more than 0, not {value!r}")
     return value
 
 
@@ -79,7 +91,7 @@ class WoodenWaiter:
     ) -> None:
         given = (host, port, db) != ("localhost", "6379", 0) or options
         if not given and os.environ.get(REDIS_URL):
-            self.redis_clt = redis.Redis.from_url(os.environ[REDIS_URL])
+            self.redis_clt = _client_from_environment(os.environ[REDIS_URL])
         else:
             self.redis_clt = redis.Redis(host=host, port=int(port), db=db, **options)
 
@@ -100,6 +112,13 @@ class WoodenWaiter:
         customers have a better way."""
         raw: Any = self.redis_clt.rpop(table_dish)
         return None if raw is None else json.loads(load(raw).payload.decode())
+
+
+def _client_from_environment(url: str) -> redis.Redis:
+    try:
+        return redis.Redis.from_url(url)
+    except ValueError as error:
+        raise ValueError(f"{REDIS_URL} is no URL of a Redis server: {error}") from None
 
 
 def waiter_at(url: str) -> WoodenWaiter:
@@ -171,6 +190,12 @@ class WoodenCustomer:
         _require(max_deliveries, int, "max_deliveries")
         _positive(max_deliveries, "max_deliveries")
         _require(backoff, Backoff, "backoff")
+        _require_callable(process, "process")
+        _require_number(seconds, "seconds")
+        if setup is not None:
+            _require_callable(setup, "setup")
+        if teardown is not None:
+            _require_callable(teardown, "teardown")
         self.table_dish = table + ":" + dish
         self.waiter = waiter
         self.process = process
