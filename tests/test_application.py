@@ -76,7 +76,6 @@ def test_finds_customers(
         ("m = managed()", "", "no WoodenCustomer in it"),
         ("m = managed('a'); n = managed('b')", "", "more than one WoodenManager"),
         ("m = managed('a')", ":n", "has no 'n'"),
-        ("m = managed('a')", ":", "has no ''"),
         ("m = managed('a')", ":make()", "has no 'make'"),
         ("m = 7", ":m", "is a int, not a WoodenManager"),
         ("m = 'text'", ":m", "is a str, not a WoodenManager"),

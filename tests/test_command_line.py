@@ -59,7 +59,8 @@ def test_help_tells_all_and_fits_the_screen(tmp_path: Path) -> None:
     [
         ("missing", "there is no module 'missing' here"),
         ("app.sub:x", "there is no module 'app.sub' here"),
-        ("", "Empty module name"),
+        ("", "there is no module '' here"),
+        ("./app.py", "such as tasks or shop.tasks:manager"),
         ("app:nothing", "has no 'nothing'"),
         ("app:WoodenCustomer", "is a type"),
         ("broken", "importing it fails: ZeroDivisionError"),

@@ -18,9 +18,11 @@ def load(spec: str) -> list[WoodenCustomer]:
 
     A module alone stands for its WoodenManager, or for the customers in it. Raises AppError.
     """
-    module_name, colon, name = spec.partition(":")
+    module_name, _, name = spec.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise _no_module(module_name, spec)
     module = _import(module_name, spec)
-    if not colon:
+    if not name:
         return _customers_in(module, spec)
     factory = name.endswith("()")
     try:
@@ -37,13 +39,17 @@ def _import(name: str, spec: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise AppError(
-                f"{spec}: there is no module {name!r} here; APP is a module's dotted name, "
-                "such as tasks or shop.tasks:manager, and is looked for from the current folder"
-            ) from None
+            raise _no_module(name, spec) from None
         raise AppError(f"{spec}: importing it fails: {error}") from error
     except (Exception, SystemExit) as error:
         raise AppError(f"{spec}: importing it fails: {type(error).__name__}: {error}") from error
+
+
+def _no_module(name: str, spec: str) -> AppError:
+    return AppError(
+        f"{spec}: there is no module {name!r} here; APP is a module's dotted name, such as tasks "
+        "or shop.tasks:manager, and is looked for from the current folder"
+    )
 
 
 def _call(factory: Any, spec: str) -> Any:
