@@ -165,8 +165,14 @@ def require_usable(link: Link) -> None:
         return  # this user may not ask for the version; the first claim will tell
     except (AuthenticationError, AuthenticationWrongNumberOfArgsError) as error:
         raise RedisUnusable(
-            f"Redis at {link.address} refuses the login: {error}. "
+            f"Redis at {link.address} refuses the login: {str(error).rstrip('.')}. "
             "Give the right one, as in redis://USER:PASSWORD@HOST"
+        ) from None
+    except ResponseError as error:
+        if "DB index" not in str(error):
+            raise
+        raise RedisUnusable(
+            f"Redis at {link.address}: {error}. The number at the URL's end names a database"
         ) from None
     found = re.search(rb"redis_version:(\d+)\.(\d+)\.(\S*)", reply)
     version = ".".join(part.decode() for part in found.groups()) if found else "unknown"

@@ -35,7 +35,8 @@ class Outage:
         if self._failures == 1:
             self._began, self._told = now, now - REMIND
         if now - self._told >= REMIND and (self._spokesman or not is_outage(error)):
-            log.warning("Redis at %s: %s; trying again until it works", self._address, error)
+            trouble = str(error).rstrip(".")
+            log.warning("Redis at %s: %s; trying again until it works", self._address, trouble)
             self._told = now
         seconds = self._backoff.jittered(self._failures)
         self.retry_at = now + seconds
