@@ -47,20 +47,20 @@ class Settings:
         _require_seconds(self.lease_seconds, "lease_seconds", least=1)
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
-        self.processes_of("")
+        self.processes_by_queue()
+
+    def processes_by_queue(self) -> dict[str, Processes]:
+        """How many workers single queues are to have; under "" all others."""
+        counts = {}
+        for word in str(self.processes).split():
+            queue, _, count = word.rpartition("=")
+            counts[queue] = parse_processes(count)
+        return counts
 
     def processes_of(self, queue: str) -> Processes | None:
         """How many workers this queue is to have; None where nothing was said."""
-        general, particular = None, None
-        for word in str(self.processes).split():
-            name, equals, count = word.rpartition("=")
-            if not equals:
-                general = parse_processes(count)
-            elif name == queue:
-                particular = parse_processes(count)
-            else:
-                parse_processes(count)
-        return general if particular is None else particular
+        counts = self.processes_by_queue()
+        return counts.get(queue, counts.get(""))
 
     @classmethod
     def from_environment(
