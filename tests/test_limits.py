@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psutil
 
+from woodenwaiter.supervisor import TIMEOUT_GRACE
+
 from .support import Server, Supervisor, eventually, lines
 from .test_supervisor import APP, numbers, push
 
@@ -36,6 +38,15 @@ def test_time_of_one_task_is_not_charged_to_the_next(server: Server, tmp_path: P
         eventually(lambda: len(lines(tmp_path / "done")) == 8)
         assert supervisor.stop() == 0
     assert len(lines(tmp_path / "begun")) == 8
+
+
+def test_next_task_has_a_time_limit_of_its_own(server: Server, tmp_path: Path) -> None:
+    """Though the one before it may still be given time to heed its own."""
+    push(server.client, *({"n": n, "sleep": 300} for n in range(4)))
+    source = app("timeout=0.3, max_deliveries=1")
+    with Supervisor(tmp_path, source, "--redis", server.url) as supervisor:
+        eventually(lambda: server.client.xlen("{t:d}:dead") == 4, seconds=2 * TIMEOUT_GRACE)
+        assert supervisor.stop() == 0
 
 
 def test_handler_that_swallows_its_timeout_is_killed_with_its_children(

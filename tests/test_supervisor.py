@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+
+from woodenwaiter.supervisor import SAME_INTERRUPT
 
 from .support import Server, Supervisor, eventually, lines
 
@@ -101,22 +105,55 @@ def test_drain_that_takes_too_long_kills_without_charge(server: Server, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("numbers_of_signals", "code"),
-    [((signal.SIGINT, signal.SIGINT), 130), ((signal.SIGTERM, signal.SIGQUIT), 131)],
+    ("first", "second", "code"),
+    [(signal.SIGINT, signal.SIGINT, 130), (signal.SIGTERM, signal.SIGQUIT, 131)],
 )
-def test_quick_stop(
-    server: Server, tmp_path: Path, numbers_of_signals: list[int], code: int
-) -> None:
+def test_quick_stop(server: Server, tmp_path: Path, first: int, second: int, code: int) -> None:
     push(server.client, {"n": 0, "sleep": 300}, {"n": 1})
     app = APP.replace("processes=2", "processes=1")
     with Supervisor(tmp_path, app, "--redis", server.url) as supervisor:
         eventually(lambda: lines(tmp_path / "begun"))
-        for number in numbers_of_signals:
-            supervisor.signal(number)
-            supervisor.logged("draining")
+        supervisor.signal(first)
+        supervisor.logged("draining")
+
+        def stops() -> bool:
+            supervisor.signal(second)
+            return "stopping at once" in supervisor.log
+
+        eventually(stops)
         assert supervisor.wait() == code
         assert not supervisor.tree()
     assert waiting(server.client) == [0, 1]
+
+
+def test_interrupt_that_comes_twice_at_once_drains(server: Server, tmp_path: Path) -> None:
+    """As from Ctrl-C, when whoever started the program passes it on."""
+    push(server.client, {"n": 0, "sleep": 300})
+    with Supervisor(tmp_path, APP, "--redis", server.url) as supervisor:
+        eventually(lambda: lines(tmp_path / "begun"))
+        until = time.monotonic() + SAME_INTERRUPT / 4
+        while time.monotonic() < until:
+            supervisor.signal(signal.SIGINT)
+            time.sleep(0.001)  # or they are one
+        supervisor.logged("draining")
+        supervisor.signal(signal.SIGUSR1)
+        supervisor.logged("is here")  # it has heard all of them, and goes on
+        (tmp_path / "go-0").touch()
+        assert supervisor.wait() == 0
+    assert lines(tmp_path / "done") == ["0"]
+
+
+def test_termination_of_the_whole_group_drains(server: Server, tmp_path: Path) -> None:
+    """As systemd does it."""
+    push(server.client, {"n": 0, "sleep": 300})
+    with Supervisor(tmp_path, APP, "--redis", server.url).ready(1) as supervisor:
+        eventually(lambda: lines(tmp_path / "begun"))
+        os.killpg(supervisor.pid, signal.SIGTERM)
+        supervisor.logged("draining")
+        (tmp_path / "go-0").touch()
+        assert supervisor.wait() == 0
+        assert "ERROR" not in supervisor.log
+    assert lines(tmp_path / "done") == ["0"]
 
 
 def test_no_task_waits_behind_a_slow_one(server: Server, tmp_path: Path) -> None:

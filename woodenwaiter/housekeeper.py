@@ -122,7 +122,7 @@ class Upkeep:
         if failure and verdict:
             tell(failure, verdict)
         if put_back:
-            log.info("tasks not begun by %s and back in the queue: %d", owner, put_back)
+            log.info("tasks of %s that are back in the queue: %d", owner, put_back)
 
 
 @dataclass

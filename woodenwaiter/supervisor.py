@@ -27,7 +27,7 @@ from . import __version__, logs
 from .application import leftovers
 from .backoff import YOUNG, respawn_delay
 from .embedded import EmbeddedServer, server_for
-from .errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, AppError
+from .errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, AppError, StartupError
 from .housekeeper import Housekeeper
 from .link import Link, describe
 from .logs import log
@@ -69,11 +69,18 @@ NOT_FOR_CHILDREN = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 WORKERS, HOUSEKEEPER, SERVER = range(3)
 """The stages of a drain, in their order."""
 
+FAREWELL = {WORKERS: signal.SIGTERM, HOUSEKEEPER: signal.SIGUSR2, SERVER: signal.SIGTERM}
+"""What tells a stage's children to leave. A TERM to the whole group is not for the housekeeper: it
+is needed until the workers have left."""
+
 HOUSEKEEPER_GRACE = 6.0
 """Seconds that the housekeeper has for its last pass, which it ends by itself after 5."""
 
 SERVER_GRACE = 10.0
 """Seconds that an embedded server has to write its data."""
+
+SAME_INTERRUPT = 0.3
+"""Seconds in which a second SIGINT is the first one, passed on by a wrapper: no wish to hurry."""
 
 TRACE_AFTER = 0.2
 """Seconds that workers have to write down what they are doing."""
@@ -133,7 +140,7 @@ class Supervisor:
         self._completed = 0
         self._exit_code = EXIT_DRAINED
         self._quiet = False
-        self._interrupts = 0
+        self._interrupted_at = math.inf
         self._stage: int | None = None  # of the drain; None: it has not begun
         self._drain_began = 0.0
         self._stage_deadline = math.inf
@@ -230,7 +237,9 @@ class Supervisor:
                 slot.child = Child(fork(self._housekeeper_main), born)
             else:
                 self._fork_worker(slot, born)
-        except OSError as error:  # no memory, no process left: not for good, one hopes
+            if slot.child:
+                log.info("%s (pid %d) started", slot.name, slot.child.pid)
+        except (OSError, StartupError) as error:  # no memory, say: not for good, one hopes
             slot.young_deaths += 1
             slot.due = born + max(1.0, respawn_delay(slot.young_deaths))
             log.error("cannot start the %s: %s", slot.name, error)
@@ -255,7 +264,6 @@ class Supervisor:
             slot.child.check_at = born
         if self._quiet or slot.relieves:
             os.kill(pid, signal.SIGTSTP)
-        log.info("%s (pid %d) started", slot.name, pid)
 
     def _worker_main(self, slot: Slot, row: Row, trace: IO[bytes]) -> int:
         row.enter()
@@ -269,7 +277,8 @@ class Supervisor:
         return 0
 
     def _housekeeper_main(self) -> int:
-        inbox = self._become_child("housekeeper", (signal.SIGTERM,))
+        inbox = self._become_child("housekeeper", (FAREWELL[HOUSEKEEPER],))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         unblock_signals()
         Housekeeper(
             self._customers,
@@ -311,14 +320,16 @@ class Supervisor:
         elif row.expired != running:
             row.expire(running)
             os.kill(child.pid, signal.SIGUSR2)
-            child.check_at = now + TIMEOUT_GRACE
+            child.check_at = now + min(TIMEOUT_GRACE, timeout)  # the next task may be late as well
         elif now >= limit + TIMEOUT_GRACE:
-            log.error("%s (pid %d) does not heed its time limit", slot.name, child.pid)
+            log.error(
+                "%s (pid %d) does not heed its time limit: it is killed", slot.name, child.pid
+            )
             child.check_at = math.inf
             child.cause = TIMED_OUT
             kill_tree(child.pid)
         else:
-            child.check_at = limit + TIMEOUT_GRACE
+            child.check_at = min(limit + TIMEOUT_GRACE, now + timeout)
 
     def _reap(self) -> Iterator[tuple[int, int]]:
         """The children that died, with their statuses. As PID 1 it is everybody's parent; elsewhere
@@ -349,7 +360,8 @@ class Supervisor:
         elif slot.stage == HOUSEKEEPER and status == EXIT_REDIS << 8:
             self._slots.remove(slot)  # it never had a server to work with
             self._exit_code = EXIT_REDIS
-            self._leave("leaving: there is no Redis to work with")
+            log.info("leaving: there is no Redis to work with")
+            self._leave()
         elif not left:
             able = child.row is not None and child.row.completed > 0
             young = not able and time.monotonic() - child.born < YOUNG
@@ -378,10 +390,11 @@ class Supervisor:
         if number == signal.SIGTERM:
             self._drain()
         elif number == signal.SIGINT:
-            self._interrupts += 1
-            if self._interrupts == 1:
+            now = time.monotonic()
+            if self._interrupted_at == math.inf:
+                self._interrupted_at = now
                 self._drain()
-            else:
+            elif now - self._interrupted_at >= SAME_INTERRUPT:
                 self._stop(number)
         elif number == signal.SIGQUIT:
             self._stop(number)
@@ -398,20 +411,21 @@ class Supervisor:
 
     def _drain(self) -> None:
         """Let the running tasks finish, give the rest back, and leave."""
-        self._leave(
-            f"draining: running tasks have up to {self._settings.drain_seconds:g} s to finish"
-        )
+        if self._stage is None:
+            seconds = self._settings.drain_seconds
+            log.info("draining: running tasks have up to %g s to finish", seconds)
+        self._leave()
 
     def _stop(self, number: signal.Signals) -> None:
         """Leave without waiting for running tasks: they go back to the queue."""
         self._exit_code = 128 + number
-        self._leave("stopping at once")
+        log.info("stopping at once")
+        self._leave()
         if self._stage == WORKERS:
             self._kill_stage("as the signal asks for it")
 
-    def _leave(self, why: str) -> None:
+    def _leave(self) -> None:
         if self._stage is None:
-            log.info("%s", why)
             self._drain_began = time.monotonic()
             self._begin_stage(WORKERS)
 
@@ -426,7 +440,7 @@ class Supervisor:
     def _retire(self, slot: Slot) -> None:
         slot.retired = True
         if slot.child:
-            os.kill(slot.child.pid, signal.SIGTERM)
+            os.kill(slot.child.pid, FAREWELL[slot.stage])
         else:
             self._slots.remove(slot)
 
@@ -516,20 +530,22 @@ def run(
         raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
     server = server_for(customers[0].waiter.redis_clt, settings)
     setproctitle("woodenwaiter: supervisor of " + ", ".join(c.table_dish for c in customers)[:200])
-    introduce(customers)
+    introduce(customers, settings)
     Link(customers[0].waiter.redis_clt, timeout=1)  # unopened: loads what each child would load
     supervisor = Supervisor(customers, settings, server, lifeline)
-    for leftover in leftovers():
+    for leftover in leftovers() if lifeline is None else ():
         log.warning("loading the application left %s: forked workers must not share it", leftover)
     return supervisor.run()
 
 
-def introduce(customers: Sequence[WoodenCustomer]) -> None:
+def introduce(customers: Sequence[WoodenCustomer], settings: Settings) -> None:
     """Say who this is, and what it is going to do."""
     log.info("woodenwaiter %s, supervisor, pid %d", __version__, os.getpid())
     for customer in customers:
         server = describe(customer.waiter.redis_clt)
         log.info("%s on %s, workers: %d", customer.table_dish, server, customer.worker_count)
+    for queue in settings.processes_by_queue().keys() - {"", *(c.table_dish for c in customers)}:
+        log.warning("processes are set for %s, but no customer serves it", queue)
 
 
 if __name__ == "__main__":
