@@ -594,14 +594,14 @@ class Explorer:
         if world.faults.drains:
             yield (
                 (letter, "is told to leave"),
-                world.spend("drains").with_worker(
-                    index, phase=RELEASE, buffer=(), slow=False, failed=None
-                ),
+                world.spend("drains").with_worker(index, phase=RELEASE, buffer=(), slow=False),
             )
         if world.faults.rests:
             yield (
                 (letter, "is told to rest"),
-                world.spend("rests").with_worker(index, phase=REST, buffer=(), slow=False),
+                world.spend("rests").with_worker(
+                    index, phase=REST, buffer=(), slow=False, failed=None
+                ),
             )
 
     def _ready(self, world: World, index: int, worker: Worker) -> Iterator[Step]:
@@ -713,7 +713,7 @@ class Explorer:
         )
 
     def _release(self, world: World, index: int, worker: Worker) -> Iterator[Step]:
-        request = ("release", worker.owner, worker.completed, None)
+        request = ("release", worker.owner, worker.completed, worker.failed)
         yield from self._request(
             world,
             index,

@@ -115,6 +115,23 @@ def test_worker_that_lost_its_lease_starts_over(server: Server, tmp_path: Path) 
     assert lines(tmp_path / "begun") == ["0"]
 
 
+def test_failure_in_an_outage_counts_though_its_worker_was_told_to_leave(
+    server: Server, tmp_path: Path
+) -> None:
+    app = APP.replace('note("done"', 'raise ValueError(0)\n        note("done"')
+    push(server.client, {"n": 0, "sleep": 300})
+    with Supervisor(tmp_path, app, "--redis", server.url) as supervisor:
+        eventually(lambda: lines(tmp_path / "begun"))
+        supervisor.signal(signal.SIGTERM)
+        supervisor.logged("draining")
+        eventually(lambda: len(supervisor.workers()) == 1, "only the one that works")
+        server.client.client_kill_filter(_type="normal", skipme=True)
+        (tmp_path / "go-0").touch()
+        assert supervisor.wait() == 0
+    assert server.client.zcard("{t:d}:delayed") == 1
+    assert server.client.llen("t:d") == 0
+
+
 def test_sleeping_worker_finds_what_was_claimed_for_it(server: Server, tmp_path: Path) -> None:
     """By a request that it gave up, say, and that the server carried out all the same."""
 

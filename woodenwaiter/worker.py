@@ -133,6 +133,7 @@ class Worker:
         self._owner = ""  # none yet
         self._completed = 0
         self._raw = b""
+        self._unsettled: Verdict | None = None  # on its last task, for the release at the end
         self._want = 1
         self._vain = 0  # claims that came back empty since one did not
         self._wakes_at = 0.0  # when to claim again, even if nothing rings
@@ -298,7 +299,8 @@ class Worker:
                 return  # it is with somebody else already; the next claim finds out the same
             except ServerTrouble as trouble:
                 if self._told_to_leave():
-                    raise  # not settled: it will be delivered again
+                    self._unsettled = verdict
+                    raise
                 self._pause_after(trouble)
 
     def _become_another(self) -> None:
@@ -324,7 +326,7 @@ class Worker:
     def _release(self) -> None:
         """Give back what was claimed and not begun."""
         if self._owner:
-            self._queue.release(self._owner, self._completed)
+            self._queue.release(self._owner, self._completed, self._unsettled)
             self._disown()
 
     def _disown(self) -> None:
