@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from woodenwaiter.link import Link
 from woodenwaiter.queue import Queue
 
 from .support import Server
+
+# Ignored where the tests run in the background of a script; what they start would ignore it, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # busy ones take their time
 hypothesis.settings.load_profile("any machine")
