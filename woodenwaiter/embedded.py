@@ -46,9 +46,13 @@ class EmbeddedServer:
 
     def spawn(self) -> int:
         """Start the server and return its pid at once; it listens a moment later."""
-        lock = self._lock_folder()
         try:
-            return self._spawn(self._write_config())
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from None
+        try:
+            return self._spawn(self._prepare(lock))
         finally:
             os.close(lock)
 
@@ -85,34 +89,27 @@ class EmbeddedServer:
             time.sleep(0.01)
         return pid
 
-    def _lock_folder(self) -> int:
-        """A lock that the server inherits and holds until it ends: two with the same data would
-        ruin it."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise RedisUnusable(f"the embedded server's folder cannot be used: {error}") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise RedisUnusable(
-                f"another embedded server has its data in {self.folder}: name another folder"
-            ) from None
-        os.set_inheritable(lock, True)
-        return lock
-
-    def _write_config(self) -> Path:
-        """A file, as `ps` would show a password that is on the command line."""
+    def _prepare(self, lock: int) -> Path:
+        """Lock the folder and write the configuration, as `ps` would show a password that is on the
+        command line. The server inherits the lock until it ends: two would ruin the data."""
         path = self.folder / "server.conf"
         try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.set_inheritable(lock, True)
             path.touch()
             path.chmod(0o600)
             path.write_text(self._config())
+        except BlockingIOError:
+            raise RedisUnusable(
+                f"another embedded server has its data in {self.folder}: name another folder"
+            ) from None
         except OSError as error:
-            raise RedisUnusable(f"the embedded server's folder cannot be used: {error}") from None
+            raise self._unusable(error) from None
         return path
+
+    @staticmethod
+    def _unusable(error: OSError) -> RedisUnusable:
+        return RedisUnusable(f"the embedded server's folder cannot be used: {error}")
 
     def _config(self) -> str:
         address = "127.0.0.1 -::1" if self.host == "localhost" else self.host
