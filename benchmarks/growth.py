@@ -15,7 +15,6 @@ from woodenwaiter.link import Link
 from woodenwaiter.queue import Queue
 from woodenwaiter.verdict import Failure, Policy, judge
 
-from . import processes
 from .harness import OURS, Bench, Finding, Metric, Step, settle
 from .system import Run
 
@@ -139,10 +138,6 @@ def growing_queues(bench: Bench, sizes: list[int]) -> Iterator[Finding]:
             run.start(size)
             run.wait_for(partial(_has_processes, run, size + 2), 60, "too few processes")
             settle(bench.either(3, 1) + size / 100)
-            family, begin = run.tree(), time.monotonic()
-            before = processes.cpu_seconds(family), bench.server.traffic()[0]
-            settle(bench.either(8, 2))
-            after = processes.cpu_seconds(family), bench.server.traffic()[0]
-            each = (time.monotonic() - begin) * size
-        yield Finding(QUEUES_CPU, f"{size:,}", 100 * (after[0] - before[0]) / each)
-        yield Finding(QUEUES_REQUESTS, f"{size:,}", (after[1] - before[1]) / each)
+            usage = run.usage(bench.either(8, 2))
+        yield Finding(QUEUES_CPU, f"{size:,}", 100 * usage.cpu / size)
+        yield Finding(QUEUES_REQUESTS, f"{size:,}", usage.requests / size)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
 
-from . import processes
 from .harness import BRPOP, Bench, Finding, Metric, Step, settle
 from .system import WARM_UP, System
 
@@ -27,17 +25,9 @@ def measure(bench: Bench, system: System, workers: int) -> Iterator[Finding]:
     with bench.run(system, WARM_UP * workers, timed=True) as run:
         run.warm_up(workers)
         settle(bench.either(3, 1))
-        family = run.tree()
-        begin = time.monotonic()
-        before = processes.cpu_seconds(family), bench.server.cpu_seconds(), *bench.server.traffic()
-        settle(bench.either(8, 2))
-        after = processes.cpu_seconds(family), bench.server.cpu_seconds(), *bench.server.traffic()
-        seconds = time.monotonic() - begin
+        usage = run.usage(bench.either(8, 2))
         bench.check(run)
-    cpu, server, requests, commands = (
-        (new - old) / seconds for old, new in zip(before, after, strict=True)
-    )
-    yield Finding(CPU, case, 100 * cpu / workers)
-    yield Finding(REQUESTS, case, requests / workers)
-    yield Finding(COMMANDS, case, commands / workers)
-    yield Finding(SERVER, case, 100 * server)
+    yield Finding(CPU, case, 100 * usage.cpu / workers)
+    yield Finding(REQUESTS, case, usage.requests / workers)
+    yield Finding(COMMANDS, case, usage.commands / workers)
+    yield Finding(SERVER, case, 100 * usage.server_cpu)

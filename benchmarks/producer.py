@@ -14,13 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from .ledger import Ledger
+from .task import Foods
 
 BATCH = 500
 
-Foods = dict[str, Any]
 Push = Callable[[list[Foods]], None]
 
 

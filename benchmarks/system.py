@@ -42,6 +42,17 @@ class System:
     version: str
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What is used a second: CPU seconds of a system and of the server, requests that this reads,
+    and commands that it carries out, those in scripts included."""
+
+    cpu: float
+    server_cpu: float
+    requests: float
+    commands: float
+
+
 def probe(name: str) -> System | str:
     """The system of this name, or why it cannot be run here."""
     found = subprocess.run(
@@ -178,6 +189,15 @@ class Run:
     def cpu_seconds(self) -> tuple[float, float]:
         """What the system and the server have used."""
         return processes.cpu_seconds(self.tree()), self._server.cpu_seconds()
+
+    def usage(self, seconds: float) -> Usage:
+        """What it and the server use while it is left to itself for so long."""
+        family, begin = self.tree(), time.monotonic()
+        before = processes.cpu_seconds(family), self._server.cpu_seconds(), *self._server.traffic()
+        time.sleep(seconds)
+        after = processes.cpu_seconds(family), self._server.cpu_seconds(), *self._server.traffic()
+        passed = time.monotonic() - begin
+        return Usage(*((new - old) / passed for old, new in zip(before, after, strict=True)))
 
     def restart_the_dead(self, workers: int) -> int:
         """Start again what ended by itself; returns how many."""
