@@ -74,12 +74,9 @@ class Results:
         key = (question, finding.metric, finding.case, finding.system or system)
         self.values.setdefault(key, []).append(finding.value)
 
-    def median(self, question: str, metric: str, case: str, system: str = OURS) -> float:
+    def median(self, question: str, metric: Metric, case: str, system: str = OURS) -> float:
         """NaN if it was not measured."""
-        for (q, m, c, s), values in self.values.items():
-            if (q, m.name, c, s) == (question, metric, case, system):
-                return statistics.median(values)
-        return math.nan
+        return statistics.median(self.values.get((question, metric, case, system), [math.nan]))
 
 
 class Bench:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .harness import LOOP, OURS, Results
+from . import latency, memory, safety, throughput
+from .harness import LOOP, OURS, Metric, Results
 from .report import figure
 from .system import System
 from .targets import NOOP
@@ -20,7 +21,7 @@ OUR_COLOUR, PLAIN_COLOUR, PEER_COLOUR = "#b5651d", "#c8c8c8", "#7d93a8"
 class Panel:
     title: str
     question: str
-    metric: str
+    metric: Metric
     case: str
     """Or how it begins."""
     log: bool = True
@@ -28,24 +29,24 @@ class Panel:
 
 
 PANELS = (
-    Panel("no-op tasks a second, 2 workers (more is better)", "throughput", "tasks/s", NOOP),
+    Panel("no-op tasks a second, 2 workers (more is better)", "throughput", throughput.RATE, NOOP),
     Panel(
         "p99 latency of fast tasks beside slow ones, ms (less is better)",
         "latency",
-        "p99, ms",
+        latency.METRICS[99],
         "mixed, the fast ones",
     ),
     Panel(
         "memory of the whole tree, 2 workers, MiB (less is better)",
         "memory",
-        "MiB of the whole tree",
+        memory.WHOLE,
         "2 workers",
         log=False,
     ),
     Panel(
         "a worker is killed: seconds until its task runs again",
         "safety",
-        "seconds until the interrupted task ran again",
+        safety.AGAIN,
         "within",
         log=False,
         loops=False,
@@ -105,14 +106,14 @@ class Bar:
 
 def _bars(panel: Panel, results: Results) -> list[Bar]:
     """The median of each system, the best first."""
-    found = {
-        Bar(system, statistics.median(values), case): metric
+    found = [
+        Bar(system, statistics.median(values), case)
         for (question, metric, case, system), values in results.values.items()
-        if (question, metric.name) == (panel.question, panel.metric)
+        if (question, metric) == (panel.question, panel.metric)
         and case.startswith(panel.case)
         and (panel.loops or not system.startswith(LOOP))
-    }
-    if any(metric.more_is_better for metric in found.values()):
+    ]
+    if panel.metric.more_is_better:
         return sorted(found, key=lambda bar: -bar.length)
     return sorted(found, key=lambda bar: (math.isnan(bar.value), bar.length))
 
