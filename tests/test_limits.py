@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import psutil
+import pytest
 
 from woodenwaiter.supervisor import TIMEOUT_GRACE
 
@@ -84,9 +85,15 @@ def test_worker_leaves_after_max_tasks(server: Server, tmp_path: Path) -> None:
     assert numbers(tmp_path / "begun") == list(range(50))
 
 
-def test_one_task_per_process_while_others_run(server: Server, tmp_path: Path) -> None:
+SLOW_AFTER_FORK = """
+    os.register_at_fork(after_in_parent=lambda: time.sleep(0.2))
+"""
+
+
+@pytest.mark.parametrize("more", ["", SLOW_AFTER_FORK], ids=["", "supervisor slower than worker"])
+def test_one_task_per_process_while_others_run(server: Server, tmp_path: Path, more: str) -> None:
     push(server.client, *({"n": n, "sleep": 300} for n in range(4)))
-    source = app("processes=2, max_tasks=1", 'note("pids", os.getpid())')
+    source = app("processes=2, max_tasks=1", 'note("pids", os.getpid())') + more
     with Supervisor(tmp_path, source, "--redis", server.url) as supervisor:
         eventually(lambda: len(lines(tmp_path / "begun")) == 2)
         eventually(lambda: len(supervisor.titled(" quiet")) == 2, "two successors that stand by")

@@ -262,8 +262,6 @@ class Supervisor:
         slot.child = Child(pid, born, row, trace)
         if self._customers[slot.queue].timeout:
             slot.child.check_at = born
-        if self._quiet or slot.relieves:
-            os.kill(pid, signal.SIGTSTP)
 
     def _worker_main(self, slot: Slot, row: Row, trace: IO[bytes]) -> int:
         row.enter()
@@ -272,7 +270,9 @@ class Supervisor:
         faulthandler.register(signal.SIGUSR1, trace.fileno())
         unblock_signals()
         customer, lease = self._customers[slot.queue], self._settings.lease_seconds
-        work(customer, row, lease, inbox, self._alive_read, self._pid)
+        # As it was at the fork: a signal that says so could come after its first claim.
+        quiet = self._quiet or slot.relieves is not None
+        work(customer, row, lease, inbox, self._alive_read, self._pid, quiet=quiet)
         row.become(LEFT)
         return 0
 

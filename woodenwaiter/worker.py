@@ -89,6 +89,8 @@ def work(
     inbox: SignalInbox,
     lifeline: int,
     parent: int,
+    *,
+    quiet: bool,
 ) -> None:
     """A worker process from setup to teardown."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -98,7 +100,7 @@ def work(
     if customer.setup:
         customer.setup()
     try:
-        Worker(customer, row, lease, inbox, lifeline, parent).serve()
+        Worker(customer, row, lease, inbox, lifeline, parent, quiet=quiet).serve()
     finally:
         if customer.teardown:
             customer.teardown()
@@ -106,7 +108,8 @@ def work(
 
 class Worker:
     """Serves one queue in this process. ``row`` is its own; ``lifeline`` becomes readable when the
-    supervisor is gone, and ``parent`` is the supervisor's pid."""
+    supervisor is gone, and ``parent`` is the supervisor's pid. One that starts ``quiet`` claims
+    nothing before a SIGCONT."""
 
     def __init__(
         self,
@@ -116,6 +119,8 @@ class Worker:
         inbox: SignalInbox,
         lifeline: int,
         parent: int,
+        *,
+        quiet: bool,
     ) -> None:
         self._process = customer.process
         self._policy = customer.policy
@@ -138,7 +143,8 @@ class Worker:
         self._vain = 0  # claims that came back empty since one did not
         self._wakes_at = 0.0  # when to claim again, even if nothing rings
         self._lease = lease
-        self._leaving = self._quiet = self._releasing = False
+        self._quiet = quiet
+        self._leaving = self._releasing = False
         self._outage = Outage(self._link.address, lease, spokesman=False)
         self._interruptible = False
         self._left = customer.max_tasks or math.inf  # how many tasks it may still claim
