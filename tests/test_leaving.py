@@ -118,7 +118,8 @@ def test_worker_that_lost_its_lease_starts_over(server: Server, tmp_path: Path) 
 def test_failure_in_an_outage_counts_though_its_worker_was_told_to_leave(
     server: Server, tmp_path: Path
 ) -> None:
-    app = APP.replace('note("done"', 'raise ValueError(0)\n        note("done"')
+    failure = "from woodenwaiter import Retry\n        raise Retry(after=600)"
+    app = APP.replace('note("done", foods["n"])', failure)
     push(server.client, {"n": 0, "sleep": 300})
     with Supervisor(tmp_path, app, "--redis", server.url) as supervisor:
         eventually(lambda: lines(tmp_path / "begun"))

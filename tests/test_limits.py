@@ -131,7 +131,7 @@ def test_worker_born_over_its_limit_says_so_once_and_works(server: Server, tmp_p
 
 def test_timed_out_entry_keeps_its_reason(server: Server, tmp_path: Path) -> None:
     push(server.client, {"n": 0, "sleep": 300})
-    source = app("timeout=0.2, backoff=Backoff(first=600, longest=600)").replace(
+    source = app("timeout=0.2, backoff=Backoff(first=1e8, longest=1e8)").replace(
         "WoodenCustomer,", "Backoff, WoodenCustomer,", 1
     )
     with Supervisor(tmp_path, source, "--redis", server.url) as supervisor:
