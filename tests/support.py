@@ -127,6 +127,17 @@ class Program:
         """The exit code."""
         return self.process.wait(seconds)
 
+    def wait_with(self, number: int, seconds: float = 30.0) -> int:
+        """The exit code, while a signal is sent again and again."""
+
+        def ended() -> bool:
+            if self.process.poll() is None:
+                self.signal(number)
+            return self.process.returncode is not None
+
+        eventually(ended, "the end", seconds)
+        return self.wait()
+
     def stop(self, seconds: float = 30.0) -> int:
         """SIGTERM, and the exit code."""
         self.signal(signal.SIGTERM)

@@ -13,9 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from woodenwaiter.supervisor import SAME_INTERRUPT
-
-from .support import Server, Supervisor, eventually, lines
+from .support import Program, Server, Supervisor, eventually, lines
 
 APP = """
     import os, time
@@ -116,14 +114,14 @@ def test_quick_stop(server: Server, tmp_path: Path, first: int, second: int, cod
         supervisor.signal(first)
         supervisor.logged("draining")
 
-        def stops() -> bool:
-            supervisor.signal(second)
-            return "stopping at once" in supervisor.log
-
-        eventually(stops)
-        assert supervisor.wait() == code
+        assert supervisor.wait_with(second) == code
         assert not supervisor.tree()
     assert waiting(server.client) == [0, 1]
+
+
+def test_termination_again_and_again_drains(server: Server, tmp_path: Path) -> None:
+    with Supervisor(tmp_path, APP, "--redis", server.url).ready(2) as supervisor:
+        assert supervisor.wait_with(signal.SIGTERM) == 0
 
 
 def test_interrupt_that_comes_twice_at_once_drains(server: Server, tmp_path: Path) -> None:
@@ -131,8 +129,7 @@ def test_interrupt_that_comes_twice_at_once_drains(server: Server, tmp_path: Pat
     push(server.client, {"n": 0, "sleep": 300})
     with Supervisor(tmp_path, APP, "--redis", server.url) as supervisor:
         eventually(lambda: lines(tmp_path / "begun"))
-        until = time.monotonic() + SAME_INTERRUPT / 4
-        while time.monotonic() < until:
+        for _ in range(10):
             supervisor.signal(signal.SIGINT)
             time.sleep(0.001)  # or they are one
         supervisor.logged("draining")
@@ -326,6 +323,29 @@ def test_quiet_workers_finish_and_claim_nothing(server: Server, tmp_path: Path) 
         supervisor.signal(signal.SIGCONT)
         eventually(lambda: numbers(tmp_path / "done") == [0, 1])
         assert supervisor.stop() == 0
+
+
+SHELL = """
+import os, subprocess, sys
+command = [sys.executable, "-m", "woodenwaiter.supervisor", "app", *sys.argv[1:]]
+sys.exit(subprocess.Popen(command, preexec_fn=os.setpgrp).wait())
+"""
+
+
+def test_suspending_the_whole_group_stops_no_process(server: Server, tmp_path: Path) -> None:
+    """As Ctrl-Z does it to a shell's job: the housekeeper goes on to renew leases."""
+    (tmp_path / "app.py").write_text(textwrap.dedent(APP))
+    with Program(tmp_path, "-c", SHELL, "--redis", server.url) as shell:
+        eventually(lambda: len(shell.titled(" idle")) == 2)
+        [job] = shell.titled("woodenwaiter: supervisor")
+        os.killpg(job.pid, signal.SIGTSTP)
+        eventually(lambda: len(shell.titled(" quiet")) == 2)
+        assert psutil.STATUS_STOPPED not in [process.status() for process in shell.tree()]
+        push(server.client, {"n": 0})
+        os.killpg(job.pid, signal.SIGCONT)
+        eventually(lambda: lines(tmp_path / "done") == ["0"])
+        job.terminate()
+        assert shell.wait() == 0
 
 
 def test_report_tells_where_each_worker_is(server: Server, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from .application import load
 from .errors import StartupError
 from .logs import FORMATS, LEVELS
 from .settings import Settings
-from .supervisor import run
+from .supervisor import SIGNALS, run
 
 DESCRIPTION = """\
 Run the worker processes of an application: one per WoodenCustomer, or as many as it says.
@@ -99,7 +100,11 @@ def supervise(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment(**given)
         logs.configure(settings.log_level, settings.log_format)
         logs.set_role("supervisor")
-        return run(load(app), settings)
+        customers = load(app)
+        # For the supervisor alone: one that comes after it has drained must not end this process
+        # with another exit code.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        return run(customers, settings)
     except StartupError as error:
         print(f"woodenwaiter: {error}", file=sys.stderr)
         return error.exit_code

@@ -79,7 +79,7 @@ HOUSEKEEPER_GRACE = 6.0
 SERVER_GRACE = 10.0
 """Seconds that an embedded server has to write its data."""
 
-SAME_INTERRUPT = 0.3
+SAME_INTERRUPT = 0.5
 """Seconds in which a second SIGINT is the first one, passed on by a wrapper: no wish to hurry."""
 
 TRACE_AFTER = 0.2
@@ -155,7 +155,7 @@ class Supervisor:
     def run(self) -> int:
         """Supervise until drained; returns the exit code."""
         self._inbox = SignalInbox(SIGNALS)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        former = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self._alive_read, self._alive_write = os.pipe()
         try:
             if self._server:
@@ -169,6 +169,7 @@ class Supervisor:
             gc.unfreeze()
             os.close(self._alive_read)
             os.close(self._alive_write)
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
         seconds = time.monotonic() - self._drain_began
         log.info("drained in %.1f s; %d tasks done in all", seconds, self._completed)
