@@ -492,7 +492,9 @@ class Supervisor:
         """Retire a queue's last worker, but never its only one."""
         active = [s for s in self._workers() if s.queue == queue and not s.retired]
         if len(active) > 1:
-            self._retire(max(active, key=lambda slot: slot.number))
+            last = max(active, key=lambda slot: slot.number)
+            for slot in filter(None, (last, last.relieves)):
+                self._retire(slot)
 
     def _report(self) -> None:
         """Log what every worker is doing, and ask each for its traceback."""
