@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 from pathlib import Path
 
 import psutil
@@ -17,6 +20,11 @@ from .test_supervisor import APP, numbers, push
 def app(options: str, body: str = "") -> str:
     source = APP.replace("processes=2", options)
     return source.replace('        note("done"', f'        {body}\n        note("done"')
+
+
+def started(supervisor: Supervisor, number: int) -> list[int]:
+    """The pids that the log tells of in a worker's slot."""
+    return [int(pid) for pid in re.findall(rf"#{number} \(pid (\d+)\) started", supervisor.log)]
 
 
 def test_timeout_is_raised_in_the_handler(server: Server, tmp_path: Path) -> None:
@@ -73,9 +81,21 @@ def test_handler_that_swallows_its_timeout_is_killed_with_its_children(
     assert b"its time was up" in letter[b"reason"]
 
 
-def test_worker_leaves_after_max_tasks(server: Server, tmp_path: Path) -> None:
+slow_forks = pytest.mark.parametrize(
+    "more",
+    [
+        "",
+        "    os.register_at_fork(after_in_parent=lambda: time.sleep(0.2))",
+        "    os.register_at_fork(after_in_child=lambda: time.sleep(0.2))",
+    ],
+    ids=["", "slow supervisor", "slow worker"],
+)
+
+
+@slow_forks
+def test_worker_leaves_after_max_tasks(server: Server, tmp_path: Path, more: str) -> None:
     push(server.client, *({"n": n} for n in range(50)))
-    source = app("processes=2, max_tasks=10", 'note("pids", os.getpid())')
+    source = app("processes=2, max_tasks=10", 'note("pids", os.getpid())') + more
     with Supervisor(tmp_path, source, "--redis", server.url) as supervisor:
         eventually(lambda: len(lines(tmp_path / "done")) == 50)
         assert supervisor.stop() == 0
@@ -85,12 +105,7 @@ def test_worker_leaves_after_max_tasks(server: Server, tmp_path: Path) -> None:
     assert numbers(tmp_path / "begun") == list(range(50))
 
 
-SLOW_AFTER_FORK = """
-    os.register_at_fork(after_in_parent=lambda: time.sleep(0.2))
-"""
-
-
-@pytest.mark.parametrize("more", ["", SLOW_AFTER_FORK], ids=["", "supervisor slower than worker"])
+@slow_forks
 def test_one_task_per_process_while_others_run(server: Server, tmp_path: Path, more: str) -> None:
     push(server.client, *({"n": n, "sleep": 300} for n in range(4)))
     source = app("processes=2, max_tasks=1", 'note("pids", os.getpid())') + more
@@ -117,6 +132,33 @@ def test_worker_leaves_when_it_has_grown(server: Server, tmp_path: Path) -> None
         assert supervisor.stop() == 0
         assert "ERROR" not in supervisor.log
     assert len(set(lines(tmp_path / "pids"))) == 2
+
+
+def test_worker_is_retired_with_its_successor(server: Server, tmp_path: Path) -> None:
+    body = "handle.kept = bytearray(300 * 2**20)"
+    source = app("processes=2, max_memory=150 * 2**20, setup=setup", body).replace(
+        "def handle",
+        """def setup():
+        while os.path.exists("hold"):
+            time.sleep(0.01)
+
+    def handle""",
+    )
+    with Supervisor(tmp_path, source, "--redis", server.url).ready(2) as supervisor:
+        (tmp_path / "hold").touch()
+        push(server.client, {"n": 0, "sleep": 300}, {"n": 1, "sleep": 300})
+        eventually(lambda: len(lines(tmp_path / "begun")) == 2)
+        (tmp_path / "go-0").touch()
+        (tmp_path / "go-1").touch()
+        eventually(lambda: len(started(supervisor, 0)) == len(started(supervisor, 1)) == 2)
+        supervisor.signal(signal.SIGTTOU)
+        supervisor.logged("workers now: 1")
+        os.kill(started(supervisor, 1)[1], signal.SIGKILL)
+        (tmp_path / "hold").unlink()
+        eventually(lambda: len(supervisor.workers()) == 1)
+        push(server.client, {"n": 2})
+        eventually(lambda: len(lines(tmp_path / "done")) == 3)
+        assert supervisor.stop() == 0
 
 
 def test_worker_born_over_its_limit_says_so_once_and_works(server: Server, tmp_path: Path) -> None:

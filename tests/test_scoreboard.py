@@ -38,6 +38,9 @@ def test_row_tells_a_workers_life() -> None:
     row = opened(Scoreboard(), incarnation=7, queue=2, slot=3)
     assert (row.state, row.queue, row.slot, row.incarnation) == (STARTING, 2, 3, 7)
     assert (row.pid, row.started, row.completed, row.running) == (0, 0, 0, 0)
+    for quiet in (True, False):
+        row.hush(quiet)
+        assert row.quiet == quiet
     row.enter()
     row.hold(2, 3)
     row.begin(1, now=12.5)

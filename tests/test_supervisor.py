@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path

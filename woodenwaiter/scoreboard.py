@@ -29,6 +29,7 @@ took too long."""
 # Offsets in 32-bit words, then in 64-bit words.
 _STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CAUSE = range(8)
 _EXPIRED = 4
+_QUIET = 10  # a 32-bit word behind it
 _STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST = range(8, 13)
 
 
@@ -68,6 +69,10 @@ class Row:
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
         self._small[_INCARNATION] = incarnation
         self._small[_STATE] = STARTING
+
+    def hush(self, quiet: bool) -> None:
+        """Whether the worker is to claim nothing for now."""
+        self._small[_QUIET] = quiet
 
     def expire(self, seq: int) -> None:
         """The time of claim number ``seq`` is up."""
@@ -153,6 +158,10 @@ class Row:
         """Whether the worker's end counts as a delivery of the task it was running. One that is
         killed for a task's time may have come to the next by then."""
         return self.cause == CHARGED or (self.cause == TIMED_OUT and self.expired == self.running)
+
+    @property
+    def quiet(self) -> bool:
+        return bool(self._small[_QUIET])
 
     @property
     def alive(self) -> bool:

@@ -63,8 +63,19 @@ SIGNALS = (
     signal.SIGUSR2,
     signal.SIGCHLD,
 )
-NOT_FOR_CHILDREN = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+NOT_FOR_CHILDREN = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
 """What a terminal sends to the whole group: the supervisor acts on it, its children ignore it."""
+
+BELL = signal.SIGTSTP
+"""Has a worker look at its row again. Not a message by itself: two of them may come as one, or out
+of order."""
 
 WORKERS, HOUSEKEEPER, SERVER = range(3)
 """The stages of a drain, in their order."""
@@ -253,6 +264,7 @@ class Supervisor:
             return
         self._incarnations += 1
         row.open(slot.queue, slot.number, self._incarnations)
+        row.hush(self._stands_by(slot))
         trace = tempfile.TemporaryFile(buffering=0)
         try:
             pid = fork(lambda: self._worker_main(slot, row, trace))
@@ -266,14 +278,12 @@ class Supervisor:
 
     def _worker_main(self, slot: Slot, row: Row, trace: IO[bytes]) -> int:
         row.enter()
-        inbox = self._become_child(slot.name, (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT))
+        inbox = self._become_child(slot.name, (signal.SIGTERM, BELL))
         faulthandler.enable(2)
         faulthandler.register(signal.SIGUSR1, trace.fileno())
         unblock_signals()
         customer, lease = self._customers[slot.queue], self._settings.lease_seconds
-        # As it was at the fork: a signal that says so could come after its first claim.
-        quiet = self._quiet or slot.relieves is not None
-        work(customer, row, lease, inbox, self._alive_read, self._pid, quiet=quiet)
+        work(customer, row, lease, inbox, self._alive_read, self._pid)
         row.become(LEFT)
         return 0
 
@@ -469,8 +479,7 @@ class Supervisor:
         for slot in self._workers():
             if slot.relieves is former:
                 slot.relieves = None
-                if slot.child and not self._quiet:
-                    os.kill(slot.child.pid, signal.SIGCONT)
+                self._hush(slot)
 
     def _set_quiet(self, number: signal.Signals) -> None:
         if self._quiet == (number == signal.SIGTSTP):
@@ -478,8 +487,17 @@ class Supervisor:
         self._quiet = not self._quiet
         log.info("quiet: no new tasks until SIGCONT" if self._quiet else "taking tasks again")
         for slot in self._workers():
-            if slot.child and not slot.relieves:
-                os.kill(slot.child.pid, number)
+            self._hush(slot)
+
+    def _stands_by(self, slot: Slot) -> bool:
+        """Whether its worker is to claim nothing for now."""
+        return self._quiet or slot.relieves is not None
+
+    def _hush(self, slot: Slot) -> None:
+        """Let a worker know whether it stands by."""
+        if slot.child and slot.child.row:
+            slot.child.row.hush(self._stands_by(slot))
+            os.kill(slot.child.pid, BELL)
 
     def _change_workers(self, change: Callable[[int], None]) -> None:
         if self._stage is not None:

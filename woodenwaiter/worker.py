@@ -89,8 +89,6 @@ def work(
     inbox: SignalInbox,
     lifeline: int,
     parent: int,
-    *,
-    quiet: bool,
 ) -> None:
     """A worker process from setup to teardown."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -100,7 +98,7 @@ def work(
     if customer.setup:
         customer.setup()
     try:
-        Worker(customer, row, lease, inbox, lifeline, parent, quiet=quiet).serve()
+        Worker(customer, row, lease, inbox, lifeline, parent).serve()
     finally:
         if customer.teardown:
             customer.teardown()
@@ -108,8 +106,7 @@ def work(
 
 class Worker:
     """Serves one queue in this process. ``row`` is its own; ``lifeline`` becomes readable when the
-    supervisor is gone, and ``parent`` is the supervisor's pid. One that starts ``quiet`` claims
-    nothing before a SIGCONT."""
+    supervisor is gone, and ``parent`` is the supervisor's pid."""
 
     def __init__(
         self,
@@ -119,8 +116,6 @@ class Worker:
         inbox: SignalInbox,
         lifeline: int,
         parent: int,
-        *,
-        quiet: bool,
     ) -> None:
         self._process = customer.process
         self._policy = customer.policy
@@ -143,7 +138,6 @@ class Worker:
         self._vain = 0  # claims that came back empty since one did not
         self._wakes_at = 0.0  # when to claim again, even if nothing rings
         self._lease = lease
-        self._quiet = quiet
         self._leaving = self._releasing = False
         self._outage = Outage(self._link.address, lease, spokesman=False)
         self._interruptible = False
@@ -164,12 +158,8 @@ class Worker:
         self._link.close()
 
     def _told_to_leave(self) -> bool:
-        for number in self._inbox.take():
-            if number == signal.SIGTERM:
-                self._leaving = True
-            else:
-                self._quiet = number == signal.SIGTSTP
-        self._leaving = self._leaving or self._left <= 0 or os.getppid() != self._parent
+        told = signal.SIGTERM in self._inbox.take()
+        self._leaving |= told or self._left <= 0 or os.getppid() != self._parent
         return self._leaving
 
     def _announce(self, state: int) -> None:
@@ -187,7 +177,7 @@ class Worker:
     def _turn(self) -> None:
         """Claim some tasks and run them; or wait for some; or get over what went wrong."""
         try:
-            if self._quiet or self._releasing:
+            if self._row.quiet or self._releasing:
                 self._rest()
             else:
                 self._run(self._claim())
@@ -325,7 +315,7 @@ class Worker:
         self._releasing = True
         self._release()
         self._releasing = False
-        if self._quiet:
+        if self._row.quiet:
             self._entitle("quiet")
             self._inbox.wait((self._lifeline,), None)
 
