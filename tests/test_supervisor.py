@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import signal
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +312,44 @@ def test_more_and_fewer_workers(server: Server, tmp_path: Path) -> None:
             eventually(lambda n=left: len(supervisor.workers()) == n)  # type: ignore[misc]
         supervisor.signal(signal.SIGTTOU)
         eventually(lambda: supervisor.log.count("workers now: 1") == 2)
+        assert supervisor.stop() == 0
+
+
+DAWDLE = """
+    import random
+
+    def dawdle():
+        time.sleep(random.choice([0, 0, 0.1]))
+
+    os.register_at_fork(after_in_parent=dawdle, after_in_child=dawdle)
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_signals_and_deaths_leave_as_many_workers_as_told(
+    server: Server, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    kinds = (
+        signal.SIGTTIN,
+        signal.SIGTTOU,
+        signal.SIGTSTP,
+        signal.SIGCONT,
+        signal.SIGUSR1,
+    )
+    app = APP.replace("processes=2", "processes=2, max_tasks=3") + DAWDLE
+    with Supervisor(tmp_path, app, "--redis", server.url).ready(2) as supervisor:
+        for n in range(100):
+            push(server.client, {"n": n})
+            supervisor.signal(chance.choice(kinds))
+            if chance.random() < 0.1:
+                with suppress(psutil.NoSuchProcess):
+                    chance.choice(supervisor.tree()).kill()
+            time.sleep(chance.uniform(0, 0.03))  # waits for nothing: it spreads them
+        supervisor.signal(signal.SIGCONT)
+        eventually(lambda: set(numbers(tmp_path / "done")) == set(range(100)))
+        told = int(re.findall(r"workers now: (\d+)", supervisor.log)[-1])
+        eventually(lambda: len(supervisor.titled(" idle")) == len(supervisor.workers()) == told)
         assert supervisor.stop() == 0
 
 

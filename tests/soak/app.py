@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import resource
 import signal
 import time
@@ -34,6 +35,14 @@ MEGABYTE = 1 << 20
 MAX_MEMORY = 150 * MEGABYTE
 
 leaked: list[bytes] = []
+
+
+def dawdle() -> None:
+    """What runs on a busy machine may be late, on either side of a fork."""
+    time.sleep(random.choice([0, 0, 0, 0.2]))
+
+
+os.register_at_fork(after_in_parent=dawdle, after_in_child=dawdle)
 
 
 def born() -> None:
