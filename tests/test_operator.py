@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,7 +96,16 @@ def test_letter_is_shown_whole(operate: Callable[..., str], letters: list[str]) 
     told = [f"letter: {letters[0]}", "id: a/1", 'payload: {"n": 1}', "reason: the handler failed"]
     told += ["error: ValueError: no", "traceback: Traceback:\n  x\n", "deliveries: 1", "worker: a"]
     assert [text for text in told if text not in printed] == []
+    assert re.search(r"^first_failed: 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d$", printed, re.M)
     assert operate("show", "t:d", "all").count("letter: ") == 3
+
+
+def test_letter_that_somebody_else_wrote_is_shown_as_it_is(
+    operate: Callable[..., str], client: Any
+) -> None:
+    letter = client.xadd("{t:d}:dead", {"reason": "mine", "first_failed": "1e999"}).decode()
+    assert operate("dead", "t:d").splitlines() == [f"{letter}  mine", "    "]
+    assert "first_failed: 1e999" in operate("show", "t:d", letter)
 
 
 def test_requeued_letters_are_tasks_again(
@@ -127,7 +137,8 @@ def test_letter_that_is_not_there_is_told(
     command: str,
     letter: str,
 ) -> None:
-    assert main(["--redis", server.url, command, "t:d", "--", letter]) == EXIT_USAGE
+    given = ["--redis", server.url, command, "t:d", "--", letters[0], letter]
+    assert main(given) == EXIT_USAGE
     printed, errors = capsys.readouterr()
     assert printed == ""
     assert errors == f"woodenwaiter: there is no dead letter {letter} in t:d\n"

@@ -7,7 +7,8 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from redis.exceptions import ResponseError
 
@@ -79,22 +80,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
 
 
-def _chosen(given: argparse.Namespace, queue: Queue) -> Iterator[Letter]:
-    """The dead letters that the command line names; "all" for those that are there now."""
+def _chosen(given: argparse.Namespace, queue: Queue) -> Iterable[Letter]:
+    """The dead letters that the command line names, if all are there; "all" for those that are
+    there now."""
     if given.letters == ["all"]:
         last = queue.newest_letter()
-        yield from queue.dead_letters(last=last) if last else ()
-        return
+        return queue.dead_letters(last=last) if last else ()
+    chosen: list[Letter] = []
     for name in given.letters:
         valid = re.fullmatch(r"\d{1,20}-\d{1,20}", name)
         found = valid and list(queue.dead_letters(first=name, last=name))
         if not found:
             raise StartupError(f"there is no dead letter {name} in {given.queue}")
-        yield from found
+        chosen += found
+    return chosen
 
 
 def _text(fields: dict[str, bytes], name: str) -> str:
     return fields.get(name, b"").decode(errors="backslashreplace")
+
+
+def _moment(seconds: str) -> str:
+    """Unix time as people read it; anything else as it is."""
+    try:
+        return datetime.fromtimestamp(float(seconds)).astimezone().isoformat(" ", "seconds")
+    except (ValueError, OverflowError, OSError):
+        return seconds
 
 
 def show_status(given: argparse.Namespace, link: Link) -> int:
@@ -118,15 +129,16 @@ def list_dead(given: argparse.Namespace, link: Link) -> int:
     letters = Queue(link, given.queue, lease=1).dead_letters()
     for letter, fields in itertools.islice(letters, given.most):
         print(f"{letter}  {_text(fields, 'reason')}: {_text(fields, 'error')}".rstrip(": "))
-        print(f"    {excerpt(fields['payload'])}")
+        print(f"    {excerpt(fields.get('payload', b''))}")
     return 0
 
 
 def show_letter(given: argparse.Namespace, link: Link) -> int:
     for letter, fields in _chosen(given, Queue(link, given.queue, lease=1)):
         print(f"letter: {letter}")
-        for name, value in fields.items():
-            print(f"{name}: {value.decode(errors='backslashreplace').rstrip()}")
+        for name in fields:
+            text = _text(fields, name).rstrip()
+            print(f"{name}: {_moment(text) if name == 'first_failed' else text}")
         print()
     return 0
 
