@@ -51,7 +51,7 @@ Verdict = Redeliver | DeadLetter
 def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) -> Verdict:
     """Decide about the entry ``raw``, whose delivery to ``worker`` has just failed.
 
-    ``name`` becomes the task's id if it has none yet.
+    ``name``: of the claim; it becomes the task's id if it has none yet.
     """
     try:
         entry = load(raw)
@@ -65,12 +65,13 @@ def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) 
         reason=failure.reason,
     )
     if failure.final or failed.deliveries >= policy.max_deliveries:
-        return DeadLetter(_letter(failed, failure, worker), _summary(failed, failure, "buried"))
+        summary = _summary(failed, name, failure, "buried")
+        return DeadLetter(_letter(failed, failure, worker), summary)
     after = failure.after
     if after is None:
         after = policy.backoff.jittered(failed.deliveries)
     following = f"delivery {failed.deliveries + 1} of {policy.max_deliveries} in {after:.1f} s"
-    return Redeliver(failed.dump(), after, _summary(failed, failure, following))
+    return Redeliver(failed.dump(), after, _summary(failed, name, failure, following))
 
 
 def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
@@ -88,6 +89,8 @@ def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
     return {**encoded, "payload": failed.payload}
 
 
-def _summary(failed: Entry, failure: Failure, following: str) -> str:
+def _summary(failed: Entry, name: str, failure: Failure, following: str) -> str:
+    # A worker's death is told with the claim's name; the task has that of its first one.
+    task = failed.id if failed.id == name else f"{failed.id}, claim {name}"
     why = f"{failure.reason}: {failure.error}" if failure.error else failure.reason
-    return f"task {failed.id}: {why}; {following}: {excerpt(failed.payload)}"
+    return f"task {task}: {why}; {following}: {excerpt(failed.payload)}"
