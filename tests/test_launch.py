@@ -65,7 +65,7 @@ def test_launch_returns_at_once_in_a_program_with_threads(
     main = """
 def talk():
     while not os.path.exists("done"):
-        print("x" * 100 + "\\n", end="", flush=True)  # whole: a fork in between flushes
+        print("x" * 100 + "\\n", end="", flush=True)  # in one piece: a fork flushes
         time.sleep(0.001)
 
 talker = threading.Thread(target=talk)
