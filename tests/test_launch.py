@@ -179,8 +179,14 @@ with manager:
 
 def test_run_restores_the_signals_of_its_caller(program: Start, tmp_path: Path) -> None:
     main = """
-threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
 before = signal.getsignal(signal.SIGTERM)
+
+def terminate():
+    while signal.getsignal(signal.SIGTERM) is before:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=terminate).start()
 code = manager.run()
 assert signal.getsignal(signal.SIGTERM) is before
 note("code", code)

@@ -70,7 +70,7 @@ def test_handler_that_swallows_its_timeout_is_killed_with_its_children(
                     time.sleep(300)
                 except BaseException:
                     pass"""
-    source = app("timeout=0.3, max_deliveries=1", body)
+    source = app("timeout=1, max_deliveries=1", body)
     with Supervisor(tmp_path, source, "--redis", server.url) as supervisor:
         [child] = eventually(lambda: numbers(tmp_path / "child"))
         eventually(lambda: server.client.xlen("{t:d}:dead"))
