@@ -342,9 +342,10 @@ def test_signals_and_deaths_leave_as_many_workers_as_told(
         for n in range(100):
             push(server.client, {"n": n})
             supervisor.signal(chance.choice(kinds))
-            if chance.random() < 0.1:
+            family = supervisor.tree()
+            if family and chance.random() < 0.1:
                 with suppress(psutil.NoSuchProcess):
-                    chance.choice(supervisor.tree()).kill()
+                    chance.choice(family).kill()
             time.sleep(chance.uniform(0, 0.03))  # waits for nothing: it spreads them
         supervisor.signal(signal.SIGCONT)
         eventually(lambda: set(numbers(tmp_path / "done")) == set(range(100)))
