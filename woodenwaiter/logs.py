@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterator
 from select import PIPE_BUF
@@ -65,8 +66,14 @@ class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = (self.format(record) + "\n").encode(errors="backslashreplace")
-            for portion in portions(text):
-                os.write(2, portion)
+            # A terminal may refuse a job in the background to write: with a SIGTTOU that would
+            # be handled and the write repeated without end, but not where it is blocked.
+            former = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTTOU,))
+            try:
+                for portion in portions(text):
+                    os.write(2, portion)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, former)
         except OSError:
             pass  # nobody is left to read it
         except Exception:
