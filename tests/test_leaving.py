@@ -148,3 +148,42 @@ def test_sleeping_worker_finds_what_was_claimed_for_it(server: Server, tmp_path:
         server.client.lpush(b"{t:d}:claims:" + owner, json.dumps({"n": 0}))
         eventually(lambda: lines(tmp_path / "done") == ["0"])
         assert supervisor.stop() == 0
+
+
+def test_process_that_a_handler_forks_can_be_terminated(server: Server, tmp_path: Path) -> None:
+    """At once, as when a multiprocessing.Pool ends."""
+    app = APP.replace(
+        'note("done"',
+        """pid = os.fork()
+        if pid == 0:
+            time.sleep(300)
+        os.kill(pid, signal.SIGTERM)
+        note("status", os.waitpid(pid, 0)[1])
+        note("done\"""",
+    ).replace("import os,", "import os, signal,")
+    push(server.client, *({"n": n} for n in range(20)))
+    with Supervisor(tmp_path, app, "--redis", server.url) as supervisor:
+        eventually(lambda: len(lines(tmp_path / "done")) == 20)
+        assert supervisor.stop() == 0
+    assert set(lines(tmp_path / "status")) == {str(signal.SIGTERM.value)}
+
+
+def test_event_loop_in_a_handler_does_not_make_its_worker_deaf(
+    server: Server, tmp_path: Path
+) -> None:
+    app = APP.replace(
+        'note("done"',
+        """async def main():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGALRM, print)
+
+        asyncio.run(main())
+        note("done\"""",
+    ).replace("import os,", "import asyncio, os, signal,")
+    push(server.client, {"n": 0})
+    with Supervisor(
+        tmp_path, app.replace("processes=2", "processes=1"), "--redis", server.url
+    ) as s:
+        eventually(lambda: lines(tmp_path / "done"))
+        s.ready(1).signal(signal.SIGTSTP)
+        eventually(lambda: s.titled(" quiet"))
+        assert s.stop() == 0

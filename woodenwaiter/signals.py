@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import select
 import signal
+import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import FrameType
+
+LONGEST_POLL = 2**31 - 1
+"""Milliseconds that `poll` can take: 24 days."""
 
 
 class SignalInbox:
@@ -40,10 +44,14 @@ class SignalInbox:
 
         Returns the descriptors that are ready.
         """
+        # Again at each wait: an event loop that a task ran has taken it away.
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         poll = select.poll()
         for fd in (self._read, *fds):
             poll.register(fd, select.POLLIN)
-        milliseconds = None if seconds is None else max(0, int(seconds * 1000) + 1)
+        milliseconds = (
+            None if seconds is None else max(0, min(int(seconds * 1000) + 1, LONGEST_POLL))
+        )
         ready = {fd for fd, _ in poll.poll(milliseconds)} if not self._pending else set()
         self._empty_pipe()
         return ready - {self._read}
@@ -66,3 +74,29 @@ class SignalInbox:
         """Forget the pipe, for a forked child, which makes its own inbox."""
         os.close(self._read)
         os.close(self._write)
+
+
+def reset_in_forks(actions: Mapping[signal.Signals, signal.Handlers]) -> None:
+    """Give the processes that tasks fork these actions instead of this process's handlers: they
+    would record a SIGTERM, and go on."""
+    applies = True  # here, and not in what the forked processes fork
+    former = threading.local()
+
+    def hold() -> None:  # else Python would forget one that comes before the child has its actions
+        if applies:
+            former.mask = signal.pthread_sigmask(signal.SIG_BLOCK, actions)
+
+    def resume() -> None:
+        if applies:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former.mask)
+
+    def reset() -> None:
+        nonlocal applies
+        if applies:
+            signal.set_wakeup_fd(-1)
+            for number, action in actions.items():
+                signal.signal(number, action)
+            resume()
+            applies = False
+
+    os.register_at_fork(before=hold, after_in_parent=resume, after_in_child=reset)

@@ -44,7 +44,7 @@ from .scoreboard import (
     ending,
 )
 from .settings import Settings
-from .signals import SignalInbox
+from .signals import SignalInbox, reset_in_forks
 from .woodenwaiter import waiter_at
 from .worker import work
 
@@ -76,6 +76,12 @@ NOT_FOR_CHILDREN = (
 BELL = signal.SIGTSTP
 """Has a worker look at its row again. Not a message by itself: two of them may come as one, or out
 of order."""
+
+IN_TASKS_FORKS = {
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGUSR2: signal.SIG_DFL,
+    BELL: signal.SIG_IGN,
+}
 
 WORKERS, HOUSEKEEPER, SERVER = range(3)
 """The stages of a drain, in their order."""
@@ -281,6 +287,7 @@ class Supervisor:
         inbox = self._become_child(slot.name, (signal.SIGTERM, BELL))
         faulthandler.enable(2)
         faulthandler.register(signal.SIGUSR1, trace.fileno())
+        reset_in_forks(IN_TASKS_FORKS)
         unblock_signals()
         customer, lease = self._customers[slot.queue], self._settings.lease_seconds
         work(customer, row, lease, inbox, self._alive_read, self._pid)
