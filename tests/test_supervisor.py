@@ -391,6 +391,46 @@ def test_suspending_the_whole_group_stops_no_process(server: Server, tmp_path: P
         assert shell.wait() == 0
 
 
+TERMINAL = """
+import os, pty, sys, termios
+pid, terminal = pty.fork()
+if pid == 0:
+    modes = termios.tcgetattr(0)
+    modes[3] |= termios.TOSTOP
+    termios.tcsetattr(0, termios.TCSANOW, modes)
+    pid = os.fork()
+    if pid == 0:
+        os.setpgid(0, 0)
+        command = [sys.executable, "-m", "woodenwaiter.supervisor", "app", *sys.argv[1:]]
+        os.execv(sys.executable, command)
+    os.waitpid(pid, 0)
+while True:
+    os.write(1, os.read(terminal, 4096))
+"""
+
+
+def test_job_in_the_background_may_not_write_and_works(server: Server, tmp_path: Path) -> None:
+    """With `stty tostop`."""
+    (tmp_path / "app.py").write_text(textwrap.dedent(APP))
+    push(server.client, {"n": 0})
+    with Program(tmp_path, "-c", TERMINAL, "--redis", server.url):
+        eventually(lambda: lines(tmp_path / "done") == ["0"])
+
+
+def test_a_month_is_no_time(server: Server, tmp_path: Path) -> None:
+    month = 30 * 86400
+    app = APP.replace("processes=2", f"processes=2, seconds={month}, timeout={month}")
+    options = ("--redis", server.url, "--drain-seconds", str(month))
+    with Supervisor(tmp_path, app, *options).ready(2) as supervisor:
+        push(server.client, {"n": 0, "sleep": 300})
+        eventually(lambda: lines(tmp_path / "begun"))
+        supervisor.signal(signal.SIGTERM)
+        supervisor.logged("left with exit code 0")
+        (tmp_path / "go-0").touch()
+        assert supervisor.wait() == 0
+        assert "ERROR" not in supervisor.log
+
+
 def test_report_tells_where_each_worker_is(server: Server, tmp_path: Path) -> None:
     push(server.client, {"n": 0, "sleep": 300})
     with Supervisor(tmp_path, APP, "--redis", server.url) as supervisor:
