@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from woodenwaiter.processes import is_alive
+
 from .support import Program, Server, eventually, lines
 from .test_supervisor import numbers, push
 
@@ -29,6 +31,13 @@ def handle(foods):
 manager = WoodenManager()
 manager.add_customer(
     WoodenCustomer("t", "d", WoodenWaiter.from_url(sys.argv[1]), process=handle, seconds=1)
+)
+"""
+
+OTHER = """
+other = WoodenManager()
+other.add_customer(
+    WoodenCustomer("t", "other", WoodenWaiter.from_url(sys.argv[1]), process=handle, seconds=1)
 )
 """
 
@@ -107,6 +116,29 @@ def test_signal_to_the_program_drains(
         assert running.wait() in (-number, 128 + number)
         assert numbers(tmp_path / "done") == [0]
         assert not running.tree()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", ["", "while True: time.sleep(1)"])
+@pytest.mark.parametrize(
+    ("launches", "supervisors"),
+    [
+        (OTHER + "manager.launch()\nother.launch()\n", 2),
+        ("manager.launch()\nmanager.terminate_all()\nmanager.launch()\n", 1),
+    ],
+    ids=["two managers", "relaunched"],
+)
+def test_signal_to_the_program_drains_all_that_it_launched(
+    program: Start, launches: str, supervisors: int, end: str, number: int
+) -> None:
+    with program(launches + "print('launched', flush=True)\n" + end) as running:
+        running.logged("launched")
+        eventually(lambda: len(running.titled("supervisor of")) == supervisors)
+        launched = running.titled("woodenwaiter")
+        running.signal(number)
+        assert running.wait() in ((-number, 128 + number) if end else (0,))
+        assert not any(is_alive(process) for process in launched)
+        assert "Exception ignored" not in running.log
 
 
 def test_program_that_is_killed_takes_its_supervisor_along(

@@ -24,57 +24,52 @@ from .supervisor import run
 if TYPE_CHECKING:
     from .woodenwaiter import WoodenCustomer
 
+_living: set[Launched] = set()
+
+_main_has_ended = False
+
 
 class Launched:
     """A supervisor process, seen from the program that launched it."""
 
     def __init__(self, pid: int, lifeline: int) -> None:
         self._pid = pid
-        self._program = os.getpid()
         self._lifeline = lifeline
         self._status: int | None = None
-        self._main_has_ended = False
-        atexit.register(self._at_exit)
+        _living.add(self)
+        atexit.unregister(_at_exit)  # one is enough, and the latest: exit handlers go backwards
+        atexit.register(_at_exit)
         if in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._on_terminate)
+            signal.signal(signal.SIGTERM, _on_terminate)
 
     def is_alive(self) -> bool:
         if self._status is None:
             pid, status = reap(self._pid)
-            self._status = status if pid else None
+            if pid:
+                self._note_end(status)
         return self._status is None
 
     def terminate(self) -> None:
         """Drain, and return when all processes have left."""
-        self._tell_to_drain()
-        self._wait()
+        self.tell_to_drain()
+        self.wait()
 
-    def _tell_to_drain(self) -> None:
+    def tell_to_drain(self) -> None:
         if self.is_alive():
             os.kill(self._pid, signal.SIGTERM)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
         while self._status is None:
             try:
-                _, self._status = os.waitpid(self._pid, 0)
+                self._note_end(os.waitpid(self._pid, 0)[1])
             except ChildProcessError:
-                self._status = UNKNOWN_STATUS
+                self._note_end(UNKNOWN_STATUS)
             except KeyboardInterrupt:
-                self._tell_to_drain()
+                _tell_all_to_drain()
 
-    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
-        self._tell_to_drain()
-        if not self._main_has_ended:
-            raise SystemExit(128 + number)
-
-    def _at_exit(self) -> None:
-        """Go on serving after the main part has ended; but not after an error has ended it."""
-        if os.getpid() != self._program:
-            return
-        self._main_has_ended = True
-        if hasattr(sys, "last_value"):
-            self._tell_to_drain()
-        self._wait()
+    def _note_end(self, status: int) -> None:
+        self._status = status
+        _living.discard(self)
 
 
 def launch(customers: Sequence[WoodenCustomer], settings: Settings) -> Launched:
@@ -94,6 +89,37 @@ def launch(customers: Sequence[WoodenCustomer], settings: Settings) -> Launched:
         pid = fork(supervise)
     os.close(lifeline)
     return Launched(pid, held)
+
+
+def _tell_all_to_drain() -> None:
+    for launched in tuple(_living):
+        launched.tell_to_drain()
+
+
+def _on_terminate(number: int, _: FrameType | None) -> None:
+    _tell_all_to_drain()
+    if not _main_has_ended:
+        raise SystemExit(128 + number)
+
+
+def _at_exit() -> None:
+    """Go on serving after the main part has ended; but not after an error has ended it."""
+    global _main_has_ended
+    _main_has_ended = True
+    if hasattr(sys, "last_value"):
+        _tell_all_to_drain()
+    for launched in tuple(_living):
+        launched.wait()
+
+
+def _forget_all() -> None:
+    """In a fork of the program, which has launched nothing."""
+    global _main_has_ended
+    _main_has_ended = False
+    _living.clear()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def _close_in_children(fd: int) -> None:
