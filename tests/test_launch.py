@@ -147,11 +147,15 @@ def test_program_that_is_killed_takes_its_supervisor_along(
     push(server.client, {"n": 0, "wait": True}, {"n": 1})
     main = """
 manager.launch()
+other.launch()
 os.system("sleep 300 &")  # a child of the program's own, which inherits what it may
+os.fork()
 time.sleep(300)
 """
-    with program(main) as running:
+    with program(OTHER + main) as running:
         eventually(lambda: lines(tmp_path / "begun"))
+        eventually(lambda: len(running.titled("supervisor of")) == 2)
+        eventually(lambda: running.titled("program.py"), "the fork")
         supervised = running.titled("woodenwaiter")
         running.signal(signal.SIGKILL)
         running.wait()
@@ -207,6 +211,23 @@ with manager:
     with program(main) as running:
         assert running.wait() == 0
         assert not running.tree()
+
+
+def test_a_launch_leaves_nothing_in_the_program(program: Start, tmp_path: Path) -> None:
+    main = """
+import gc
+from woodenwaiter.launcher import Launched
+for turn in range(3):
+    manager.launch()
+    manager.terminate_all()
+    gc.collect()
+    kept = [thing for thing in gc.get_objects() if isinstance(thing, Launched)]
+    note("left", (os.listdir("/dev/fd"), kept))
+"""
+    with program(main) as running:
+        assert running.wait() == 0
+    first, *later = lines(tmp_path / "left")
+    assert later == [first, first]
 
 
 def test_run_restores_the_signals_of_its_caller(program: Start, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -26,15 +27,18 @@ if TYPE_CHECKING:
 
 _living: set[Launched] = set()
 
+_held: set[int] = set()
+"""Descriptors that this program alone holds: their closing tells the supervisors of its death."""
+
 _main_has_ended = False
 
 
 class Launched:
     """A supervisor process, seen from the program that launched it."""
 
-    def __init__(self, pid: int, lifeline: int) -> None:
+    def __init__(self, pid: int, held: int) -> None:
         self._pid = pid
-        self._lifeline = lifeline
+        self._held = held
         self._status: int | None = None
         _living.add(self)
         atexit.unregister(_at_exit)  # one is enough, and the latest: exit handlers go backwards
@@ -69,13 +73,16 @@ class Launched:
 
     def _note_end(self, status: int) -> None:
         self._status = status
-        _living.discard(self)
+        with suppress(KeyError):  # another thread has noted it, or this is a fork of the program
+            _living.remove(self)
+            _held.remove(self._held)
+            os.close(self._held)
 
 
 def launch(customers: Sequence[WoodenCustomer], settings: Settings) -> Launched:
     """Fork a supervisor from this program, which may have threads."""
     lifeline, held = os.pipe()
-    _close_in_children(held)
+    _held.add(held)
 
     def supervise() -> int:
         _replace_stdio()
@@ -112,25 +119,16 @@ def _at_exit() -> None:
         launched.wait()
 
 
-def _forget_all() -> None:
-    """In a fork of the program, which has launched nothing."""
+def _let_go() -> None:
+    """Leave a fork of the program without what is the program's alone."""
     global _main_has_ended
     _main_has_ended = False
     _living.clear()
+    while _held:
+        os.close(_held.pop())
 
 
-os.register_at_fork(after_in_child=_forget_all)
-
-
-def _close_in_children(fd: int) -> None:
-    """Hold ``fd`` in this process alone, whatever forks: its closing means that this one ended."""
-    held = [fd]
-
-    def let_go() -> None:
-        while held:
-            os.close(held.pop())
-
-    os.register_at_fork(after_in_child=let_go)
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _replace_stdio() -> None:
