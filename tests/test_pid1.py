@@ -70,6 +70,14 @@ def _zombies(first: psutil.Process) -> list[psutil.Process]:
     return [p for p in first.children() if "woodenwaiter" not in title(p)]
 
 
+def test_termination_ends_an_import(tmp_path: Path) -> None:
+    app = "import time\nopen('importing', 'w').close()\ntime.sleep(300)\n"
+    with Container(tmp_path, app) as container:
+        eventually((tmp_path / "importing").exists)
+        os.kill(container.tree()[-1].pid, signal.SIGTERM)
+        assert container.wait() == 128 + signal.SIGTERM
+
+
 def test_exit_codes_are_those_of_a_plain_process(server: Server, tmp_path: Path) -> None:
     push(server.client, {"n": 0, "sleep": 300})
     options = ("--redis", server.url, "--drain-seconds", "0.1")

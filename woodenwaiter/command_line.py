@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -100,6 +101,8 @@ def supervise(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment(**given)
         logs.configure(settings.log_level, settings.log_format)
         logs.set_role("supervisor")
+        if os.getpid() == 1:  # no signal ends it by itself, however long the import takes
+            signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
         customers = load(app)
         # For the supervisor alone: one that comes after it has drained must not end this process
         # with another exit code.
