@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -118,6 +119,39 @@ def test_one_task_per_process_while_others_run(server: Server, tmp_path: Path, m
         eventually(lambda: len(lines(tmp_path / "done")) == 4)
         assert supervisor.stop() == 0
     assert len(set(lines(tmp_path / "pids"))) == 4
+
+
+def test_failure_that_redis_does_not_hear_of_is_not_late(server: Server, tmp_path: Path) -> None:
+    body = 'note("ended", 0)\n        raise Reject("no")'
+    source = app("timeout=1", body).replace("import Wooden", "import Reject, Wooden")
+    source += """
+    from woodenwaiter import supervisor
+    supervisor.TIMEOUT_GRACE = 0.1
+    """
+    push(server.client, {"n": 0, "sleep": 300})
+    with Supervisor(tmp_path, source, "--redis", server.url) as supervisor:
+        eventually(lambda: lines(tmp_path / "begun"))
+        os.kill(server.pid, signal.SIGSTOP)
+        (tmp_path / "go-0").touch()
+        eventually(lambda: lines(tmp_path / "ended"))
+        until = time.monotonic() + 2
+        eventually(lambda: time.monotonic() > until, "a time that would be too long for a task")
+        os.kill(server.pid, signal.SIGCONT)
+        eventually(lambda: server.client.xlen("{t:d}:dead"))
+        assert supervisor.stop() == 0
+        assert "killed" not in supervisor.log
+    [(_, letter)] = server.client.xrange("{t:d}:dead")
+    assert letter[b"reason"] == b"rejected"
+
+
+def test_worker_that_does_not_end_is_relieved_all_the_same(server: Server, tmp_path: Path) -> None:
+    push(server.client, *({"n": n} for n in range(3)))
+    source = app("max_tasks=1, teardown=lambda: time.sleep(300)")
+    options = ("--redis", server.url, "--drain-seconds", "1")
+    with Supervisor(tmp_path, source, *options).ready(1) as supervisor:
+        eventually(lambda: len(lines(tmp_path / "done")) == 3)
+        eventually(lambda: supervisor.log.count("does not end") == 3)
+        eventually(lambda: len(supervisor.workers()) == 1)
 
 
 def test_worker_leaves_when_it_has_grown(server: Server, tmp_path: Path) -> None:

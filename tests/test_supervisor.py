@@ -431,6 +431,20 @@ def test_a_month_is_no_time(server: Server, tmp_path: Path) -> None:
         assert "ERROR" not in supervisor.log
 
 
+def test_report_for_the_whole_group_kills_nobody(server: Server, tmp_path: Path) -> None:
+    with Supervisor(tmp_path, APP, "--redis", server.url).ready(2) as supervisor:
+        os.killpg(supervisor.pid, signal.SIGUSR1)
+        eventually(lambda: supervisor.log.count("is here") >= 2)
+        assert supervisor.stop() == 0
+        assert "ERROR" not in supervisor.log
+
+
+def test_needs_no_folder_for_temporary_files(server: Server, tmp_path: Path) -> None:
+    app = APP + "    import tempfile\n    tempfile.tempdir = '/nowhere'\n"
+    with Supervisor(tmp_path, app, "--redis", server.url).ready(2) as supervisor:
+        assert supervisor.stop() == 0
+
+
 def test_report_tells_where_each_worker_is(server: Server, tmp_path: Path) -> None:
     push(server.client, {"n": 0, "sleep": 300})
     with Supervisor(tmp_path, APP, "--redis", server.url) as supervisor:

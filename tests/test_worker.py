@@ -1,4 +1,4 @@
-"""How many tasks a worker claims at once."""
+"""How many tasks a worker claims at once, and what an exception means."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.worker import AHEAD, LONG, MOST_AHEAD, next_want
+from woodenwaiter.worker import AHEAD, LONG, MOST_AHEAD, failure_of, next_want
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,14 @@ def test_is_never_too_many(want: int, tasks: int, seconds: float) -> None:
     following = next_want(want, tasks, seconds)
     assert 1 <= following <= min(2 * want, MOST_AHEAD)
     assert following == 1 or following * seconds / tasks <= AHEAD * (1 + 1e-9)
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
+def test_exception_without_a_text_is_a_failure_like_any_other() -> None:
+    failure = failure_of(Mute())
+    assert failure.error == "Mute: (no message: its __str__ raised KeyError)"
+    assert "Mute" in failure.traceback

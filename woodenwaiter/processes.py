@@ -69,14 +69,20 @@ def reap(pid: int) -> tuple[int, int]:
         return max(pid, 0), UNKNOWN_STATUS
 
 
+def tell(pid: int, number: int) -> None:
+    """Send a signal to a child; if somebody else has reaped it, its end will be noticed soon."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
 def kill_tree(pid: int) -> None:
     """Kill a child that has not been reaped, and all that it spawned."""
-    os.kill(pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
+    tell(pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
     try:
         descendants = psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         descendants = []
-    os.kill(pid, signal.SIGKILL)
+    tell(pid, signal.SIGKILL)
     for process in descendants:
         with suppress(psutil.Error):  # gone by itself; another of its number is not mistaken for it
             process.kill()

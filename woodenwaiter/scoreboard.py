@@ -30,6 +30,7 @@ took too long."""
 _STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CAUSE = range(8)
 _EXPIRED = 4
 _QUIET = 10  # a 32-bit word behind it
+_REPORTED = 6
 _STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST = range(8, 13)
 
 
@@ -64,7 +65,7 @@ class Row:
         """Take a free row for a worker that is about to be forked."""
         self._large[_STARTED] = self._large[_COMPLETED] = 0
         self._large[_FIRST] = self._large[_LAST] = 0
-        self._large[_BEGAN] = self._large[_EXPIRED] = 0
+        self._large[_BEGAN] = self._large[_EXPIRED] = self._large[_REPORTED] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
         self._small[_INCARNATION] = incarnation
@@ -93,6 +94,10 @@ class Row:
         """Claim number ``seq`` starts to run at ``now`` (monotonic seconds)."""
         self._large[_BEGAN] = int(now * 1e9)
         self._large[_STARTED] = seq
+
+    def report(self, seq: int) -> None:
+        """The handler of claim number ``seq`` has failed; Redis is yet to know."""
+        self._large[_REPORTED] = seq
 
     def finish(self, seq: int) -> None:
         self._large[_COMPLETED] = seq
@@ -172,6 +177,12 @@ class Row:
     def expired(self) -> int:
         """The number of the claim whose time is up, or was last."""
         return self._large[_EXPIRED]
+
+    @property
+    def in_handler(self) -> int:
+        """The number of the claim whose handler is running, or 0."""
+        running = self.running
+        return 0 if running == self._large[_REPORTED] else running
 
     @property
     def started(self) -> int:

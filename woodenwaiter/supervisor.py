@@ -31,7 +31,7 @@ from .errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, AppError, StartupErro
 from .housekeeper import Housekeeper
 from .link import Link, describe
 from .logs import log
-from .processes import fork, in_main_thread, kill_tree, leave, reap, unblock_signals
+from .processes import fork, in_main_thread, kill_tree, leave, reap, tell, unblock_signals
 from .scoreboard import (
     BLAMELESS,
     CHARGED,
@@ -115,6 +115,7 @@ class Child:
     row: Row | None = None
     trace: IO[bytes] | None = None
     check_at: float = math.inf  # when its task may have run for too long
+    leave_by: float = math.inf  # of a worker that has done all it had to do
     cause: int = CHARGED  # what its death, should it come now, means for its task
 
 
@@ -207,7 +208,10 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         """Seconds until something is due that no signal announces."""
-        dues = [slot.child.check_at if slot.child else slot.due for slot in self._slots]
+        dues = [
+            min(slot.child.check_at, slot.child.leave_by) if slot.child else slot.due
+            for slot in self._slots
+        ]
         first = min([self._stage_deadline, self._traces_at, *dues])
         return None if first == math.inf else first - time.monotonic()
 
@@ -218,6 +222,9 @@ class Supervisor:
         for slot in self._workers():
             if slot.child and now >= slot.child.check_at:
                 self._limit_time(slot, slot.child, now)
+            if slot.child and now >= slot.child.leave_by:
+                slot.child.leave_by = math.inf
+                self._kill(slot, slot.child, "as it has nothing left to do and does not end")
         if self._stage is None:
             return
         if now >= self._stage_deadline:
@@ -271,11 +278,10 @@ class Supervisor:
         self._incarnations += 1
         row.open(slot.queue, slot.number, self._incarnations)
         row.hush(self._stands_by(slot))
-        trace = tempfile.TemporaryFile(buffering=0)
         try:
+            trace = trace_file()
             pid = fork(lambda: self._worker_main(slot, row, trace))
         except OSError:
-            trace.close()
             row.free()
             raise
         slot.child = Child(pid, born, row, trace)
@@ -291,12 +297,12 @@ class Supervisor:
         unblock_signals()
         customer, lease = self._customers[slot.queue], self._settings.lease_seconds
         work(customer, row, lease, inbox, self._alive_read, self._pid)
-        row.become(LEFT)
         return 0
 
     def _housekeeper_main(self) -> int:
         inbox = self._become_child("housekeeper", (FAREWELL[HOUSEKEEPER],))
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGUSR1):  # of those to the whole group
+            signal.signal(number, signal.SIG_IGN)
         unblock_signals()
         Housekeeper(
             self._customers,
@@ -328,7 +334,7 @@ class Supervisor:
         row, timeout = child.row, self._customers[slot.queue].timeout
         if row is None or timeout is None:
             return
-        running = row.running
+        running = row.in_handler
         if not running:  # whatever starts from now on has this long at least
             child.check_at = now + timeout
             return
@@ -337,7 +343,7 @@ class Supervisor:
             child.check_at = limit
         elif row.expired != running:
             row.expire(running)
-            os.kill(child.pid, signal.SIGUSR2)
+            tell(child.pid, signal.SIGUSR2)
             child.check_at = now + min(TIMEOUT_GRACE, timeout)  # the next task may be late as well
         elif now >= limit + TIMEOUT_GRACE:
             log.error(
@@ -393,7 +399,7 @@ class Supervisor:
             task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
         done = f" after {row.completed} tasks" if row else ""
         log.log(
-            logging.INFO if expected and not task else logging.ERROR,
+            logging.INFO if expected and not task and status == 0 else logging.ERROR,
             "%s (pid %d) %s%s%s",
             slot.name,
             child.pid,
@@ -435,12 +441,13 @@ class Supervisor:
         self._leave()
 
     def _stop(self, number: signal.Signals) -> None:
-        """Leave without waiting for running tasks: they go back to the queue."""
+        """Leave without waiting for running tasks, if any: they go back to the queue."""
+        if self._stage not in (None, WORKERS):
+            return
         self._exit_code = 128 + number
         log.info("stopping at once")
         self._leave()
-        if self._stage == WORKERS:
-            self._kill_stage("as the signal asks for it")
+        self._kill_stage("as the signal asks for it")
 
     def _leave(self) -> None:
         if self._stage is None:
@@ -458,29 +465,38 @@ class Supervisor:
     def _retire(self, slot: Slot) -> None:
         slot.retired = True
         if slot.child:
-            os.kill(slot.child.pid, FAREWELL[slot.stage])
+            tell(slot.child.pid, FAREWELL[slot.stage])
         else:
             self._slots.remove(slot)
 
     def _kill_stage(self, why: str) -> None:
         for slot in self._slots:
             if slot.child and slot.stage == self._stage:
-                log.warning("%s (pid %d) is killed, %s", slot.name, slot.child.pid, why)
-                slot.child.cause = BLAMELESS
-                kill_tree(slot.child.pid)
+                self._kill(slot, slot.child, why)
                 if slot.stage == WORKERS and self._exit_code == EXIT_DRAINED:
                     self._exit_code = EXIT_KILLED
 
+    def _kill(self, slot: Slot, child: Child, why: str) -> None:
+        log.warning("%s (pid %d) is killed, %s", slot.name, child.pid, why)
+        child.cause = BLAMELESS
+        kill_tree(child.pid)
+
     def _hear_workers(self) -> None:
-        """A worker asks to be relieved, or is ready, maybe to relieve another."""
+        """Workers ask to be relieved, are ready, maybe to relieve another, or have done all."""
         for slot in self._workers():
-            row = slot.child.row if slot.child else None
-            if row and row.state == SPENT and not slot.retired:
+            child = slot.child
+            if child is None or child.row is None:
+                continue
+            state = child.row.state
+            if state == SPENT and not slot.retired:
                 former = replace(slot, retired=True)
                 self._slots.append(former)
                 slot.child, slot.due, slot.relieves = None, 0.0, former
-            elif row and row.state == LIVE and slot.relieves and slot.relieves.child:
-                os.kill(slot.relieves.child.pid, signal.SIGTERM)
+            elif state == LIVE and slot.relieves and slot.relieves.child:
+                tell(slot.relieves.child.pid, signal.SIGTERM)
+            elif state == LEFT and child.leave_by == math.inf:
+                child.leave_by = time.monotonic() + self._settings.drain_seconds
+                self._take_over_from(slot)
 
     def _take_over_from(self, former: Slot) -> None:
         for slot in self._workers():
@@ -504,7 +520,7 @@ class Supervisor:
         """Let a worker know whether it stands by."""
         if slot.child and slot.child.row:
             slot.child.row.hush(self._stands_by(slot))
-            os.kill(slot.child.pid, BELL)
+            tell(slot.child.pid, BELL)
 
     def _change_workers(self, change: Callable[[int], None]) -> None:
         if self._stage is not None:
@@ -531,7 +547,7 @@ class Supervisor:
                 state = task if row.running else "is waiting"
                 log.info("%s (pid %d) %s; %d done", slot.name, row.pid, state, row.completed)
                 if row.pid:  # before it is there, the signal would kill it
-                    os.kill(row.pid, signal.SIGUSR1)
+                    tell(row.pid, signal.SIGUSR1)
         self._traces_at = now + TRACE_AFTER
 
     def _collect_traces(self) -> None:
@@ -543,6 +559,14 @@ class Supervisor:
                 os.ftruncate(fd, 0)
                 os.lseek(fd, 0, os.SEEK_SET)  # the worker's offset too: they share it
                 log.info("%s (pid %d) is here:\n%s", slot.name, slot.child.pid, text.rstrip())
+
+
+def trace_file() -> IO[bytes]:
+    """A file for a worker's traceback, which the supervisor reads; in memory where that can be, as
+    a container's folders may be read-only."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("traceback"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def run(

@@ -22,7 +22,7 @@ from .logs import log
 from .memory import MemoryLimit
 from .outage import Outage
 from .queue import LeaseLost, Queue
-from .scoreboard import LIVE, SPENT, Row
+from .scoreboard import LEFT, LIVE, SPENT, Row
 from .signals import SignalInbox
 from .verdict import Failure, Policy, Verdict, judge
 
@@ -51,18 +51,27 @@ def next_want(want: int, tasks: int, seconds: float) -> int:
     return max(1, min(2 * want, int(fitting), MOST_AHEAD))
 
 
+def text_of(error: BaseException) -> str:
+    """The exception's message, which is the handler's own code."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(no message: its __str__ raised {type(another).__name__})"
+
+
 def failure_of(error: BaseException) -> Failure:
     """What a handler's exception means for its task."""
+    text = text_of(error)
     if isinstance(error, Reject):
-        return Failure("rejected", error=str(error), final=True)
+        return Failure("rejected", error=text, final=True)
     if isinstance(error, Retry):
-        return Failure("retry asked for by the handler", error=str(error), after=error.after)
+        return Failure("retry asked for by the handler", error=text, after=error.after)
     if isinstance(error, BadEntry):
-        return Failure("unreadable entry", error=str(error), final=True)
+        return Failure("unreadable entry", error=text, final=True)
     timed_out = isinstance(error, TaskTimeout)
     return Failure(
         "the time limit was exceeded" if timed_out else "the handler failed",
-        error=type(error).__name__ + (f": {error}" if str(error) else ""),
+        error=type(error).__name__ + (f": {text}" if text else ""),
         traceback="".join(traceback.format_exception(error)),
     )
 
@@ -156,6 +165,7 @@ class Worker:
         except ServerTrouble as error:
             log.debug("could not release %s, the housekeeper will: %s", self._owner, error)
         self._link.close()
+        self._announce(LEFT)
 
     def _told_to_leave(self) -> bool:
         told = signal.SIGTERM in self._inbox.take()
@@ -284,6 +294,7 @@ class Worker:
 
     def _settle_failure(self, raw: bytes, seq: int, error: BaseException) -> None:
         """See to it that the failure is in Redis before another task starts."""
+        self._row.report(seq)
         failure = failure_of(error)
         verdict = judge(raw, self._name(seq), failure, self._policy, self._owner)
         tell(failure, verdict, error)
