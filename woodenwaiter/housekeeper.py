@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -254,8 +255,12 @@ class Housekeeper:
                     break
             self._sleep(LOOK)
         if self._orphaned and self._stops_server:
-            for site in self._sites.values():
-                site.link.call("SHUTDOWN")
+            self._stop_server()
+
+    def _stop_server(self) -> None:
+        """End the embedded server, which is the first customer's: the others are not ours."""
+        with suppress(*ServerTrouble):  # it goes without an answer
+            next(iter(self._sites.values())).link.call("SHUTDOWN")
 
     def _has_dead(self) -> bool:
         return any(row.state == DEAD for row in self._scoreboard)
@@ -299,6 +304,7 @@ class Housekeeper:
                 row.close(UNKNOWN_STATUS, CHARGED)
             elif row.alive and process and late:
                 log.warning("worker (pid %d) is killed, as its time is up", process.pid)
-                kill_tree(process.pid)
+                with suppress(ProcessLookupError):  # it has just left by itself
+                    kill_tree(process.pid)
                 row.close(UNKNOWN_STATUS, BLAMELESS)
         self._leaving = not any(row.alive for row in self._scoreboard)
