@@ -529,7 +529,7 @@ def test_full_server_does_not_refuse_a_registered_queue(
     queue = Queue(Link(client, timeout=10), "t:d", lease=30)
     queue.register()
     client.config_set("maxmemory", 1)
-    queue.register()  # every housekeeper does, before all else
+    queue.register()  # every housekeeper does
     queue.link.close()
 
 

@@ -64,9 +64,9 @@ class Upkeep:
             else:
                 self._give_back_if_slow(row, now)
         if now >= self._renew_at:
-            self._queue.register()
             self._queue.renew([row.owner for row in rows])
             self._renew_at = now + self._lease / 3
+            self._queue.register()
         if now >= self._round_at:
             _, following = self._queue.promote()
             self._round_at = now + min(ROUND, ROUND if following is None else following)

@@ -20,14 +20,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from redis.crc import key_slot
-from redis.exceptions import NoScriptError, OutOfMemoryError
+from redis.exceptions import NoScriptError, ResponseError
 
-from .link import Command, Link, Pause
+from .link import Command, Link, Pause, is_outage
+from .logs import log
 from .verdict import Redeliver, Verdict
 
 ENOUGH_BYTES = 1 << 20
@@ -88,6 +88,7 @@ class Queue:
         self.name = name
         self.link = link
         self._lease = int(lease * 1000)
+        self._is_unlisted = False
         prefix = key_prefix(name)
         self._claims = prefix + "claims:"
         self._arrivals = prefix + "arrivals"
@@ -192,9 +193,13 @@ class Queue:
         return [owner.decode() for owner in self._run(_EXPIRED, None, most, self._lease)]
 
     def register(self) -> None:
-        """Let operators' commands find this queue."""
-        with suppress(OutOfMemoryError):  # a full server knows it already, or another time
+        """Let operators' commands find this queue, where the server allows it."""
+        try:
             self.link.call("SADD", REGISTRY, self.name)
+        except ResponseError as error:  # a full server knows it already, or another time
+            if not is_outage(error) and not self._is_unlisted:
+                self._is_unlisted = True
+                log.warning("%s is not in the set %s: %s", self.name, REGISTRY, error)
 
     # What an operator does.
 
