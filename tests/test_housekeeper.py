@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -95,3 +96,54 @@ def test_queue_that_cannot_be_registered_is_cared_for(
         eventually(lambda: attempts_to_register(server) >= 3)
         assert supervisor.log.count(f"t:d is not in the set {REGISTRY}") == 1
         assert supervisor.stop() == 0
+
+
+def customers_at(*addresses: str) -> str:
+    """More customers, each with a waiter of its own."""
+    return (
+        APP.replace("processes=2", "processes=1")
+        + f"""
+    for n, url in enumerate({addresses}):
+        manager.add_customer(WoodenCustomer("t", f"{{n}}", WoodenWaiter.from_url(url), handle))
+    """
+    )
+
+
+def test_one_connection_serves_all_queues_of_a_database(server: Server, tmp_path: Path) -> None:
+    app = customers_at(server.url, server.url, server.url.replace("/0", "/1"))
+    with Supervisor(tmp_path, app, WOODENWAITER_REDIS_URL=server.url).ready(4) as supervisor:
+        eventually(lambda: len(server.client.smembers(REGISTRY)) == 3)
+        eventually(lambda: len(supervisor.housekeeper().net_connections()) == 2)
+
+
+@pytest.mark.parametrize("from_the_start", [True, False])
+def test_silent_servers_cost_no_lease_on_another(
+    server: Server, make_server: Callable[..., Server], tmp_path: Path, from_the_start: bool
+) -> None:
+    silent = [make_server() for _ in range(3)]
+
+    def silence() -> None:
+        for each in silent:
+            os.kill(each.pid, signal.SIGSTOP)
+
+    if from_the_start:
+        silence()
+    app = customers_at(*[each.url for each in silent])
+    options = ("--lease-seconds", "4", "--drain-seconds", "0")
+    push(server.client, {"n": 0, "sleep": 300})
+    with Supervisor(tmp_path, app, *options, WOODENWAITER_REDIS_URL=server.url) as supervisor:
+        eventually(lambda: lines(tmp_path / "begun"))
+        [owner] = server.client.hkeys("{t:d}:settled")
+        if not from_the_start:
+            supervisor.ready(3)
+            silence()
+        with Supervisor(tmp_path, APP, *options, "--redis", server.url).ready(2):
+            ends = {server.client.zscore("{t:d}:leases", owner)}
+            eventually(
+                lambda: (
+                    ends.add(server.client.zscore("{t:d}:leases", owner))  # type: ignore[func-returns-value]
+                    or len(ends) > 4
+                ),
+                "four renewals",
+            )
+    assert lines(tmp_path / "begun") == ["0"]

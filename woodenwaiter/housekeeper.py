@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ import redis
 from setproctitle import setproctitle
 
 from .errors import RedisUnusable
-from .link import Link, ServerTrouble, is_outage, require_usable
+from .link import Link, ServerTrouble, describe, is_outage, require_usable
 from .logs import log
 from .outage import Outage
 from .processes import find, is_alive, kill_tree
@@ -138,8 +138,8 @@ class _Sight:
 class Site:
     """The queues on one server, over one connection."""
 
-    def __init__(self, client: redis.Redis, lease: float) -> None:
-        self.link = Link(client, timeout=lease / 3)
+    def __init__(self, client: redis.Redis, lease: float, timeout: float) -> None:
+        self.link = Link(client, timeout)
         self._lease = lease
         self._queues: dict[str, tuple[Upkeep, Outage]] = {}
         self._outage = Outage(self.link.address, lease, spokesman=True)
@@ -152,11 +152,18 @@ class Site:
             upkeep = Upkeep(Queue(self.link, name, self._lease), policy, self._lease)
             self._queues[name] = (upkeep, Outage(self.link.address, self._lease, spokesman=True))
 
-    def try_out(self, deadline: float) -> float:
-        """0 if the server is usable, else the seconds to wait before another try.
+    @property
+    def retry_at(self) -> float:
+        """When to call the server again, if it is in trouble; else a time that is past."""
+        return self._outage.retry_at
+
+    def try_out(self, deadline: float) -> bool:
+        """Whether the server is usable, as far as it is time for another try.
 
         Raises RedisUnusable after ``deadline``, or at once where time will not help.
         """
+        if time.monotonic() < min(self.retry_at, deadline):
+            return False
         try:
             require_usable(self.link)
         except ServerTrouble as error:
@@ -165,16 +172,18 @@ class Site:
                     f"no usable Redis at {self.link.address}: {str(error).rstrip('.')}. "
                     "Start one there, name another with --redis, or use --embedded"
                 ) from None
-            return self._outage.note(error)
+            self._outage.note(error)
+            return False
         self._outage.over()
-        return 0.0
+        return True
 
-    def attend(self, rows: Mapping[str, Sequence[Row]], now: float) -> None:
+    def attend(self, rows: Mapping[str, Sequence[Row]]) -> None:
         """Do what is due for every queue; ``rows`` are the workers of each.
 
         What is wrong with one queue's keys holds up that queue alone.
         """
-        if now < self._outage.retry_at:
+        now = time.monotonic()
+        if now < self.retry_at:
             return
         # Owners renew three times per lease: only a longer outage can have cost one its lease,
         # and gives all of them a whole lease to get over it.
@@ -205,6 +214,13 @@ class Site:
             outage.over()
 
 
+def _identity(client: redis.Redis) -> Hashable:
+    """The same for clients that reach the same database in the same way."""
+    settings = client.connection_pool.connection_kwargs
+    plain = {(k, v) for k, v in settings.items() if isinstance(v, str | bytes | int)}
+    return describe(client), id(settings.get("credential_provider")), frozenset(plain)
+
+
 class Housekeeper:
     """Cares for all queues of one supervisor's customers, in a process of its own."""
 
@@ -230,13 +246,17 @@ class Housekeeper:
         self._leaving = False
         self._orphaned = False
         self._workers: dict[Row, psutil.Process | None] = {}  # once orphaned
-        self._sites: dict[int, Site] = {}
-        self._places: list[tuple[int, str]] = []  # of each customer: its site and its queue
+        lease = settings.lease_seconds
+        clients = {_identity(c.waiter.redis_clt): c.waiter.redis_clt for c in customers}
+        # Should all be silent, a look still takes no longer than owners may wait for their renewal.
+        timeout = lease / 3 / len(clients)
+        sites = {key: Site(client, lease, timeout) for key, client in clients.items()}
+        self._sites = list(sites.values())
+        self._places: list[tuple[Site, str]] = []  # of each customer: its site and its queue
         for customer in customers:
-            client = customer.waiter.redis_clt
-            site = self._sites.setdefault(id(client), Site(client, settings.lease_seconds))
+            site = sites[_identity(customer.waiter.redis_clt)]
             site.add(customer.table_dish, customer.policy)
-            self._places.append((id(client), customer.table_dish))
+            self._places.append((site, customer.table_dish))
         setproctitle("woodenwaiter: housekeeper")
 
     def serve(self) -> None:
@@ -260,26 +280,29 @@ class Housekeeper:
     def _stop_server(self) -> None:
         """End the embedded server, which is the first customer's: the others are not ours."""
         with suppress(*ServerTrouble):  # it goes without an answer
-            next(iter(self._sites.values())).link.call("SHUTDOWN")
+            self._sites[0].link.call("SHUTDOWN")
 
     def _has_dead(self) -> bool:
         return any(row.state == DEAD for row in self._scoreboard)
 
     def _wait_for_servers(self) -> None:
         deadline = time.monotonic() + self._redis_wait
-        for site in self._sites.values():
-            while not self._leaving and (seconds := site.try_out(deadline)):
-                self._sleep(min(seconds, deadline - time.monotonic()))
+        missing = self._sites
+        while not self._leaving and (missing := [s for s in missing if not s.try_out(deadline)]):
+            self._look(missing)
+            self._sleep(min(LOOK, deadline - time.monotonic()))
         self._scoreboard.note_redis_usable()
 
-    def _look(self) -> None:
-        rows: dict[tuple[int, str], list[Row]] = {}
+    def _look(self, missing: Sequence[Site] = ()) -> None:
+        rows: dict[Site, dict[str, list[Row]]] = {}
         for row in self._scoreboard:
             if row.state != FREE:
-                rows.setdefault(self._places[row.queue], []).append(row)
-        now = time.monotonic()
-        for key, site in self._sites.items():
-            site.attend({name: these for (k, name), these in rows.items() if k == key}, now)
+                site, name = self._places[row.queue]
+                rows.setdefault(site, {}).setdefault(name, []).append(row)
+        # Those in trouble come last: they may be silent.
+        for site in sorted(self._sites, key=lambda site: site.retry_at):
+            if site not in missing:
+                site.attend(rows.get(site, {}))
 
     def _sleep(self, seconds: float) -> None:
         watched = () if self._orphaned else (self._lifeline,)
