@@ -192,6 +192,27 @@ manager.terminate_all()
     assert lines(tmp_path / "atexit") == ["parent"]
 
 
+@pytest.mark.parametrize("closing", ["sys.stdout.close()", "kept = sys.stdout.detach()"])
+def test_program_may_have_closed_its_stdout(
+    program: Start, server: Server, tmp_path: Path, closing: str
+) -> None:
+    push(server.client, {"n": 0})
+    with program(f"{closing}\nmanager.launch()\nwhile True: time.sleep(1)"):
+        eventually(lambda: lines(tmp_path / "done"), "the task")
+
+
+def test_stderr_takes_what_cannot_be_encoded(program: Start, server: Server) -> None:
+    push(server.client, {"n": 0})
+    main = """
+manager.customers[0].process = lambda foods: print("odd: \\udc80", file=sys.stderr)
+manager.launch()
+"""
+    with program(main) as running:
+        running.logged(r"odd: \udc80")
+        assert running.stop() == 0
+        assert "Traceback" not in running.log
+
+
 def test_launching_twice_is_refused(program: Start) -> None:
     with program("manager.launch()\nmanager.launch()") as running:
         assert running.wait() == 1

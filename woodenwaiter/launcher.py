@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from . import logs
 from .processes import fork, in_main_thread, reap
@@ -136,5 +136,18 @@ def _replace_stdio() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and stream is getattr(sys, f"__{name}__"):
-            fresh = open(stream.fileno(), "w", buffering=1, encoding=stream.encoding, closefd=False)
-            setattr(sys, name, fresh)
+            setattr(sys, name, _reopened(stream))
+
+
+def _reopened(stream: TextIO) -> TextIO | None:
+    try:
+        return open(
+            stream.fileno(),
+            "w",
+            buffering=1,
+            encoding=stream.encoding,
+            errors=stream.errors,
+            closefd=False,
+        )
+    except (OSError, ValueError):  # closed by the program
+        return None
