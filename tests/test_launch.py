@@ -219,6 +219,12 @@ def test_launching_twice_is_refused(program: Start) -> None:
         assert "RuntimeError: already launched" in running.log
 
 
+def test_launching_nothing_is_refused(program: Start) -> None:
+    with program("WoodenManager().launch()") as running:
+        assert running.wait() == 1
+        assert "AppError: there is nothing to launch" in running.log
+
+
 def test_terminate_all_lets_launch_again(program: Start, server: Server, tmp_path: Path) -> None:
     push(server.client, {"n": 0})
     main = """

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from . import logs
+from .errors import AppError
 from .processes import fork, in_main_thread, reap
 from .scoreboard import UNKNOWN_STATUS
 from .settings import Settings
@@ -81,6 +82,8 @@ class Launched:
 
 def launch(customers: Sequence[WoodenCustomer], settings: Settings) -> Launched:
     """Fork a supervisor from this program, which may have threads."""
+    if not customers:
+        raise AppError("there is nothing to launch: add a WoodenCustomer to the manager")
     lifeline, held = os.pipe()
     _held.add(held)
 
