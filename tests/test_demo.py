@@ -5,17 +5,22 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from .support import Program, Server, free_port
 
 DEMO = ("-m", "woodenwaiter.woodenwaiter")
 
 
-def test_demo_uses_the_server_that_is_there(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_demo_uses_the_server_that_is_there(
+    server: Server, tmp_path: Path, number: int, code: int
+) -> None:
     with Program(tmp_path, *DEMO, WOODENWAITER_REDIS_URL=server.url) as demo:
         demo.logged("got {'action': 'sync_custom_data'")
         demo.logged("got {'action': 'some_action'")
-        demo.signal(signal.SIGINT)
-        assert demo.wait() == 0
+        demo.signal(number)
+        assert demo.wait() == code
         assert not demo.tree()
         assert "Traceback" not in demo.log
 

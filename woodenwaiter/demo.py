@@ -81,5 +81,6 @@ def _serve() -> None:
             cook.join()
         except KeyboardInterrupt:
             print("closing: running tasks finish first", flush=True)
-        closing_time.set()
+        finally:
+            closing_time.set()
     cook.join()
