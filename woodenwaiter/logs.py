@@ -82,9 +82,11 @@ class _StderrHandler(logging.Handler):
 
 def configure(level: str, style: str) -> None:
     """Send this process's and its children's log to stderr, unless the program has its own way."""
+    log.disabled = False  # `logging.config` disables whatever logger it does not name
     if log.hasHandlers():
         return
     handler = _StderrHandler()
     handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
     log.addHandler(handler)
+    log.propagate = False  # handlers that the application adds later would say it all again
     log.setLevel(level.upper())
