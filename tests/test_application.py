@@ -86,6 +86,7 @@ def test_finds_customers(
         ("def make(): return 1 / 0", ":make()", "calling it fails: ZeroDivisionError"),
         ("m = managed('a')", ":m()", "calling it fails: TypeError"),
         ("1 / 0", "", "importing it fails: ZeroDivisionError: division by zero"),
+        ("1 / 0", "", ".py, line "),
         ("raise SystemExit(0)", "", "importing it fails: SystemExit: 0"),
         ("def f(:", "", "importing it fails: SyntaxError"),
         ("import not_there_at_all", "", "importing it fails: No module named 'not_there_at_all'"),

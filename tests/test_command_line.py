@@ -121,6 +121,7 @@ def test_wrong_usage_is_told_with_the_usage(tmp_path: Path, arguments: tuple[str
         (("--lease-seconds", "0"), "lease_seconds"),
         (("--lease-seconds", "inf"), "lease_seconds"),
         (("--redis", "nonsense"), "URL"),
+        (("--redis", "redis://h?foo=1"), "no option of a connection: 'foo'"),
         (("--redis", "http://localhost"), "URL"),
         (("--redis", "redis://localhost:port"), "URL"),
     ],

@@ -439,6 +439,29 @@ def test_report_for_the_whole_group_kills_nobody(server: Server, tmp_path: Path)
         assert "ERROR" not in supervisor.log
 
 
+def test_idle_workers_have_time_to_leave_where_tasks_have_none(
+    server: Server, tmp_path: Path
+) -> None:
+    options = ("--redis", server.url, "--drain-seconds", "0")
+    with Supervisor(tmp_path, APP, *options).ready(2) as supervisor:
+        assert supervisor.stop() == 0
+
+
+LOGGING = """
+    import logging, logging.config
+    logging.config.dictConfig({"version": 1})
+    logging.basicConfig(format="OWN %(message)s", level="INFO")
+"""
+
+
+def test_logging_of_the_application_neither_mutes_nor_doubles_ours(
+    server: Server, tmp_path: Path
+) -> None:
+    with Supervisor(tmp_path, APP + LOGGING, "--redis", server.url).ready(2) as supervisor:
+        assert supervisor.stop() == 0
+        assert supervisor.log.count("drained in") == 1
+
+
 def test_needs_no_folder_for_temporary_files(server: Server, tmp_path: Path) -> None:
     app = APP + "    import tempfile\n    tempfile.tempdir = '/nowhere'\n"
     with Supervisor(tmp_path, app, "--redis", server.url).ready(2) as supervisor:

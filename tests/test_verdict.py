@@ -78,6 +78,8 @@ def test_waits_as_the_backoff_or_the_handler_says() -> None:
 def test_summary_is_one_line_that_tells_it_all() -> None:
     summary = redeliver(b'{"n":\n1}', Failure("it failed", "why", after=2)).summary
     assert summary == r'task host.1/7: it failed: why; delivery 2 of 5 in 2.0 s: {"n":\n1}'
+    summary = redeliver(b"{}", Failure("it failed", "why\nnot\x1b[31m", after=2)).summary
+    assert summary == r"task host.1/7: it failed: why\nnot\x1b[31m; delivery 2 of 5 in 2.0 s: {}"
     summary = redeliver(ONCE_FAILED, Failure("it failed", after=2)).summary
     assert summary == "task first/1, claim host.1/7: it failed; delivery 3 of 5 in 2.0 s: {}"
     summary = bury(b"{}", Failure("rejected", final=True)).summary

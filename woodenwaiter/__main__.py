@@ -128,7 +128,8 @@ def show_status(given: argparse.Namespace, link: Link) -> int:
 def list_dead(given: argparse.Namespace, link: Link) -> int:
     letters = Queue(link, given.queue, lease=1).dead_letters()
     for letter, fields in itertools.islice(letters, given.most):
-        print(f"{letter}  {_text(fields, 'reason')}: {_text(fields, 'error')}".rstrip(": "))
+        why = f"{_text(fields, 'reason')}: {excerpt(fields.get('error', b''), 1000)}"
+        print(f"{letter}  {why.rstrip(': ')}")
         print(f"    {excerpt(fields.get('payload', b''))}")
     return 0
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import threading
+import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psutil
 
-from .errors import AppError
+from .errors import AppError, text_of
 from .woodenwaiter import WoodenCustomer, WoodenManager
 
 
@@ -40,9 +41,20 @@ def _import(name: str, spec: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise _no_module(name, spec) from None
-        raise AppError(f"{spec}: importing it fails: {error}") from error
+        raise AppError(f"{spec}: importing it fails: {error}{_where(error)}") from error
     except (Exception, SystemExit) as error:
-        raise AppError(f"{spec}: importing it fails: {type(error).__name__}: {error}") from error
+        raise AppError(f"{spec}: importing it fails: {_what(error)}") from error
+
+
+def _what(error: BaseException) -> str:
+    return f"{type(error).__name__}: {text_of(error)}{_where(error)}"
+
+
+def _where(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return ""  # its message says it
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f" ({last.filename}, line {last.lineno})"
 
 
 def _no_module(name: str, spec: str) -> AppError:
@@ -56,7 +68,7 @@ def _call(factory: Any, spec: str) -> Any:
     try:
         return factory()
     except Exception as error:
-        raise AppError(f"{spec}: calling it fails: {type(error).__name__}: {error}") from error
+        raise AppError(f"{spec}: calling it fails: {_what(error)}") from error
 
 
 def _customers_in(module: Any, spec: str) -> list[WoodenCustomer]:

@@ -25,3 +25,11 @@ class RedisUnusable(StartupError):
     """The server is too old, refuses the password, or is not there."""
 
     exit_code = EXIT_REDIS
+
+
+def text_of(error: BaseException) -> str:
+    """The message of an exception whose class may be a user's."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(no message: its __str__ raised {type(another).__name__})"

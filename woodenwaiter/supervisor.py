@@ -90,6 +90,9 @@ FAREWELL = {WORKERS: signal.SIGTERM, HOUSEKEEPER: signal.SIGUSR2, SERVER: signal
 """What tells a stage's children to leave. A TERM to the whole group is not for the housekeeper: it
 is needed until the workers have left."""
 
+LEAST_GRACE = 0.5
+"""Seconds that workers have to leave even where running tasks are given none."""
+
 HOUSEKEEPER_GRACE = 6.0
 """Seconds that the housekeeper has for its last pass, which it ends by itself after 5."""
 
@@ -455,7 +458,8 @@ class Supervisor:
             self._begin_stage(WORKERS)
 
     def _begin_stage(self, stage: int) -> None:
-        grace = (self._settings.drain_seconds, HOUSEKEEPER_GRACE, SERVER_GRACE)[stage]
+        drain = max(self._settings.drain_seconds, LEAST_GRACE)
+        grace = (drain, HOUSEKEEPER_GRACE, SERVER_GRACE)[stage]
         self._stage, self._stage_deadline = stage, time.monotonic() + grace
         for slot in self._of_stage(stage):
             if slot.child is None and stage == HOUSEKEEPER:

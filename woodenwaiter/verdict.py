@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from .backoff import Backoff
 from .entry import BadEntry, Entry, excerpt, load
 
+LONGEST_ERROR = 1500
+"""Bytes of an exception's message in one line of the log; its traceback has all of it."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -92,5 +95,6 @@ def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
 def _summary(failed: Entry, name: str, failure: Failure, following: str) -> str:
     # A worker's death is told with the claim's name; the task has that of its first one.
     task = failed.id if failed.id == name else f"{failed.id}, claim {name}"
-    why = f"{failure.reason}: {failure.error}" if failure.error else failure.reason
+    error = excerpt(failure.error.encode(errors="backslashreplace"), LONGEST_ERROR)
+    why = f"{failure.reason}: {error}" if error else failure.reason
     return f"task {task}: {why}; {following}: {excerpt(failed.payload)}"

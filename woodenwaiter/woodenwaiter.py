@@ -99,7 +99,7 @@ class WoodenWaiter:
     def from_url(cls, url: str, **options: Any) -> WoodenWaiter:
         """A waiter for ``redis://``, ``rediss://``, ``unix://``; raises ValueError for another."""
         waiter = cls.__new__(cls)
-        waiter.redis_clt = redis.Redis.from_url(url, **options)
+        waiter.redis_clt = _client_at(url, **options)
         return waiter
 
     def take_dish(self, table_dish: str, foods: Foods) -> None:
@@ -114,9 +114,19 @@ class WoodenWaiter:
         return None if raw is None else json.loads(load(raw).payload.decode())
 
 
+def _client_at(url: str, **options: Any) -> redis.Redis:
+    client = redis.Redis.from_url(url, **options)
+    pool = client.connection_pool
+    try:
+        pool.connection_class(**pool.connection_kwargs)  # unopened: redis-py checks options so late
+    except TypeError as error:
+        raise ValueError(f"no option of a connection: {str(error).rpartition(' ')[2]}") from None
+    return client
+
+
 def _client_from_environment(url: str) -> redis.Redis:
     try:
-        return redis.Redis.from_url(url)
+        return _client_at(url)
     except ValueError as error:
         raise ValueError(f"{REDIS_URL} is no URL of a Redis server: {error}") from None
 

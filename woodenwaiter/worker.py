@@ -16,6 +16,7 @@ from setproctitle import setproctitle
 
 from . import handling
 from .entry import RECORD_SEPARATOR, BadEntry, foods, load
+from .errors import text_of
 from .handling import Delivery, Reject, Retry, TaskTimeout
 from .link import Interrupted, Link, ServerTrouble
 from .logs import log
@@ -49,14 +50,6 @@ def next_want(want: int, tasks: int, seconds: float) -> int:
     than twice as many as before, since the next tasks may be of another kind."""
     fitting = AHEAD * tasks / max(seconds, 1e-9)  # the clock's resolution
     return max(1, min(2 * want, int(fitting), MOST_AHEAD))
-
-
-def text_of(error: BaseException) -> str:
-    """The exception's message, which is the handler's own code."""
-    try:
-        return str(error)
-    except Exception as another:
-        return f"(no message: its __str__ raised {type(another).__name__})"
 
 
 def failure_of(error: BaseException) -> Failure:
