@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +213,94 @@ def test_told_to_leave_while_its_server_starts(tmp_path: Path) -> None:
         assert supervisor.stop() == 0, supervisor.log
         supervisor.logged("drained in")
     assert not is_listening("localhost", int(url.rpartition(":")[2]))
+
+
+LOADING = """#!{python}
+import socket
+with socket.create_server(("127.0.0.1", {port})) as server:
+    while True:
+        connection, _ = server.accept()
+        connection.recv(100)
+        connection.sendall(b"-LOADING Redis is loading the dataset in memory\\r\\n")
+        connection.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGQUIT, 131)]
+)
+def test_told_to_leave_while_its_server_loads_its_data(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    port = free_port()
+    program = tmp_path / "loading-server"
+    program.write_text(LOADING.format(python=sys.executable, port=port))
+    program.chmod(0o755)
+    app = (
+        APP
+        + f"""
+    from woodenwaiter import embedded
+    embedded.find_program = lambda: "{program}"
+    """
+    )
+    options = ("--redis", f"redis://127.0.0.1:{port}", "--embedded", "data")
+    with Supervisor(tmp_path, app, *options) as supervisor:
+        eventually(lambda: is_listening("127.0.0.1", port))
+        supervisor.signal(number)
+        assert supervisor.wait(15) == code
+        assert not is_listening("127.0.0.1", port)
+
+
+@pytest.fixture
+def starting_together(tmp_path: Path) -> Iterator[tuple[Supervisor, int, int]]:
+    """A supervisor, the port for its server, and the lock that another one has on the data."""
+    port = free_port()
+    (tmp_path / "data").mkdir()
+    lock = os.open(tmp_path / "data" / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    options = ("--redis", f"redis://127.0.0.1:{port}", "--embedded", "data")
+    with Supervisor(tmp_path, APP, *options, "--redis-wait", "60") as supervisor:
+        supervisor.logged("embedded server at")
+        yield supervisor, port, lock
+    with suppress(OSError):
+        os.close(lock)
+
+
+Together = tuple[Supervisor, int, int]
+
+
+def test_supervisors_that_start_together_share_a_server(
+    starting_together: Together, tmp_path: Path
+) -> None:
+    supervisor, port, _ = starting_together
+    pid = EmbeddedServer(tmp_path / "elsewhere", "127.0.0.1", port).start()
+    try:
+        supervisor.ready()
+        supervisor.logged("is used")
+        assert supervisor.stop() == 0
+        assert is_listening("127.0.0.1", port)
+    finally:
+        stop(pid)
+
+
+def test_server_that_ends_leaves_its_data_to_the_next(starting_together: Together) -> None:
+    supervisor, port, lock = starting_together
+    os.close(lock)
+    supervisor.ready()
+    assert supervisor.stop() == 0
+    assert not is_listening("127.0.0.1", port)
+
+
+def test_told_to_leave_while_another_has_the_data(starting_together: Together) -> None:
+    supervisor, _, _ = starting_together
+    assert supervisor.stop(15) == 0
+
+
+def test_data_that_another_server_keeps_is_told(tmp_path: Path) -> None:
+    pid = EmbeddedServer(tmp_path / "data", "127.0.0.1", free_port()).start()
+    url = f"redis://127.0.0.1:{free_port()}"
+    options = ("--redis", url, "--embedded", "data", "--redis-wait", "0.1")
+    with Supervisor(tmp_path, APP, *options) as supervisor:
+        assert supervisor.wait() == 4
+        assert "another embedded server has its data in data" in supervisor.log
+    stop(pid)

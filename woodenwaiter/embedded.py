@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -21,6 +22,15 @@ from .settings import Settings
 
 PROGRAMS = ("valkey-server", "redis-server")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class FolderTaken(RedisUnusable):
+    """Another embedded server has its data there."""
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
 
 
 class EmbeddedServer:
@@ -77,17 +87,34 @@ class EmbeddedServer:
             setsigdef=(signal.SIGTERM, signal.SIGINT),
         )
 
-    def start(self) -> int:
+    def start(self, pause: Callable[[float], bool] = _sleep, patience: float = 0.0) -> int:
         """Start the server and wait until it has loaded its data; returns its pid.
 
-        Raises RedisUnusable if it ends instead.
+        Raises RedisUnusable if it ends instead. ``pause(seconds)`` says whether to wait no longer.
+        Where another one has the data, it is given ``patience`` seconds to be found at the address
+        or to end; returns 0 if it is to be used.
         """
-        pid = self.spawn()
-        while not has_loaded(self.host, self.port):
+        pid = self._spawn_or_find(pause, time.monotonic() + patience)
+        while pid and not has_loaded(self.host, self.port):
+            is_enough = pause(0.01)
             if os.waitpid(pid, os.WNOHANG)[0]:
                 raise RedisUnusable(f"the embedded server does not start: see {self.log}")
-            time.sleep(0.01)
+            if is_enough:
+                break
         return pid
+
+    def _spawn_or_find(self, pause: Callable[[float], bool], deadline: float) -> int:
+        while True:
+            try:
+                return self.spawn()
+            except FolderTaken:
+                if has_loaded(self.host, self.port):
+                    log.warning("the server that has its data in %s is used", self.folder)
+                    return 0
+                if time.monotonic() >= deadline:
+                    raise
+            if pause(0.01):
+                return 0
 
     def _prepare(self, lock: int) -> Path:
         """Lock the folder and write the configuration, as `ps` would show a password that is on the
@@ -100,7 +127,7 @@ class EmbeddedServer:
             path.chmod(0o600)
             path.write_text(self._config())
         except BlockingIOError:
-            raise RedisUnusable(
+            raise FolderTaken(
                 f"another embedded server has its data in {self.folder}: name another folder"
             ) from None
         except OSError as error:

@@ -180,8 +180,7 @@ class Supervisor:
         self._alive_read, self._alive_write = os.pipe()
         try:
             if self._server:
-                child = Child(self._server.start(), time.monotonic())
-                self._slots.append(Slot(SERVER, "embedded server", child=child))
+                self._start(self._server)
             gc.collect()
             gc.freeze()  # else the first collection in each child would copy all pages
             while self._slots:
@@ -198,16 +197,21 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._fill_slots()
+        self._listen(self._patience())
+        for pid, status in self._reap():
+            self._bury(pid, status)
+        self._meet_deadlines()
+
+    def _listen(self, seconds: float | None) -> bool:
+        """Sleep until a signal comes or the time is up; returns whether it is time to leave."""
         watched = () if self._lifeline is None else (self._lifeline,)
-        if self._inbox.wait(watched, self._patience()):
+        if self._inbox.wait(watched, seconds):
             log.warning("the program that launched this supervisor is gone")
             self._lifeline = None
             self._drain()
         for number in self._inbox.take():
             self._act_on(number)
-        for pid, status in self._reap():
-            self._bury(pid, status)
-        self._meet_deadlines()
+        return self._stage is not None
 
     def _patience(self) -> float | None:
         """Seconds until something is due that no signal announces."""
@@ -237,6 +241,15 @@ class Supervisor:
             self._begin_stage(self._stage + 1)
 
     # Children.
+
+    def _start(self, server: EmbeddedServer) -> None:
+        """Start the server, heeding signals meanwhile."""
+        born = time.monotonic()
+        if pid := server.start(self._listen, self._settings.redis_wait):
+            self._slots.append(Slot(SERVER, "embedded server", child=Child(pid, born)))
+        else:
+            self._server = None  # another supervisor's is used
+        self._meet_deadlines()  # of a drain that has begun meanwhile
 
     def _add_worker(self, queue: int) -> None:
         taken = {slot.number for slot in self._workers() if slot.queue == queue}
