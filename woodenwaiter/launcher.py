@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from . import logs
 from .errors import AppError
-from .processes import fork, in_main_thread, reap
+from .processes import fork, in_main_thread, reap, tell
 from .scoreboard import UNKNOWN_STATUS
 from .settings import Settings
 from .supervisor import run
@@ -61,7 +61,7 @@ class Launched:
 
     def tell_to_drain(self) -> None:
         if self.is_alive():
-            os.kill(self._pid, signal.SIGTERM)
+            tell(self._pid, signal.SIGTERM)
 
     def wait(self) -> None:
         while self._status is None:

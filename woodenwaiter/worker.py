@@ -93,7 +93,7 @@ def work(
     parent: int,
 ) -> None:
     """A worker process from setup to teardown."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
         # What a handler prints is to be seen at once, and as whole lines: an unbuffered `print`
         # writes a line's end by itself, and other workers' output would come in between.
         sys.stdout.reconfigure(line_buffering=True, write_through=False)
