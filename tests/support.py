@@ -187,8 +187,12 @@ class Supervisor(Program):
         return eventually(lambda: self.titled("woodenwaiter: housekeeper"), "a housekeeper")[0]
 
     def ready(self, workers: int = 1) -> Supervisor:
-        """Wait until this many workers wait for tasks."""
-        eventually(lambda: len(self.titled(" idle")) >= workers, f"{workers} idle workers")
+        """Wait until this many workers wait for tasks; else end it, as no ``with`` will."""
+        try:
+            eventually(lambda: len(self.titled(" idle")) >= workers, f"{workers} idle workers")
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
 
 
