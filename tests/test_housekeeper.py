@@ -14,7 +14,7 @@ from woodenwaiter.embedded import is_listening
 from woodenwaiter.queue import REGISTRY
 
 from .support import Server, Supervisor, eventually, free_port, lines
-from .test_supervisor import APP, push, waiting
+from .test_supervisor import APP, push
 
 
 def test_orphaned_it_stops_the_embedded_server_and_no_other(server: Server, tmp_path: Path) -> None:
@@ -33,31 +33,6 @@ def test_orphaned_it_stops_the_embedded_server_and_no_other(server: Server, tmp_
         assert "Traceback" not in supervisor.log
     assert not is_listening("localhost", port)
     assert server.client.ping()
-
-
-def test_orphaned_it_may_find_a_late_worker_gone(server: Server, tmp_path: Path) -> None:
-    app = (
-        APP
-        + """
-    from woodenwaiter import housekeeper
-
-    def kill_what_is_gone(pid, kill_tree=housekeeper.kill_tree):
-        kill_tree(pid)
-        raise ProcessLookupError
-
-    housekeeper.kill_tree = kill_what_is_gone
-    """
-    )
-    push(server.client, {"n": 0, "sleep": 300})
-    options = ("--redis", server.url, "--drain-seconds", "0.5")
-    with Supervisor(tmp_path, app, *options) as supervisor:
-        eventually(lambda: lines(tmp_path / "begun"))
-        family = supervisor.tree()
-        supervisor.signal(signal.SIGKILL)
-        assert not psutil.wait_procs(family, timeout=20)[1]
-        assert "Traceback" not in supervisor.log
-    assert waiting(server.client) == [0]
-    assert not server.client.exists("{t:d}:settled")
 
 
 FAIL_ONCE = (

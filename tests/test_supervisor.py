@@ -211,16 +211,32 @@ def test_workers_outlive_their_supervisor_for_one_task(server: Server, tmp_path:
     assert not server.client.exists("{t:d}:settled")
 
 
+GONE_WHEN_KILLED = """
+    import psutil
+    from woodenwaiter import housekeeper
+
+    def kill_what_is_gone(pid, kill_tree=housekeeper.kill_tree):
+        os.kill(pid, 9)
+        while psutil.pid_exists(pid):
+            time.sleep(0.01)
+        kill_tree(pid)
+
+    housekeeper.kill_tree = kill_what_is_gone
+"""
+
+
+@pytest.mark.parametrize("more", ["", GONE_WHEN_KILLED], ids=["", "gone when killed"])
 def test_hung_worker_does_not_outlive_its_supervisor_for_long(
-    server: Server, tmp_path: Path
+    server: Server, tmp_path: Path, more: str
 ) -> None:
     push(server.client, {"n": 0, "sleep": 300})
     options = ("--redis", server.url, "--drain-seconds", "0.5")
-    with Supervisor(tmp_path, APP, *options) as supervisor:
+    with Supervisor(tmp_path, APP + more, *options) as supervisor:
         eventually(lambda: lines(tmp_path / "begun"))
         family = supervisor.tree()
         supervisor.signal(signal.SIGKILL)
         assert not psutil.wait_procs(family, timeout=20)[1]
+        assert "Traceback" not in supervisor.log
     assert waiting(server.client) == [0]
     assert not server.client.exists("{t:d}:settled")
 

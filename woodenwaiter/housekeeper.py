@@ -327,7 +327,6 @@ class Housekeeper:
                 row.close(UNKNOWN_STATUS, CHARGED)
             elif row.alive and process and late:
                 log.warning("worker (pid %d) is killed, as its time is up", process.pid)
-                with suppress(ProcessLookupError):  # it has just left by itself
-                    kill_tree(process.pid)
+                kill_tree(process.pid)
                 row.close(UNKNOWN_STATUS, BLAMELESS)
         self._leaving = not any(row.alive for row in self._scoreboard)
