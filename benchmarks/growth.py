@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from woodenwaiter.link import Link
-from woodenwaiter.queue import Queue
-from woodenwaiter.verdict import Failure, Policy, judge
+from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
 from .harness import OURS, Bench, Finding, Metric, Step, settle
 from .system import Run

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import redis
 
-from woodenwaiter.embedded import EmbeddedServer, stop
+from woodenwaiter.supervisor.embedded import EmbeddedServer, stop
 
 
 class Server:

@@ -9,8 +9,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from woodenwaiter.link import Link
-from woodenwaiter.queue import Queue
+from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.queue import Queue
 
 from .support import Server
 

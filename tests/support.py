@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import psutil
 import redis
 
-from woodenwaiter.embedded import EmbeddedServer, stop
+from woodenwaiter.supervisor.embedded import EmbeddedServer, stop
 
 T = TypeVar("T")
 P = TypeVar("P", bound="Program")

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import woodenwaiter
     from .backoff import Backoff
-    from .handling import Delivery, Reject, Retry, TaskTimeout, delivery
+    from .errors import (
+        AppError,
+        BadEntry,
+        LeaseLost,
+        Misuse,
+        RedisUnusable,
+        Reject,
+        Retry,
+        StartupError,
+        TaskTimeout,
+        WoodenError,
+        WrongType,
+        WrongValue,
+    )
     from .woodenwaiter import (
         WoodenCooker,
         WoodenCustomer,
@@ -19,26 +32,40 @@ if TYPE_CHECKING:
         WoodenMenu,
         WoodenWaiter,
     )
+    from .worker.handling import Delivery, delivery
 
 __version__ = "1.0.0"
 
 __all__ = [
+    "AppError",
     "Backoff",
+    "BadEntry",
     "Delivery",
+    "LeaseLost",
+    "Misuse",
+    "RedisUnusable",
     "Reject",
     "Retry",
+    "StartupError",
     "TaskTimeout",
     "WoodenCooker",
     "WoodenCustomer",
+    "WoodenError",
     "WoodenManager",
     "WoodenMenu",
     "WoodenWaiter",
+    "WrongType",
+    "WrongValue",
     "delivery",
     "woodenwaiter",
 ]
 
-_HOMES = {"Backoff": "backoff"} | dict.fromkeys(
-    ("Delivery", "Reject", "Retry", "TaskTimeout", "delivery"), "handling"
+_CLASSES = ("WoodenCooker", "WoodenCustomer", "WoodenManager", "WoodenMenu", "WoodenWaiter")
+_HOMES = (
+    dict.fromkeys(__all__, "errors")
+    | dict.fromkeys(_CLASSES, "woodenwaiter")
+    | dict.fromkeys(("Delivery", "delivery"), "worker.handling")
+    | {"Backoff": "backoff"}
 )
 
 
@@ -47,5 +74,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "woodenwaiter":
         return import_module(f"{__name__}.woodenwaiter")
-    home = import_module(f"{__name__}.{_HOMES.get(name, 'woodenwaiter')}")
+    home = import_module(f"{__name__}.{_HOMES[name]}")
     return getattr(home, name)

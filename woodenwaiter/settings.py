@@ -5,14 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypedDict
 
+from . import pace
 from .backoff import LONGEST
 from .errors import StartupError
 from .logs import FORMATS, LEVELS
 
 Processes = int | str
 """A number, or "cpus": as many as `cpus.usable_cpus` says."""
+
+
+class Keywords(TypedDict, total=False):
+    """The fields of `Settings` as keywords of ``launch()`` and ``run()``, for editors and mypy."""
+
+    redis: str | None
+    processes: Processes
+    drain_seconds: float
+    redis_wait: float
+    lease_seconds: float
+    log_level: str
+    log_format: str
+    embedded: str | None
 
 
 @dataclass(frozen=True)
@@ -34,9 +48,9 @@ class Settings:
 
     redis: str | None = None
     processes: Processes = ""
-    drain_seconds: float = 25.0
-    redis_wait: float = 30.0
-    lease_seconds: float = 30.0
+    drain_seconds: float = pace.DRAIN
+    redis_wait: float = pace.REDIS_WAIT
+    lease_seconds: float = pace.LEASE
     log_level: str = "info"
     log_format: str = "text"
     embedded: str | None = None
@@ -44,7 +58,7 @@ class Settings:
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
         _require_seconds(self.redis_wait, "redis_wait")
-        _require_seconds(self.lease_seconds, "lease_seconds", least=1)
+        _require_seconds(self.lease_seconds, "lease_seconds", least=pace.LEAST_LEASE)
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
         self.processes_by_queue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import time
@@ -14,28 +13,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import redis
 
 from .backoff import Backoff
-from .cpus import usable_cpus
-from .entry import load
-from .errors import StartupError
-from .inline import LEASE, InlineWorker
-from .link import ServerTrouble
-from .outage import Outage
-from .settings import Processes, Settings, parse_processes
-from .verdict import Policy
+from .errors import Misuse, WrongValue
+from .errors import WrongType as WrongType  # noqa: PLC0414 - public under this path, too
+from .protocol.client import client_at, client_from_environment
+from .protocol.entry import load
 
 if TYPE_CHECKING:
-    from .launcher import Launched
+    from typing_extensions import Unpack
 
-REDIS_URL = "WOODENWAITER_REDIS_URL"
-"""The environment variable with the server's URL, for a waiter that is given no address."""
+    from .consumer import Consumer
+    from .settings import Keywords, Processes
+    from .supervisor.launcher import Launched
+    from .worker.inline import InlineWorker
 
 Foods = dict[str, Any]
 Handler = Callable[[Foods], Any]
 Number = TypeVar("Number", int | None, float | None)
-
-
-class WrongType(TypeError, AssertionError):
-    """An argument has the wrong type. Also an AssertionError, which callers of 0.0.4 catch."""
 
 
 def _require(value: object, kind: type, name: str) -> None:
@@ -58,7 +51,7 @@ def _positive(value: Number, name: str) -> Number:
     if value is not None:
         _require_number(value, name)
         if not value > 0:
-            raise ValueError(f"{name} must be more than 0, not {value!r}")
+            raise WrongValue(f"{name} must be more than 0, not {value!r}")
     return value
 
 
@@ -90,16 +83,14 @@ class WoodenWaiter:
         self, host: str = "localhost", port: int | str = "6379", db: int = 0, **options: Any
     ) -> None:
         given = (host, port, db) != ("localhost", "6379", 0) or options
-        if not given and os.environ.get(REDIS_URL):
-            self.redis_clt = _client_from_environment(os.environ[REDIS_URL])
-        else:
-            self.redis_clt = redis.Redis(host=host, port=int(port), db=db, **options)
+        client = None if given else client_from_environment()
+        self.redis_clt = client or redis.Redis(host=host, port=int(port), db=db, **options)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> WoodenWaiter:
-        """A waiter for ``redis://``, ``rediss://``, ``unix://``; raises ValueError for another."""
+        """A waiter for ``redis://``, ``rediss://``, ``unix://``; raises WrongValue for another."""
         waiter = cls.__new__(cls)
-        waiter.redis_clt = _client_at(url, **options)
+        waiter.redis_clt = client_at(url, **options)
         return waiter
 
     def take_dish(self, table_dish: str, foods: Foods) -> None:
@@ -112,31 +103,6 @@ class WoodenWaiter:
         customers have a better way."""
         raw: Any = self.redis_clt.rpop(table_dish)
         return None if raw is None else json.loads(load(raw).payload.decode())
-
-
-def _client_at(url: str, **options: Any) -> redis.Redis:
-    client = redis.Redis.from_url(url, **options)
-    pool = client.connection_pool
-    try:
-        pool.connection_class(**pool.connection_kwargs)  # unopened: redis-py checks options so late
-    except TypeError as error:
-        raise ValueError(f"no option of a connection: {str(error).rpartition(' ')[2]}") from None
-    return client
-
-
-def _client_from_environment(url: str) -> redis.Redis:
-    try:
-        return _client_at(url)
-    except ValueError as error:
-        raise ValueError(f"{REDIS_URL} is no URL of a Redis server: {error}") from None
-
-
-def waiter_at(url: str) -> WoodenWaiter:
-    """A waiter for the URL on a command line; raises StartupError for what is none."""
-    try:
-        return WoodenWaiter.from_url(url)
-    except ValueError as error:
-        raise StartupError(f"this is no URL of a Redis server: {error}") from None
 
 
 class WoodenCooker:
@@ -196,6 +162,8 @@ class WoodenCustomer:
         setup: Callable[[], Any] | None = None,
         teardown: Callable[[], Any] | None = None,
     ) -> None:
+        from .settings import parse_processes
+
         _require(waiter, WoodenWaiter, "waiter")
         _require(max_deliveries, int, "max_deliveries")
         _positive(max_deliveries, "max_deliveries")
@@ -211,7 +179,8 @@ class WoodenCustomer:
         self.process = process
         self.seconds = seconds
         self.processes = parse_processes(processes)
-        self.policy = Policy(max_deliveries, backoff)
+        self.max_deliveries = max_deliveries
+        self.backoff = backoff
         self.timeout = _positive(timeout, "timeout")
         self.max_tasks = _positive(max_tasks, "max_tasks")
         self.max_memory = _positive(max_memory, "max_memory")
@@ -221,15 +190,24 @@ class WoodenCustomer:
         self._inline: InlineWorker | None = None
 
     @property
-    def worker_count(self) -> int:
-        return usable_cpus() if self.processes == "cpus" else int(self.processes)
+    def consumer(self) -> Consumer:
+        """What the inside is to know of this customer."""
+        from .consumer import Consumer
+        from .protocol.verdict import Policy
 
-    def under(self, settings: Settings, waiter: WoodenWaiter | None) -> WoodenCustomer:
-        """This customer as a supervisor with these settings, and maybe this waiter, runs it."""
-        customer = copy.copy(self)
-        customer.waiter = waiter or self.waiter
-        customer.processes = settings.processes_of(self.table_dish) or self.processes
-        return customer
+        return Consumer(
+            self.table_dish,
+            self.waiter.redis_clt,
+            self.process,
+            self.seconds,
+            self.processes,
+            Policy(self.max_deliveries, self.backoff),
+            self.timeout,
+            self.max_tasks,
+            self.max_memory,
+            self.setup,
+            self.teardown,
+        )
 
     def call_waiter(self) -> Any:
         """Take one task and run it here. Returns what ``process`` returned, None if there was none.
@@ -244,7 +222,9 @@ class WoodenCustomer:
 
         A task that fails does not end it, and neither does an absent server.
         """
-        outage = Outage(self._here.address, LEASE, spokesman=True)
+        from .protocol.link import ServerTrouble
+
+        outage = self._here.outage
         while self._running:
             try:
                 claimed = self._here.claim()
@@ -265,7 +245,9 @@ class WoodenCustomer:
     @property
     def _here(self) -> InlineWorker:
         if self._inline is None or self._inline.pid != os.getpid():
-            self._inline = InlineWorker(self)
+            from .worker.inline import InlineWorker
+
+            self._inline = InlineWorker(self.consumer)
         return self._inline
 
 
@@ -284,20 +266,30 @@ class WoodenManager:
         _require(customer, WoodenCustomer, "customer")
         self.customers.append(customer)
 
-    def launch(self, **settings: Any) -> None:
+    def launch(self, **settings: Unpack[Keywords]) -> None:
         """Fork the supervisor and return at once. The program goes on serving when its main part
-        has ended; Ctrl-C, SIGTERM or its death drain the workers."""
-        from .launcher import launch
+        has ended; Ctrl-C, SIGTERM or its death drain the workers.
+
+        Raises StartupError for settings that make no sense, Misuse when launched already.
+        """
+        from .settings import Settings
+        from .supervisor.launcher import launch
 
         if self._launched and self._launched.is_alive():
-            raise RuntimeError("already launched: call terminate_all() first")
-        self._launched = launch(self.customers, Settings.from_environment(**settings))
+            raise Misuse("already launched: call terminate_all() first")
+        consumers = [customer.consumer for customer in self.customers]
+        self._launched = launch(consumers, Settings.from_environment(**settings))
 
-    def run(self, **settings: Any) -> int:
-        """Be the supervisor, until a signal ends it; returns the exit code for the program."""
-        from .supervisor import run
+    def run(self, **settings: Unpack[Keywords]) -> int:
+        """Be the supervisor, until a signal ends it; returns the exit code for the program.
 
-        return run(self.customers, Settings.from_environment(**settings))
+        Raises StartupError where it cannot start, Misuse outside the main thread.
+        """
+        from .settings import Settings
+        from .supervisor.boot import run
+
+        consumers = [customer.consumer for customer in self.customers]
+        return run(consumers, Settings.from_environment(**settings))
 
     def terminate_all(self) -> None:
         """Drain: let running tasks finish, give the rest back, and wait until all have left."""
@@ -321,6 +313,6 @@ class WoodenManager:
 
 
 if __name__ == "__main__":
-    from woodenwaiter.demo import main
+    from woodenwaiter.commands.demo import main
 
     raise SystemExit(main())

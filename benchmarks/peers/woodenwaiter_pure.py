@@ -10,8 +10,8 @@ __all__ = ["PEER", "push"]
 WITHOUT_HIREDIS = """
 import sys
 sys.modules["hiredis"] = None
-from woodenwaiter.command_line import supervise
-sys.exit(supervise())
+from woodenwaiter.commands.supervise import main
+sys.exit(main())
 """
 
 PEER = Peer(

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from woodenwaiter.link import Link
-from woodenwaiter.queue import Queue
+from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.queue import Queue
 
 from ..support import Program, Server, eventually
 from . import report

@@ -1,0 +1,278 @@
+"""``python -m woodenwaiter.supervisor``: what it says of itself and of its user's mistakes."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from woodenwaiter import __version__
+from woodenwaiter.errors import EXIT_APP, EXIT_REDIS, EXIT_USAGE
+
+from ..support import Server, Supervisor, free_port, run
+
+APP = """
+from woodenwaiter import WoodenCustomer, WoodenManager, WoodenWaiter
+
+manager = WoodenManager()
+manager.add_customer(WoodenCustomer("t", "d", WoodenWaiter(), print))
+"""
+SECRET = "s3cret"
+
+
+def supervise(
+    folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    (folder / "app.py").write_text(APP)
+    return run(folder, "-m", "woodenwaiter.supervisor", *arguments, **environment)
+
+
+def error_of(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line on stderr."""
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    return line
+
+
+def test_version(tmp_path: Path) -> None:
+    result = supervise(tmp_path, "--version")
+    assert (result.stdout, result.returncode) == (f"woodenwaiter {__version__}\n", 0)
+
+
+def test_help_tells_all_and_fits_the_screen(tmp_path: Path) -> None:
+    result = supervise(tmp_path, "--help", COLUMNS="80")
+    assert result.returncode == 0
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    told = ["--redis", "--processes", "--drain-seconds", "--redis-wait", "--lease-seconds"]
+    told += ["--log-level", "--log-format", "--embedded", "--version", "module:factory()"]
+    told += ["TTIN", "exit codes"]
+    assert [text for text in told if text not in result.stdout] == []
+
+
+@pytest.mark.parametrize(
+    ("app", "message"),
+    [
+        ("missing", "there is no module 'missing' here"),
+        ("app.sub:x", "there is no module 'app.sub' here"),
+        ("", "there is no module '' here"),
+        ("./app.py", "such as tasks or shop.tasks:manager"),
+        ("app:nothing", "has no 'nothing'"),
+        ("app:WoodenCustomer", "is a type"),
+        ("broken", "importing it fails: ZeroDivisionError"),
+        ("exits", "importing it fails: SystemExit"),
+        ("empty", "no WoodenCustomer in it"),
+        ("two", "more than one WoodenManager"),
+        ("bad_number", "the number of processes must be at least 1"),
+        ("wrong_type", "waiter must be a WoodenWaiter"),
+    ],
+)
+def test_app_that_cannot_be_loaded(tmp_path: Path, app: str, message: str) -> None:
+    sources = {
+        "broken": "1 / 0",
+        "exits": "raise SystemExit",
+        "empty": "",
+        "two": APP + "another = WoodenManager()",
+        "bad_number": APP.replace("print)", "print, processes=0)"),
+        "wrong_type": APP.replace("WoodenWaiter()", "None"),
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    result = supervise(tmp_path, app)
+    assert message in error_of(result)
+    assert error_of(result).startswith("woodenwaiter: ")
+    assert result.returncode == EXIT_APP
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("app", "another"),
+        ("app", "--drain-seconds", "soon"),
+        ("app", "--log-level", "loud"),
+        ("app", "--log-format", "xml"),
+        ("app", "--unknown"),
+        ("app", "--drain", "3"),
+    ],
+)
+def test_wrong_usage_is_told_with_the_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = supervise(tmp_path, *arguments)
+    assert result.stderr.startswith("usage: python -m woodenwaiter.supervisor")
+    assert "error: " in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert result.returncode == EXIT_USAGE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--processes", "0"), "number of processes"),
+        (("--processes", "many"), "number of processes"),
+        (("--processes", "t:d=-1"), "number of processes"),
+        (("--processes", "2", "--processes", "t:d=x"), "number of processes"),
+        (("--drain-seconds", "-1"), "drain_seconds"),
+        (("--drain-seconds", "nan"), "drain_seconds"),
+        (("--redis-wait", "-1"), "redis_wait"),
+        (("--lease-seconds", "0"), "lease_seconds"),
+        (("--lease-seconds", "inf"), "lease_seconds"),
+        (("--redis", "nonsense"), "URL"),
+        (("--redis", "redis://h?foo=1"), "no option of a connection: 'foo'"),
+        (("--redis", "http://localhost"), "URL"),
+        (("--redis", "redis://localhost:port"), "URL"),
+    ],
+)
+def test_impossible_option(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    result = supervise(tmp_path, "app", *arguments)
+    assert message in error_of(result)
+    assert result.returncode == EXIT_USAGE
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DRAIN_SECONDS", "soon"),
+        ("REDIS_WAIT", "-1"),
+        ("LEASE_SECONDS", ""),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("PROCESSES", "0"),
+    ],
+)
+def test_impossible_environment(tmp_path: Path, variable: str, value: str) -> None:
+    result = supervise(tmp_path, "app", **{f"WOODENWAITER_{variable}": value})
+    assert variable.lower() in error_of(result).lower()
+    assert result.returncode == EXIT_USAGE
+
+
+def test_impossible_url_in_the_environment(tmp_path: Path) -> None:
+    result = supervise(tmp_path, "app", WOODENWAITER_REDIS_URL=f"nonsense://:{SECRET}@h")
+    assert "URL" in error_of(result)
+    assert SECRET not in result.stderr
+    assert result.returncode in (EXIT_USAGE, EXIT_APP)
+
+
+def fails_without_redis(folder: Path, *options: str, app: str = APP) -> str:
+    """The log of a supervisor that ends because it has no usable server; without a traceback."""
+    with Supervisor(folder, app, *options) as supervisor:
+        assert supervisor.wait() == EXIT_REDIS
+        assert not supervisor.tree()
+        assert "Traceback" not in supervisor.log
+        return supervisor.log
+
+
+def test_unreachable_server_is_waited_for_and_told(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"redis://:{SECRET}@127.0.0.1:{port}/0"
+    log = fails_without_redis(tmp_path, "--redis", url, "--redis-wait", "0.5")
+    [line] = [line for line in log.splitlines() if "no usable Redis" in line]
+    assert f"redis://127.0.0.1:{port}/0" in line
+    assert "--embedded" in line
+    assert SECRET not in log
+
+
+@pytest.mark.parametrize("login", [f":{SECRET}@", f"user:{SECRET}@", ""])
+def test_wrong_password_is_told_at_once(
+    make_server: Callable[..., Server], tmp_path: Path, login: str
+) -> None:
+    port = make_server("right").port
+    # Longer than this test may take: a login does not get better by waiting.
+    options = ("--redis", f"redis://{login}127.0.0.1:{port}", "--redis-wait", "1000")
+    log = fails_without_redis(tmp_path, *options)
+    [line] = [line for line in log.splitlines() if "refuses the login" in line]
+    assert f"127.0.0.1:{port}" in line
+    assert SECRET not in log
+
+
+def test_right_password_appears_nowhere(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    url = make_server(SECRET).url
+    environment = {"WOODENWAITER_REDIS_URL": url, "WOODENWAITER_LOG_LEVEL": "debug"}
+    with Supervisor(tmp_path, APP, **environment) as supervisor:
+        supervisor.ready()
+        titles = [" ".join(process.cmdline()) for process in supervisor.tree()]
+        assert supervisor.stop() == 0
+        assert SECRET not in supervisor.log + " ".join(titles)
+
+
+@pytest.fixture
+def no_redis() -> Iterator[int]:
+    """The port of something that answers everybody with a line of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(b"220 mail.example.com ESMTP\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_something_that_is_no_redis_is_told(tmp_path: Path, no_redis: int, embedded: bool) -> None:
+    options = ["--redis", f"redis://127.0.0.1:{no_redis}", "--redis-wait", "0.5"]
+    if embedded:
+        options += ["--embedded", str(tmp_path / "data")]
+    log = fails_without_redis(tmp_path, *options)
+    [line] = [line for line in log.splitlines() if "no usable Redis" in line]
+    assert f"127.0.0.1:{no_redis}" in line
+
+
+@pytest.mark.parametrize(
+    ("url", "folder", "message"),
+    [
+        ("redis://192.0.2.1:6379", "data", "only on localhost"),
+        ("redis://127.0.0.1:{port}", "app.py", "folder cannot be used"),
+        ("redis://127.0.0.1:{port}", "/proc/none", "folder cannot be used"),
+    ],
+)
+def test_server_that_cannot_be_embedded(
+    tmp_path: Path, url: str, folder: str, message: str
+) -> None:
+    url = url.format(port=free_port())
+    result = supervise(tmp_path, "app", "--redis", url, "--embedded", folder)
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert result.returncode == EXIT_REDIS
+
+
+def test_taken_port_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"redis://127.0.0.1:{taken.getsockname()[1]}"
+        result = supervise(tmp_path, "app", "--redis", url, "--embedded", "data")
+    assert "the embedded server does not start: see " in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert result.returncode == EXIT_REDIS
+
+
+def test_starts_by_saying_who_it_is(server: Server, tmp_path: Path) -> None:
+    options = ("--redis", server.url, "--processes", "1", "--processes", "t:d=3")
+    with Supervisor(tmp_path, APP, *options) as supervisor:
+        supervisor.ready(workers=3)
+        assert supervisor.stop() == 0
+        first, second = supervisor.log.splitlines()[:2]
+    assert f"woodenwaiter {__version__}, supervisor, pid {supervisor.pid}" in first
+    assert f"t:d on {server.url}, workers: 3" in second
+
+
+def test_runs_from_where_the_application_is(server: Server, tmp_path: Path) -> None:
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "tasks.py").write_text(textwrap.dedent(APP) + "def make(): return manager\n")
+    for app in ("shop.tasks", "shop.tasks:manager", "shop.tasks:make()"):
+        with Supervisor(tmp_path, APP, "--redis", server.url, app=app) as supervisor:
+            supervisor.ready()
+            assert supervisor.stop() == 0

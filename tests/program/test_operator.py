@@ -1,0 +1,232 @@
+"""``woodenwaiter status``, ``dead``, ``show``, ``requeue`` and ``drop``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from woodenwaiter import __version__
+from woodenwaiter.commands.operate import main
+from woodenwaiter.errors import EXIT_REDIS, EXIT_USAGE
+from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.verdict import Failure, Policy, judge
+
+from ..support import Server, free_port, run
+
+
+@pytest.fixture
+def operate(server: Server, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that succeeds; returns what it printed."""
+
+    def operate(*arguments: str) -> str:
+        assert main(["--redis", server.url, *arguments]) == 0
+        printed, errors = capsys.readouterr()
+        assert errors == ""
+        return printed
+
+    return operate
+
+
+@pytest.fixture
+def letters(queue: Queue, client: Any) -> list[str]:
+    """Three dead letters: their payloads are a task, no JSON, and text in more than one line."""
+    payloads = (b'{"n": 1}', b"\xff\x00", '{"text": "é\nline"}'.encode())
+    queue.register()
+    queue.enroll("a", 0)
+    for seq, payload in enumerate(payloads, 1):
+        client.lpush("t:d", payload)
+        queue.claim("a", seq - 1, 1)
+        failure = Failure("the handler failed", "ValueError: no", "Traceback:\n  x\n", final=True)
+        queue.fail("a", seq, judge(payload, f"a/{seq}", failure, Policy(), "a"))
+    queue.release("a", 3)
+    return [letter for letter, _ in queue.dead_letters()]
+
+
+def rows(printed: str) -> list[list[str]]:
+    return [line.split() for line in printed.splitlines()]
+
+
+def test_status_of_all_queues(
+    operate: Callable[..., str], queue: Queue, client: Any, letters: list[str]
+) -> None:
+    Queue(queue.link, "long:" + "name" * 5, lease=30).register()
+    client.lpush("t:d", "{}", "{}")
+    queue.enroll("b", 0)
+    queue.claim("b", 0, 1)
+    assert rows(operate("status")) == [
+        ["queue", "waiting", "claimed", "delayed", "dead", "workers"],
+        ["long:namenamenamenamename", "0", "0", "0", "0", "0"],
+        ["t:d", "1", "1", "0", "3", "1"],
+    ]
+    assert len({len(line) for line in operate("status").splitlines()}) == 1
+
+
+def test_status_of_what_was_never_served(operate: Callable[..., str], client: Any) -> None:
+    assert rows(operate("status")) == [
+        ["queue", "waiting", "claimed", "delayed", "dead", "workers"]
+    ]
+    client.lpush("new:one", "{}")
+    assert rows(operate("status", "new:one"))[1:] == [["new:one", "1", "0", "0", "0", "0"]]
+
+
+def test_dead_letters_are_listed_in_two_lines_each(
+    operate: Callable[..., str], letters: list[str]
+) -> None:
+    expected = [
+        f"{letters[0]}  the handler failed: ValueError: no",
+        '    {"n": 1}',
+        f"{letters[1]}  the handler failed: ValueError: no",
+        r"    \xff\x00",
+        f"{letters[2]}  the handler failed: ValueError: no",
+        r'    {"text": "é\nline"}',
+    ]
+    assert operate("dead", "t:d").splitlines() == expected
+    assert operate("dead", "t:d", "--most", "1").splitlines() == expected[:2]
+    assert operate("dead", "other:queue") == ""
+
+
+def test_letter_is_shown_whole(operate: Callable[..., str], letters: list[str]) -> None:
+    printed = operate("show", "t:d", letters[0])
+    told = [f"letter: {letters[0]}", "id: a/1", 'payload: {"n": 1}', "reason: the handler failed"]
+    told += ["error: ValueError: no", "traceback: Traceback:\n  x\n", "deliveries: 1", "worker: a"]
+    assert [text for text in told if text not in printed] == []
+    assert re.search(r"^first_failed: 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d$", printed, re.M)
+    assert operate("show", "t:d", "all").count("letter: ") == 3
+
+
+def test_letter_that_somebody_else_wrote_is_shown_as_it_is(
+    operate: Callable[..., str], client: Any
+) -> None:
+    letter = client.xadd("{t:d}:dead", {"reason": "mine", "first_failed": "1e999"}).decode()
+    assert operate("dead", "t:d").splitlines() == [f"{letter}  mine", "    "]
+    assert "first_failed: 1e999" in operate("show", "t:d", letter)
+
+
+def test_requeued_letters_are_tasks_again(
+    operate: Callable[..., str], client: Any, letters: list[str]
+) -> None:
+    assert operate("requeue", "t:d", letters[2], letters[0]) == "2 back in t:d\n"
+    assert client.lrange("t:d", 0, -1) == [b'{"n": 1}', '{"text": "é\nline"}'.encode()]
+    assert operate("requeue", "t:d", "all") == "1 back in t:d\n"
+    assert client.rpop("t:d", 3)[-1] == b"\xff\x00"
+    assert operate("requeue", "t:d", "all") == "0 back in t:d\n"
+    assert client.xlen("{t:d}:dead") == 0
+
+
+def test_dropped_letters_are_gone(
+    operate: Callable[..., str], client: Any, letters: list[str]
+) -> None:
+    assert operate("drop", "t:d", letters[1]) == "1 dropped from t:d\n"
+    assert operate("drop", "t:d", "all") == "2 dropped from t:d\n"
+    assert client.xlen("{t:d}:dead") == client.llen("t:d") == 0
+
+
+@pytest.mark.parametrize("command", ["show", "requeue", "drop"])
+@pytest.mark.parametrize("letter", ["1-1", "nonsense", "-", "+", "(1-1"])
+def test_letter_that_is_not_there_is_told(
+    server: Server,
+    client: Any,
+    letters: list[str],
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    letter: str,
+) -> None:
+    given = ["--redis", server.url, command, "t:d", "--", letters[0], letter]
+    assert main(given) == EXIT_USAGE
+    printed, errors = capsys.readouterr()
+    assert printed == ""
+    assert errors == f"woodenwaiter: there is no dead letter {letter} in t:d\n"
+    assert client.xlen("{t:d}:dead") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--redis", "nonsense", "status"], EXIT_USAGE, "URL"),
+        (["--redis", "redis://:s3cret@127.0.0.1:{port}", "status"], EXIT_REDIS, "127.0.0.1"),
+        (["--redis", "redis://:s3cret@127.0.0.1:{port}", "dead", "t:d"], EXIT_REDIS, "127.0.0.1"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    assert main([argument.format(port=free_port()) for argument in arguments]) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert line.startswith("woodenwaiter: ")
+    assert "s3cret" not in line
+
+
+def test_refused_login_is_told(
+    make_server: Callable[..., Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = make_server("right")
+    assert main(["--redis", f"redis://:s3cret@127.0.0.1:{server.port}", "status"]) == EXIT_REDIS
+    [line] = capsys.readouterr().err.splitlines()
+    assert "s3cret" not in line
+
+
+def test_key_of_another_kind_is_told(
+    server: Server, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.set("t:d", "text")
+    assert main(["--redis", server.url, "status", "t:d"]) == EXIT_REDIS
+    assert "WRONGTYPE" in capsys.readouterr().err
+
+
+def test_queue_in_trouble_does_not_hide_the_others(
+    server: Server, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.set("a:a", "text")
+    client.lpush("b:b", "{}")
+    assert main(["status", "a:a", "b:b", "--redis", server.url]) == EXIT_REDIS
+    shown = capsys.readouterr()
+    assert "b:b" in shown.out
+    assert "a:a: WRONGTYPE" in shown.err
+
+
+def test_environment_names_the_server(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.client.sadd("woodenwaiter:queues", "t:d")
+    monkeypatch.setenv("WOODENWAITER_REDIS_URL", server.url)
+    assert main(["status"]) == 0
+    assert "t:d" in capsys.readouterr().out
+
+
+def test_runs_as_a_module_and_as_a_command(server: Server, tmp_path: Path) -> None:
+    result = run(tmp_path, "-m", "woodenwaiter", "--redis", server.url, "status")
+    assert result.stdout.startswith("queue ")
+    command = Path(sys.executable).parent / "woodenwaiter"
+    version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout == f"woodenwaiter {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("bogus",), ("show", "t:d"), ("dead",)])
+def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = run(tmp_path, "-m", "woodenwaiter", *arguments)
+    assert result.stderr.startswith("usage: woodenwaiter")
+    assert "error: " in result.stderr.splitlines()[-1]
+    assert result.returncode == EXIT_USAGE
+
+
+def test_reader_that_has_seen_enough_is_no_trouble(
+    server: Server, letters: list[str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "woodenwaiter", "--redis", server.url, "show", "t:d", "all"]
+    for n in range(1000):
+        server.client.xadd("{t:d}:dead", {"payload": "x" * 1000, "reason": str(n)})
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith("letter: ")
+        process.stdout.close()
+        assert process.stderr.read() == ""

@@ -1,0 +1,193 @@
+"""The delivery protocol in every order of events: nothing is lost, nothing runs again without an
+excuse, nothing stays behind. And the proof of the proof: it finds what is wrong with a protocol
+that lacks one of its parts."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from typing import Any
+
+import pytest
+
+from woodenwaiter.protocol import scripts as lua
+from woodenwaiter.protocol.queue import Queue
+
+from .interleavings import Explorer, Faults, Server, Violation
+
+
+@pytest.fixture
+def scripts(client: Any, queue: Queue) -> Server:
+    return Server(queue, client)
+
+
+def mutate(monkeypatch: pytest.MonkeyPatch, script: str, old: str, new: str) -> None:
+    """Replace a part of a script's source, which must be there."""
+    mutant = copy.copy(getattr(lua, script))
+    assert mutant.source.count(old) == 1, f"{script} has changed: {old!r}"
+    mutant.source = mutant.source.replace(old, new)
+    mutant.sha = hashlib.sha1(mutant.source.encode()).hexdigest()
+    monkeypatch.setattr(lua, script, mutant)
+
+
+def name(faults: Faults) -> str:
+    chosen = (f"{n} {fault}" for fault, n in faults._asdict().items() if n and fault != "drains")
+    return ", ".join(chosen) or "no faults"
+
+
+SMALL = [
+    Faults(),
+    Faults(crashes=1),
+    Faults(hosts=1),
+    Faults(expiries=1),
+    Faults(failures=1),
+    Faults(late=1),
+    Faults(pushes=1),
+    Faults(lost=1, slow=1),
+    Faults(lost=1, crashes=1),
+    Faults(crashes=1, slow=1),
+]
+LARGE = [
+    Faults(lost=1, rests=1, slow=1),
+    Faults(lost=1, pushes=1, slow=1),
+    Faults(lost=1, crashes=1, slow=1),
+    Faults(lost=1, crashes=1, failures=1),
+    Faults(lost=1, failures=1, slow=1),
+    Faults(lost=1, expiries=1),
+    Faults(lost=1, hosts=1, slow=1),
+    Faults(late=1, slow=1, pushes=1),
+    Faults(late=1, crashes=1),
+    Faults(late=1, expiries=1),
+    Faults(hosts=1, failures=1),
+    Faults(hosts=1, pushes=1, slow=1),
+    Faults(expiries=1, crashes=1),
+    Faults(expiries=1, slow=1),
+    Faults(expiries=1, hosts=1),
+]
+ALONE = [
+    Faults(late=2, expiries=1),
+    Faults(lost=1, late=1, slow=1, rests=1),
+    Faults(lost=1, late=1, slow=2, pushes=1),
+    Faults(lost=1, crashes=1, expiries=1, failures=1),
+]
+
+
+@pytest.mark.parametrize("faults", SMALL, ids=name)
+def test_every_interleaving_of_few_faults(scripts: Server, faults: Faults) -> None:
+    assert Explorer(scripts, faults).explore() > 500
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("faults", LARGE, ids=name)
+def test_every_interleaving_of_many_faults(scripts: Server, faults: Faults) -> None:
+    assert Explorer(scripts, faults).explore() > 10_000
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("faults", ALONE, ids=name)
+def test_every_interleaving_of_very_many_faults(scripts: Server, faults: Faults) -> None:
+    """One worker and its housekeepers, four tasks."""
+    assert Explorer(scripts, faults, workers=1, tasks=4).explore() > 10_000
+
+
+def test_one_worker_runs_in_order(scripts: Server) -> None:
+    faults = Faults(lost=1, slow=1, rests=1, pushes=1)
+    Explorer(scripts, faults, workers=1, tasks=4, ordered=True).explore()
+
+
+SETTLE = """\
+  if settled and settled < completed then
+    redis.call('LTRIM', CLAIMS, 0, settled - completed - 1)
+    redis.call('HSET', SETTLED, owner, completed)
+    settled = completed
+  end
+"""
+SETTLE_MORE = """\
+  if settled and completed > 0 then
+    redis.call('LTRIM', CLAIMS, 0, -completed - 1)
+    settled = redis.call('HINCRBY', SETTLED, owner, completed)
+  end
+"""
+CHARGES = "if settle(owner, completed) == completed and ARGV[4]"
+MUTANTS = {
+    "give_back without its fence": (
+        ("GIVE_BACK", "not settled or settled >= running", "not settled"),
+        Faults(slow=1),
+        "begins what was given to others",
+    ),
+    "claim that obeys when it comes late": (
+        ("CLAIM", "if settled > completed then", "if false then"),
+        Faults(slow=1, late=1),
+        "begins what was given to others",
+    ),
+    "release without its settle": (
+        ("RELEASE", CHARGES, "if ARGV[4]"),
+        Faults(),
+        "runs task 1 again",
+    ),
+    "release that charges whatever is oldest": (
+        ("RELEASE", CHARGES, "if settle(owner, completed) and ARGV[4]"),
+        Faults(crashes=1, failures=1),
+        "is there twice",
+    ),
+    "release that forgets the verdict": (
+        ("RELEASE", CHARGES, "if settle(owner, completed) == completed and false"),
+        Faults(crashes=1),
+        "uncharged",
+    ),
+    "release of an owner that gave a sign of life": (
+        ("RELEASE", "if lapsed and ", "if false and "),
+        Faults(expiries=1),
+        "though its lease holds",
+    ),
+    "fail that may come twice": (
+        ("FAIL", "if settled >= seq then", "if false then"),
+        Faults(lost=1, failures=1),
+        "is there twice",
+    ),
+    "claim that forgets what is held": (
+        ("CLAIM", "local held = redis.call('LRANGE', CLAIMS, 0, -1)", "local held = {}"),
+        Faults(lost=1),
+        "is lost",
+    ),
+    "promote that leaves arrivals where they are": (
+        ("PROMOTE", "while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end", ""),
+        Faults(),
+        "something stays behind",
+    ),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_finds_what_is_wrong_with(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch, mutant: str
+) -> None:
+    mutation, faults, finding = MUTANTS[mutant]
+    mutate(monkeypatch, *mutation)
+    with pytest.raises(Violation, match=finding) as found:
+        Explorer(scripts, faults, tasks=4).explore()
+    assert len(str(found.value).splitlines()) > 5, "the way to it is told"
+
+
+def test_finds_what_is_wrong_with_a_worker_that_does_not_forfeit(scripts: Server) -> None:
+    with pytest.raises(Violation, match="begins what was given to others"):
+        Explorer(scripts, Faults(slow=1), forfeits=False).explore()
+
+
+def test_finds_what_is_wrong_with_relative_counts(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch, "CLAIM", SETTLE, SETTLE_MORE)
+    Explorer(scripts, Faults(drains=0), absolute=False).explore()
+    with pytest.raises(Violation, match="is lost"):
+        Explorer(scripts, Faults(lost=1, drains=0), absolute=False).explore()
+
+
+def test_finds_what_is_wrong_with_a_wrong_order(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch, "RELEASE", "CLAIMS, QUEUE, 'LEFT'", "CLAIMS, QUEUE, 'RIGHT'")
+    with pytest.raises(Violation, match="before its turn"):
+        Explorer(scripts, Faults(rests=1, lost=1), workers=1, ordered=True).explore()

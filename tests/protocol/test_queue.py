@@ -1,0 +1,568 @@
+"""The delivery protocol, each of its steps through the real scripts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.crc import key_slot
+
+from woodenwaiter.errors import LeaseLost
+from woodenwaiter.protocol import queue as queue_module
+from woodenwaiter.protocol.keys import hash_tag, key_prefix
+from woodenwaiter.protocol.link import Interrupted, Link
+from woodenwaiter.protocol.queue import ENOUGH_BYTES, Queue, registered
+from woodenwaiter.protocol.verdict import DeadLetter, Failure, Policy, Redeliver, judge
+
+from ..support import Server, eventually
+
+ARRIVALS, DELAYED, DEAD = "{t:d}:arrivals", "{t:d}:delayed", "{t:d}:dead"
+SETTLED, LEASES, CLAIMS = "{t:d}:settled", "{t:d}:leases", "{t:d}:claims:a"
+AGAIN = Redeliver(b"again", 30, "")
+LETTER = DeadLetter({"payload": b"{}", "reason": b"because"}, "")
+
+
+def push(client: Any, *entries: bytes, key: str = "t:d") -> None:
+    """The oldest first."""
+    client.lpush(key, *entries)
+
+
+def held(client: Any, key: str = "t:d") -> list[bytes]:
+    """What is in a list, the oldest first."""
+    entries: list[bytes] = client.lrange(key, 0, -1)
+    return entries[::-1]
+
+
+def lapse(client: Any, *owners: str) -> None:
+    for owner in owners:
+        client.zadd(LEASES, {owner: 1})
+
+
+@pytest.fixture
+def holding(queue: Queue, client: Any) -> Queue:
+    """Owner ``a`` holds 1, 2 and 3; 4 and 5 wait."""
+    push(client, b"1", b"2", b"3", b"4", b"5")
+    queue.enroll("a", 0)
+    assert queue.claim("a", 0, 3) == [b"1", b"2", b"3"]
+    return queue
+
+
+# Claiming.
+
+
+def test_claims_are_the_oldest_and_numbered_from_where_the_owner_says(
+    queue: Queue, client: Any
+) -> None:
+    push(client, b"1", b"2", b"3")
+    queue.enroll("a", 10)
+    assert queue.claim("a", 10, 2) == [b"1", b"2"]
+    assert queue.claim("a", 11, 2) == [b"2"]
+    assert queue.claim("a", 12, 2) == [b"3"]
+    assert queue.claim("a", 13, 2) == []
+    assert client.hget(SETTLED, "a") == b"13"
+
+
+def test_claim_may_be_sent_again(holding: Queue, client: Any) -> None:
+    assert holding.claim("a", 0, 3) == [b"1", b"2", b"3"]
+    assert holding.claim("a", 3, 2) == holding.claim("a", 3, 2) == [b"4", b"5"]
+    assert held(client) == []
+
+
+def test_late_claim_does_nothing(holding: Queue, client: Any) -> None:
+    assert holding.claim("a", 2, 3) == [b"3"]
+    lapse(client, "a")
+    assert holding.claim("a", 1, 1) == []
+    assert held(client, CLAIMS) == [b"3"]
+    assert held(client) == [b"4", b"5"]
+    assert holding.expired() == ["a"]
+
+
+def test_owner_has_a_lease_from_the_start(queue: Queue, client: Any) -> None:
+    queue.enroll("a", 0)
+    assert abs(client.zscore(LEASES, "a") / 1000 - time.time() - 30) < 15
+
+
+def test_enrolling_again_changes_nothing(holding: Queue) -> None:
+    holding.claim("a", 2, 3)
+    holding.enroll("a", 0)
+    assert holding.claim("a", 2, 3) == [b"3"]
+
+
+def test_what_is_held_beyond_the_wish_goes_back_in_order(holding: Queue, client: Any) -> None:
+    assert holding.claim("a", 0, 1) == [b"1"]
+    assert held(client) == [b"2", b"3", b"4", b"5"]
+    assert held(client, CLAIMS) == [b"1"]
+
+
+def test_owners_share_without_overlap(holding: Queue) -> None:
+    holding.enroll("b", 0)
+    assert holding.claim("b", 0, 5) == [b"4"], "half of what waits"
+    assert holding.claim("b", 1, 5) == [b"5"]
+    assert holding.claim("a", 3, 5) == []
+
+
+def test_large_entries_are_noticed_before_many_are_taken(queue: Queue, client: Any) -> None:
+    large = b"x" * (ENOUGH_BYTES // 2 + 1)
+    push(client, *[large] * 10)
+    queue.enroll("a", 0)
+    assert len(queue.claim("a", 0, 256)) == 3  # one, then as many again and one
+
+
+def test_many_small_entries_are_taken_at_once(queue: Queue, client: Any) -> None:
+    numbers = [b"%d" % n for n in range(5000)]
+    push(client, *numbers)
+    queue.enroll("a", 0)
+    assert queue.claim("a", 0, 4000) == numbers[:4000]
+    assert held(client) == numbers[4000:]
+
+
+def test_arrivals_come_first(queue: Queue, client: Any) -> None:
+    push(client, b"3", b"4")
+    push(client, b"1", b"2", key=ARRIVALS)
+    queue.enroll("a", 0)
+    assert queue.claim("a", 0, 3) == [b"1", b"2", b"3"]
+
+
+def test_every_step_of_an_unknown_owner_is_refused(queue: Queue, client: Any) -> None:
+    push(client, b"1")
+    steps: list[Callable[[], object]] = [
+        lambda: queue.claim("a", 0, 1),
+        lambda: queue.wait_and_claim("a", 0, 1, 0.01, _patient),
+        lambda: queue.fail("a", 1, AGAIN),
+        lambda: queue.fail("a", 1, LETTER),
+    ]
+    for step in steps:
+        with pytest.raises(LeaseLost):
+            step()
+    assert held(client) + held(client, ARRIVALS) == [b"1"]
+    assert not client.exists(LEASES, SETTLED, DELAYED, DEAD)
+
+
+# Waiting.
+
+
+def _patient(fd: int, seconds: float) -> bool:
+    """The socket's own timeout does the waiting."""
+    return True
+
+
+def test_waits_for_a_push(queue: Queue, client: Any) -> None:
+    queue.enroll("a", 0)
+    timer = threading.Timer(0.1, push, (client, b"1"))
+    timer.start()
+    assert queue.wait_and_claim("a", 0, 1, 8, _patient) == [b"1"]
+    timer.join()
+    assert held(client, CLAIMS) == [b"1"]
+    assert not client.exists("t:d", ARRIVALS)
+
+
+def test_wait_comes_to_an_end(queue: Queue) -> None:
+    queue.enroll("a", 0)
+    began = time.monotonic()
+    assert queue.wait_and_claim("a", 0, 1, 0.2, _patient) == []
+    assert time.monotonic() - began >= 0.19
+
+
+def test_wait_settles_and_takes_more_than_what_rang(holding: Queue, client: Any) -> None:
+    assert holding.wait_and_claim("a", 3, 9, 8, _patient) == [b"4", b"5"]
+    assert held(client, CLAIMS) == [b"4", b"5"]
+
+
+def test_wait_works_on_a_server_that_forgot_the_scripts(queue: Queue, client: Any) -> None:
+    queue.enroll("a", 0)
+    push(client, b"1", b"2")
+    client.script_flush()
+    assert queue.wait_and_claim("a", 0, 2, 8, _patient) == [b"1", b"2"]
+
+
+def test_interrupted_wait_moves_nothing_any_more(queue: Queue, client: Any) -> None:
+    queue.enroll("a", 0)
+
+    def give_up(fd: int, seconds: float) -> bool:
+        return not eventually(lambda: client.info("clients")["blocked_clients"])
+
+    with pytest.raises(Interrupted):
+        queue.wait_and_claim("a", 0, 1, 100, give_up)
+    eventually(lambda: not client.info("clients")["blocked_clients"])
+    push(client, b"1")
+    assert held(client) == [b"1"]
+    assert queue.claim("a", 0, 1) == [b"1"]
+
+
+def test_mere_waiting_tells_whether_there_is_something_to_claim(queue: Queue, client: Any) -> None:
+    assert not queue.wait(0.05, _patient)
+    push(client, b"1", b"2")
+    assert queue.wait(8, _patient)
+    queue.enroll("a", 0)
+    assert queue.claim("a", 0, 2) == [b"1", b"2"]
+    with pytest.raises(Interrupted):
+        queue.wait(8, lambda fd, seconds: False)
+
+
+# Failing.
+
+
+def test_failed_claim_is_delayed(holding: Queue, client: Any) -> None:
+    holding.fail("a", 1, AGAIN)
+    [(entry, due)] = client.zrange(DELAYED, 0, -1, withscores=True)
+    assert entry == b"again"
+    assert abs(due / 1000 - time.time() - 30) < 15
+    assert holding.claim("a", 1, 3) == [b"2", b"3"]
+
+
+def test_failed_claim_is_buried(holding: Queue, client: Any) -> None:
+    holding.fail("a", 1, LETTER)
+    [(_, fields)] = client.xrange(DEAD)
+    assert fields == {b"payload": b"{}", b"reason": b"because"}
+    assert holding.claim("a", 1, 3) == [b"2", b"3"]
+
+
+@pytest.mark.parametrize("verdict", [AGAIN, LETTER])
+def test_failure_may_be_reported_again(
+    holding: Queue, client: Any, verdict: Redeliver | DeadLetter
+) -> None:
+    for _ in range(3):
+        holding.fail("a", 1, verdict)
+    assert client.zcard(DELAYED) + client.xlen(DEAD) == 1
+    assert held(client, CLAIMS) == [b"2", b"3"]
+
+
+def test_failure_settles_what_ran_before(holding: Queue, client: Any) -> None:
+    holding.fail("a", 3, AGAIN)
+    assert held(client, CLAIMS) == []
+    assert client.hget(SETTLED, "a") == b"3"
+    assert client.zrange(DELAYED, 0, -1) == [b"again"]
+
+
+def test_late_failure_of_a_settled_claim_does_nothing(holding: Queue, client: Any) -> None:
+    holding.claim("a", 2, 3)
+    holding.fail("a", 2, AGAIN)
+    holding.fail("a", 1, LETTER)
+    assert held(client, CLAIMS) == [b"3"]
+    assert not client.exists(DELAYED, DEAD)
+
+
+def test_same_bytes_delayed_twice_are_two_tasks(holding: Queue, client: Any) -> None:
+    holding.fail("a", 1, AGAIN)
+    holding.fail("a", 2, AGAIN)
+    assert client.zrange(DELAYED, 0, -1) + held(client) == [b"again", b"4", b"5", b"again"]
+
+
+@pytest.mark.parametrize(("key", "verdict"), [(DELAYED, AGAIN), (DEAD, LETTER)])
+def test_nothing_is_lost_where_it_cannot_go(
+    holding: Queue, client: Any, key: str, verdict: Redeliver | DeadLetter
+) -> None:
+    client.set(key, "in the way")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        holding.fail("a", 1, verdict)
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        holding.release("a", 0, verdict)
+    assert held(client, CLAIMS) == [b"1", b"2", b"3"]
+    client.delete(key)
+    holding.fail("a", 1, verdict)
+    assert held(client, CLAIMS) == [b"2", b"3"]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "é€🧀", "x" * 100_000])
+def test_any_error_text_can_be_buried(holding: Queue, client: Any, text: str) -> None:
+    failure = Failure(text, text, text, final=True)
+    holding.fail("a", 1, judge(b"{}", "a/1", failure, Policy(), "a"))
+    [(_, fields)] = client.xrange(DEAD)
+    expected = text.encode(errors="backslashreplace")
+    assert fields[b"reason"] == fields[b"error"] == fields[b"traceback"] == expected
+
+
+# Releasing.
+
+
+def test_release_puts_back_in_order_and_forgets_the_owner(holding: Queue, client: Any) -> None:
+    assert holding.release("a", 1) == 2
+    assert held(client) == [b"2", b"3", b"4", b"5"]
+    assert client.keys() == [b"t:d"]
+    assert holding.release("a", 1) == 0
+    assert held(client) == [b"2", b"3", b"4", b"5"]
+
+
+@pytest.mark.parametrize("verdict", [AGAIN, LETTER])
+def test_release_with_a_verdict_on_what_was_running(
+    holding: Queue, client: Any, verdict: Redeliver | DeadLetter
+) -> None:
+    for _ in range(2):
+        holding.release("a", 1, verdict)
+    assert held(client) == [b"3", b"4", b"5"]
+    assert client.zcard(DELAYED) + client.xlen(DEAD) == 1
+    assert not client.exists(CLAIMS, SETTLED, LEASES)
+
+
+def test_verdict_on_no_claim_is_void(holding: Queue, client: Any) -> None:
+    assert holding.release("a", 3, LETTER) == 0
+    assert held(client) == [b"4", b"5"]
+    assert not client.exists(DEAD)
+
+
+def test_verdict_on_a_claim_that_was_settled_meanwhile_is_void(holding: Queue, client: Any) -> None:
+    holding.claim("a", 2, 3)
+    holding.release("a", 1, LETTER)
+    assert held(client) == [b"3", b"4", b"5"]
+    assert not client.exists(DEAD)
+
+
+def test_lease_that_holds_is_respected(holding: Queue, client: Any) -> None:
+    assert holding.release("a", 0, LETTER, lapsed=True) is None
+    assert held(client, CLAIMS) == [b"1", b"2", b"3"]
+    lapse(client, "a")
+    assert holding.release("a", 0, LETTER, lapsed=True) == 2
+    assert held(client) == [b"2", b"3", b"4", b"5"]
+    assert client.xlen(DEAD) == 1
+
+
+@pytest.mark.parametrize("lapsed", [True, False])
+def test_claims_of_an_owner_whose_count_is_gone_all_go_back(
+    holding: Queue, client: Any, lapsed: bool
+) -> None:
+    client.delete(SETTLED, LEASES)
+    assert holding.release("a", 2, LETTER, lapsed=lapsed) == 3
+    assert held(client) == [b"1", b"2", b"3", b"4", b"5"]
+    assert not client.exists(DEAD)
+
+
+# What a housekeeper does.
+
+
+def test_give_back_keeps_only_what_is_running(holding: Queue, client: Any) -> None:
+    assert holding.give_back("a", 2) == 1
+    assert held(client, CLAIMS) == [b"2"]
+    assert held(client) == [b"3", b"4", b"5"]
+    assert holding.give_back("a", 2) == 0
+    assert holding.claim("a", 2, 1) == [b"3"]
+
+
+def test_late_give_back_does_not_touch_later_claims(holding: Queue, client: Any) -> None:
+    holding.claim("a", 3, 2)
+    assert [holding.give_back("a", running) for running in (1, 2, 3)] == [0, 0, 0]
+    assert held(client, CLAIMS) == [b"4", b"5"]
+    assert holding.give_back("unknown", 1) == 0
+
+
+def test_running_is_the_oldest_claim_not_settled(holding: Queue, client: Any) -> None:
+    assert holding.running("a", 0) == (0, b"1")
+    assert holding.running("a", 2) == (2, b"3")
+    assert holding.running("a", 3) == (3, None)
+    holding.claim("a", 1, 3)
+    assert holding.running("a", 0) == (1, b"2")
+    assert holding.running("unknown", 4) == (4, None)
+    assert held(client, CLAIMS) == [b"2", b"3"]
+
+
+def test_renewal_is_for_owners_alone(holding: Queue, client: Any) -> None:
+    lapse(client, "a")
+    holding.renew(["unknown", "a"])
+    assert client.zrange(LEASES, 0, -1) == [b"a"]
+    assert abs(client.zscore(LEASES, "a") / 1000 - time.time() - 30) < 15
+    holding.renew([])
+
+
+def test_claiming_renews_the_lease(holding: Queue, client: Any) -> None:
+    lapse(client, "a")
+    holding.claim("a", 3, 1)
+    assert holding.expired() == []
+
+
+def test_expired_are_those_whose_time_is_up(holding: Queue, client: Any) -> None:
+    holding.enroll("b", 0)
+    holding.enroll("c", 0)
+    assert holding.expired() == []
+    lapse(client, "a", "b")
+    assert holding.expired() == ["a", "b"]
+    assert holding.expired(most=1) == ["a"]
+
+
+def test_owner_without_a_lease_gets_one_and_expires(client: Any, server: Server) -> None:
+    queue = Queue(Link(client, timeout=10), "t:d", lease=0.2)
+    queue.enroll("a", 0)
+    client.delete(LEASES)
+    assert queue.expired() == []
+    assert client.zcard(LEASES) == 1
+    eventually(lambda: queue.expired() == ["a"])
+    queue.link.close()
+
+
+def test_lease_of_one_is_not_extended_by_the_lack_of_anothers(holding: Queue, client: Any) -> None:
+    holding.enroll("b", 0)
+    client.zrem(LEASES, "b")
+    lapse(client, "a")
+    assert holding.expired() == ["a"]
+
+
+def test_due_retries_come_to_the_front_longest_due_first(queue: Queue, client: Any) -> None:
+    push(client, b"new")
+    client.zadd(DELAYED, {"second": 2, "first": 1, "later": (time.time() + 60) * 1000})
+    due, seconds = queue.promote()
+    assert due == 2
+    assert seconds is not None
+    assert 30 < seconds <= 61
+    assert held(client) == [b"first", b"second", b"new"]
+    assert client.zrange(DELAYED, 0, -1) == [b"later"]
+
+
+def test_promotes_no_more_than_asked(queue: Queue, client: Any) -> None:
+    client.zadd(DELAYED, {"a": 1, "b": 2, "c": 3})
+    assert queue.promote(most=2) == (2, 0)
+    assert queue.promote(most=2) == (1, None)
+    assert sorted(held(client)) == [b"a", b"b", b"c"]
+    assert queue.promote() == (0, None)
+
+
+def test_stranded_arrivals_wake_another_worker(queue: Queue, client: Any) -> None:
+    push(client, b"3")
+    push(client, b"1", b"2", key=ARRIVALS)
+    client.zadd(DELAYED, {"due": 1})
+    queue.promote()
+    assert held(client) == [b"due", b"1", b"2", b"3"]
+    assert not client.exists(ARRIVALS)
+
+
+# What an operator does.
+
+
+@pytest.fixture
+def letters(queue: Queue, client: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of five dead letters, of which two are fetched at once."""
+    monkeypatch.setattr(queue_module, "PAGE", 2)
+    payloads = [b"1", b"2", b"3", b"4", b"5"]
+    push(client, *payloads)
+    queue.enroll("a", 0)
+    for seq, payload in enumerate(queue.claim("a", 0, 5), 1):
+        queue.fail("a", seq, DeadLetter({"payload": payload, "reason": b"no"}, ""))
+    return [letter for letter, _ in queue.dead_letters()]
+
+
+def test_dead_letters_are_listed_oldest_first(queue: Queue, letters: list[str]) -> None:
+    found = list(queue.dead_letters())
+    assert [fields["payload"] for _, fields in found] == [b"1", b"2", b"3", b"4", b"5"]
+    assert found[0][1]["reason"] == b"no"
+    assert [letter for letter, _ in queue.dead_letters(letters[1], letters[3])] == letters[1:4]
+    assert queue.newest_letter() == letters[-1]
+
+
+def test_no_dead_letters(queue: Queue) -> None:
+    assert list(queue.dead_letters()) == []
+    assert queue.newest_letter() is None
+
+
+def test_requeued_letter_is_a_new_task_once(queue: Queue, client: Any, letters: list[str]) -> None:
+    assert queue.requeue(letters[2])
+    assert not queue.requeue(letters[2])
+    assert held(client) == [b"3"]
+    assert [letter for letter, _ in queue.dead_letters()] == letters[:2] + letters[3:]
+
+
+def test_letters_can_go_while_they_are_listed(
+    queue: Queue, client: Any, letters: list[str]
+) -> None:
+    for letter, _ in queue.dead_letters():
+        assert queue.requeue(letter)
+    assert held(client) == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_dropped_letter_is_gone(queue: Queue, client: Any, letters: list[str]) -> None:
+    assert queue.drop(letters[0])
+    assert not queue.drop(letters[0])
+    assert client.xlen(DEAD) == 4
+    assert held(client) == []
+
+
+def test_sizes_count_every_entry_once(holding: Queue, client: Any) -> None:
+    push(client, b"0", key=ARRIVALS)
+    holding.enroll("b", 0)
+    holding.claim("b", 0, 1)
+    push(client, b"0", key=ARRIVALS)
+    holding.fail("a", 1, AGAIN)
+    holding.fail("a", 2, LETTER)
+    assert holding.sizes() == {"waiting": 3, "claimed": 2, "delayed": 1, "dead": 1, "workers": 2}
+
+
+def test_registered_queues_are_found(queue: Queue) -> None:
+    Queue(queue.link, "another", lease=1).register()
+    queue.register()
+    queue.register()
+    assert registered(queue.link) == ["another", "t:d"]
+
+
+# A server that takes no more data.
+
+
+def test_full_server_can_be_drained(make_server: Callable[..., Server]) -> None:
+    client = make_server().client
+    queue = Queue(Link(client, timeout=10), "t:d", lease=30)
+    push(client, b"1", b"2", b"3", b"4", b"5", b"6")
+    client.zadd(DELAYED, {"due": 1})
+    push(client, b"0", key=ARRIVALS)
+    client.config_set("maxmemory", 1)
+    with pytest.raises(redis.OutOfMemoryError):
+        push(client, b"more")
+
+    queue.enroll("a", 0)
+    assert queue.claim("a", 0, 3) == [b"0", b"1", b"2"]
+    queue.fail("a", 1, AGAIN)
+    queue.fail("a", 2, LETTER)
+    queue.renew(["a"])
+    assert queue.promote()[0] == 1
+    assert queue.claim("a", 3, 2) == [b"due", b"3"]
+    assert queue.give_back("a", 4) == 1
+    assert queue.release("a", 3, AGAIN) == 0
+    assert queue.expired() == []
+    [(letter, _)] = queue.dead_letters()
+    assert queue.requeue(letter)
+    assert held(client) == [b"3", b"4", b"5", b"6", b"again", b"{}"]
+    queue.link.close()
+
+
+def test_full_server_does_not_refuse_a_registered_queue(
+    make_server: Callable[..., Server],
+) -> None:
+    client = make_server().client
+    queue = Queue(Link(client, timeout=10), "t:d", lease=30)
+    queue.register()
+    client.config_set("maxmemory", 1)
+    queue.register()  # every housekeeper does
+    queue.link.close()
+
+
+# The names of keys.
+
+
+@pytest.mark.parametrize(
+    ("queue", "prefix"),
+    [
+        ("t:d", "{t:d}:"),
+        ("t{x}:d", "{x}:t{x}:d:"),
+        ("{x}", "{x}:{x}:"),
+        ("{x}{y}", "{x}:{x}{y}:"),
+        ("a{b", "{a{b}:"),
+        ("{{x}}", "{{x}:{{x}}:"),
+    ],
+)
+def test_queue_own_tag_decides(queue: str, prefix: str) -> None:
+    assert key_prefix(queue) == prefix
+
+
+QUEUES = st.text(st.sampled_from("{}:ab1é"), min_size=1, max_size=8)
+
+
+@given(QUEUES)
+def test_all_keys_are_in_the_slot_of_the_queue(queue: str) -> None:
+    assert key_slot((key_prefix(queue) + "claims:a}b").encode()) == key_slot(queue.encode())
+    assert key_slot(f"{{{hash_tag(queue)}}}".encode()) == key_slot(queue.encode())
+
+
+@given(QUEUES, QUEUES)
+def test_different_queues_have_different_keys(one: str, other: str) -> None:
+    if one != other:
+        assert key_prefix(one) != key_prefix(other)

@@ -1,0 +1,301 @@
+"""The delivery protocol in long, random histories: whatever workers, housekeepers and operators do
+in whatever order, every task is in Redis once, or was handled, or was dropped by an operator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from woodenwaiter.errors import LeaseLost
+from woodenwaiter.protocol.entry import load
+from woodenwaiter.protocol.keys import key_prefix
+from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
+
+NAMES = ("t:d", "{u}:e")
+QUEUES = st.integers(0, len(NAMES) - 1)
+NUMBERS = st.integers(0, 11)
+POLICY = Policy(max_deliveries=3)
+
+
+@dataclass
+class Worker:
+    """A worker as the scoreboard shows it, and the claims in its hands."""
+
+    queue: Queue
+    owner: str
+    completed: int = 0
+    buffer: list[bytes] = field(default_factory=list)
+
+    @property
+    def running(self) -> int:
+        return self.completed + 1
+
+
+def verdict_on(raw: bytes, *, final: bool = False) -> Verdict:
+    failure = Failure("failed", after=0, final=final)
+    return judge(raw, load(raw).payload.decode(), failure, POLICY, "worker")
+
+
+class Machine(RuleBasedStateMachine):
+    """``client`` is set by the test."""
+
+    client: Any
+    workers: list[Worker]
+
+    @initialize()
+    def begin(self) -> None:
+        self.client.flushdb()
+        self.link = Link(self.client, timeout=10)
+        self.queues = [Queue(self.link, name, lease=100) for name in NAMES]
+        self.pushed = self.names = 0
+        self.waiting: set[bytes] = set()
+        self.handled: set[bytes] = set()
+        self.workers = []
+        for queue in self.queues[:1] * 2 + self.queues:
+            self.push(queue, 4)
+            self.hire(queue)
+
+    def teardown(self) -> None:
+        if hasattr(self, "workers"):
+            self.end()
+            self.link.close()
+
+    def chosen(self, number: int) -> Worker:
+        return self.workers[number % len(self.workers)]
+
+    def any_busy(self) -> bool:
+        return any(worker.buffer for worker in self.workers)
+
+    def busy(self, number: int) -> Worker:
+        """One that has claims in its hands, if any has."""
+        busy = [worker for worker in self.workers if worker.buffer] or self.workers
+        return busy[number % len(busy)]
+
+    def hire(self, queue: Queue) -> None:
+        """Another worker, with the first claims in its hands."""
+        worker = Worker(queue, self.new_name())
+        queue.enroll(worker.owner, 0)
+        worker.buffer = queue.claim(worker.owner, 0, 3)
+        self.workers.append(worker)
+
+    def replace(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        self.hire(worker.queue)
+
+    def new_name(self) -> str:
+        self.names += 1
+        return f"worker{self.names}"
+
+    # Producers.
+
+    @rule(queue=QUEUES, tasks=st.integers(1, 5))
+    def produce(self, queue: int, tasks: int) -> None:
+        self.push(self.queues[queue], tasks)
+
+    def push(self, queue: Queue, tasks: int) -> None:
+        for _ in range(tasks):
+            self.pushed += 1
+            task = b"%d" % self.pushed
+            self.waiting.add(task)
+            self.client.lpush(queue.name, task)
+
+    # Workers.
+
+    @rule(number=NUMBERS, want=st.integers(1, 4), lost=st.booleans())
+    def claim(self, number: int, want: int, lost: bool) -> None:
+        """Whether the rest of the buffer was run or forfeited; the reply may be lost."""
+        worker = self.chosen(number)
+        try:
+            claims = worker.queue.claim(worker.owner, worker.completed, want)
+        except LeaseLost:
+            self.become_another(worker)
+            return
+        assert len(claims) <= want
+        worker.buffer = [] if lost else claims
+        if lost:
+            again = worker.queue.claim(worker.owner, worker.completed, want)
+            assert again[: len(claims)] == claims, "the same again"
+
+    def become_another(self, worker: Worker) -> None:
+        former, worker.owner, worker.buffer = worker.owner, self.new_name(), []
+        worker.queue.release(former, worker.completed)
+        worker.queue.enroll(worker.owner, worker.completed)
+
+    @precondition(lambda self: self.any_busy())
+    @rule(number=NUMBERS, tasks=st.integers(1, 4))
+    def handle(self, number: int, tasks: int) -> None:
+        worker = self.busy(number)
+        for raw in worker.buffer[:tasks]:
+            self.handled.add(load(raw).payload)
+            worker.completed += 1
+        del worker.buffer[:tasks]
+
+    @precondition(lambda self: self.any_busy())
+    @rule(number=NUMBERS, final=st.booleans(), times=st.integers(1, 2))
+    def fail(self, number: int, final: bool, times: int) -> None:
+        worker = self.busy(number)
+        verdict = verdict_on(worker.buffer.pop(0), final=final)
+        try:
+            for _ in range(times):
+                worker.queue.fail(worker.owner, worker.running, verdict)
+        except LeaseLost:
+            pass
+        worker.completed += 1
+
+    @rule(number=NUMBERS)
+    def leave(self, number: int) -> None:
+        worker = self.chosen(number)
+        worker.queue.release(worker.owner, worker.completed)
+        self.replace(worker)
+
+    @rule(number=NUMBERS, charged=st.booleans())
+    def crash(self, number: int, charged: bool) -> None:
+        """And its housekeeper's recovery."""
+        worker = self.busy(number)
+        verdict = None
+        if charged and worker.buffer:
+            settled, raw = worker.queue.running(worker.owner, worker.completed)
+            if raw is not None and settled == worker.completed:
+                verdict = verdict_on(raw)
+        worker.queue.release(worker.owner, worker.completed, verdict)
+        self.replace(worker)
+
+    # Redis.
+
+    @rule(queue=QUEUES, most=st.integers(1, 10), ring=st.booleans())
+    def promote(self, queue: int, most: int, ring: bool) -> None:
+        """Perhaps after the first half of a wait, whose worker dies of it."""
+        if ring:
+            arrivals = key_prefix(NAMES[queue]) + "arrivals"
+            self.client.lmove(NAMES[queue], arrivals, "RIGHT", "LEFT")
+        else:
+            self.queues[queue].promote(most)
+
+    @rule(number=NUMBERS, ago=st.integers(1, 5), want=st.integers(1, 4))
+    def claim_late(self, number: int, ago: int, want: int) -> None:
+        """A claim from before, which comes when its sender has long asked again."""
+        worker = self.chosen(number)
+        if worker.queue.running(worker.owner, 0)[0] > worker.completed - ago >= 0:
+            assert worker.queue.claim(worker.owner, worker.completed - ago, want) == []
+
+    @rule(number=NUMBERS, ago=st.integers(0, 5))
+    def give_back(self, number: int, ago: int) -> None:
+        """The running task is slow, or was when the housekeeper looked."""
+        worker = self.busy(number)
+        running = worker.running - ago
+        if ago == 0 and worker.buffer:
+            worker.buffer = worker.buffer[:1]
+            worker.queue.give_back(worker.owner, running)
+        elif worker.queue.running(worker.owner, 0)[0] >= running > 0:
+            assert worker.queue.give_back(worker.owner, running) == 0
+
+    # Housekeepers.
+
+    @rule(number=NUMBERS, sign_of_life=st.booleans())
+    def expire(self, number: int, sign_of_life: bool) -> None:
+        worker = self.busy(number)
+        self.client.zadd(key_prefix(worker.queue.name) + "leases", {worker.owner: 1}, xx=True)
+        for owner in worker.queue.expired():
+            if sign_of_life:
+                worker.queue.renew([owner])
+            self.recover(worker.queue, owner, refused=sign_of_life)
+
+    def recover(self, queue: Queue, owner: str, *, refused: bool = False) -> None:
+        settled, raw = queue.running(owner, 0)
+        verdict = None if raw is None else verdict_on(raw)
+        put_back = queue.release(owner, settled if verdict else 0, verdict, lapsed=True)
+        assert (put_back is None) == refused
+
+    # Operators.
+
+    @rule(queue=QUEUES, all_of_them=st.booleans())
+    def requeue(self, queue: int, all_of_them: bool) -> None:
+        letters = list(self.queues[queue].dead_letters())
+        for letter, _ in letters if all_of_them else letters[:1]:
+            assert self.queues[queue].requeue(letter)
+            assert not self.queues[queue].requeue(letter)
+
+    @rule(queue=QUEUES)
+    def drop(self, queue: int) -> None:
+        for letter, fields in list(self.queues[queue].dead_letters())[:1]:
+            self.waiting.discard(fields["payload"])
+            assert self.queues[queue].drop(letter)
+
+    @rule(queue=QUEUES, scripts_too=st.booleans())
+    def delete_leases(self, queue: int, scripts_too: bool) -> None:
+        if scripts_too:
+            self.client.script_flush()
+        self.client.delete(key_prefix(NAMES[queue]) + "leases")
+        assert self.queues[queue].expired() == [], "everybody gets a lease anew"
+
+    # The account.
+
+    def entries(self, queue: Queue) -> list[bytes]:
+        """All that is in Redis for this queue, wherever it is."""
+        prefix, pipe = key_prefix(queue.name), self.client.pipeline(transaction=False)
+        pipe.lrange(queue.name, 0, -1)
+        pipe.lrange(prefix + "arrivals", 0, -1)
+        pipe.zrange(prefix + "delayed", 0, -1)
+        for worker in self.workers:
+            if worker.queue is queue:
+                pipe.lrange(f"{prefix}claims:{worker.owner}", 0, -1)
+        living = [entry for part in pipe.execute() for entry in part]
+        return [load(raw).payload for raw in living] + [
+            fields["payload"] for _, fields in queue.dead_letters()
+        ]
+
+    @invariant()
+    def every_task_is_accounted_for(self) -> None:
+        found: Counter[bytes] = Counter()
+        for queue in self.queues:
+            there = self.entries(queue)
+            found.update(there)
+            sizes = queue.sizes()
+            assert sum(n for state, n in sizes.items() if state != "workers") == len(there)
+        assert not [task for task, times in found.items() if times > 1], "in two places"
+        assert self.waiting - self.handled <= found.keys(), "lost"
+
+    def end(self) -> None:
+        """Everybody leaves, and one last worker for each queue handles all that is left."""
+        for worker in self.workers:
+            worker.queue.release(worker.owner, worker.completed)
+        self.workers.clear()
+        for queue in self.queues:
+            queue.promote(1000)
+            worker = Worker(queue, self.new_name())
+            queue.enroll(worker.owner, 0)
+            while claims := queue.claim(worker.owner, worker.completed, 100):
+                self.handled.update(load(raw).payload for raw in claims)
+                worker.completed += len(claims)
+            queue.release(worker.owner, worker.completed)
+            self.handled.update(fields["payload"] for _, fields in queue.dead_letters())
+        assert self.waiting <= self.handled
+        left = {key_prefix(name) + "dead" for name in NAMES}
+        assert {key.decode() for key in self.client.scan_iter()} <= left, "something stays behind"
+
+
+def test_every_history(client: Any) -> None:
+    Machine.client = client
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=120,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,224 @@
+"""The five classes as producers know them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import woodenwaiter
+from woodenwaiter.errors import StartupError
+from woodenwaiter.woodenwaiter import (
+    WoodenCooker,
+    WoodenCustomer,
+    WoodenManager,
+    WoodenMenu,
+    WoodenWaiter,
+    WrongType,
+)
+
+from ..support import Server, run
+
+SIGNATURES_OF_0_0_4 = [
+    (WoodenMenu, "table, dish, foods"),
+    (WoodenMenu.set_menu, "self, table, dish, foods"),
+    (WoodenMenu.get_menu, "self"),
+    (WoodenWaiter, "host='localhost', port='6379', db=0"),
+    (WoodenWaiter.take_dish, "self, table_dish, foods"),
+    (WoodenWaiter.serve_dish, "self, table_dish"),
+    (WoodenCooker, "menu, waiter"),
+    (WoodenCooker.set_menu, "self, menu"),
+    (WoodenCooker.set_waiter, "self, waiter"),
+    (WoodenCooker.cookone, "self, menu=None"),
+    (WoodenCustomer, "table, dish, waiter, process, seconds"),
+    (WoodenCustomer.call_waiter, "self"),
+    (WoodenCustomer.call_waiter_cyclic, "self, seconds"),
+    (WoodenCustomer.terminate, "self"),
+    (WoodenManager, ""),
+    (WoodenManager.add_customer, "self, customer"),
+    (WoodenManager.launch, "self"),
+    (WoodenManager.terminate_all, "self"),
+]
+
+
+def positional(function: Callable[..., Any]) -> dict[str, object]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
+
+
+@pytest.mark.parametrize(("function", "signature"), SIGNATURES_OF_0_0_4)
+def test_signatures_are_those_of_0_0_4(function: Callable[..., Any], signature: str) -> None:
+    ours = positional(function)
+    theirs = positional(eval(f"lambda {signature}: None"))
+    assert list(ours) == list(theirs)
+    for name, default in theirs.items():
+        if default is not inspect.Parameter.empty:
+            assert ours[name] == default
+
+
+def test_menu() -> None:
+    menu = WoodenMenu("t", "d", {"n": 1})
+    assert menu.get_menu() == ("t:d", {"n": 1})
+    menu.set_menu(table="u", dish="e", foods={})
+    assert (menu.table, menu.dish, menu.foods) == ("u", "e", {})
+    assert menu.get_menu() == ("u:e", {})
+
+
+def test_waiter_pushes_json_and_serves_the_oldest(server: Server) -> None:
+    waiter = WoodenWaiter("127.0.0.1", str(server.port))
+    waiter.take_dish("t:d", {"n": 1})
+    waiter.take_dish("t:d", {"n": "é"})
+    assert server.client.lrange("t:d", 0, -1) == [b'{"n": "\\u00e9"}', b'{"n": 1}']
+    assert waiter.serve_dish("t:d") == {"n": 1}
+    assert waiter.serve_dish("t:d") == {"n": "é"}
+    assert waiter.serve_dish("t:d") is None
+    waiter.redis_clt.close()
+
+
+def test_waiter_serves_a_redelivered_task_without_its_header(server: Server) -> None:
+    waiter = WoodenWaiter.from_url(server.url)
+    header = {"id": "a/1", "deliveries": 1, "first_failed": 1.0, "reason": "no"}
+    server.client.lpush("t:d", b"\x1e" + json.dumps(header).encode() + b'\n{"n": 1}')
+    assert waiter.serve_dish("t:d") == {"n": 1}
+    waiter.redis_clt.close()
+
+
+def test_cooker_cooks_its_menu_or_another(server: Server) -> None:
+    waiter = WoodenWaiter.from_url(server.url)
+    cooker = WoodenCooker(WoodenMenu("t", "d", {"n": 1}), waiter)
+    cooker.cookone()
+    cooker.cookone(WoodenMenu("t", "e", {"n": 2}))
+    cooker.cookone(menu=None)
+    cooker.set_menu(WoodenMenu("t", "f", {"n": 3}))
+    cooker.cookone()
+    lists = {name: server.client.lrange(name, 0, -1) for name in ("t:d", "t:e", "t:f")}
+    assert lists == {
+        "t:d": [b'{"n": 1}', b'{"n": 1}'],
+        "t:e": [b'{"n": 2}'],
+        "t:f": [b'{"n": 3}'],
+    }
+    waiter.redis_clt.close()
+
+
+WAITER = WoodenWaiter()
+MENU = WoodenMenu("t", "d", {})
+WRONG: dict[str, Callable[..., Any]] = {
+    "menu": lambda: WoodenMenu("t", "d", []),  # type: ignore[arg-type]
+    "take_dish": lambda: WAITER.take_dish("t:d", "foods"),  # type: ignore[arg-type]
+    "cooker's menu": lambda: WoodenCooker({}, WAITER),  # type: ignore[arg-type]
+    "cooker's waiter": lambda: WoodenCooker(MENU, None),  # type: ignore[arg-type]
+    "cookone": lambda: WoodenCooker(MENU, WAITER).cookone({}),  # type: ignore[arg-type]
+    "customer's waiter": lambda: WoodenCustomer("t", "d", "w", print),  # type: ignore[arg-type]
+    "process": lambda: WoodenCustomer("t", "d", WAITER, "p"),  # type: ignore[arg-type]
+    "seconds": lambda: WoodenCustomer("t", "d", WAITER, print, "1"),  # type: ignore[arg-type]
+    "timeout": lambda: WoodenCustomer("t", "d", WAITER, print, timeout="1"),  # type: ignore[arg-type]
+    "setup": lambda: WoodenCustomer("t", "d", WAITER, print, setup=3),  # type: ignore[arg-type]
+    "teardown": lambda: WoodenCustomer("t", "d", WAITER, print, teardown=3),  # type: ignore[arg-type]
+    "backoff": lambda: WoodenCustomer("t", "d", WAITER, print, backoff=2),  # type: ignore[arg-type]
+    "manager": lambda: WoodenManager().add_customer(print),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_type_is_told(name: str) -> None:
+    with pytest.raises(WrongType, match=r"must be ") as raised:
+        WRONG[name]()
+    assert isinstance(raised.value, TypeError)
+    assert isinstance(raised.value, AssertionError)
+
+
+def test_wrong_type_is_told_without_assertions(tmp_path: Path) -> None:
+    script = """
+from woodenwaiter import WoodenMenu
+assert not "on"
+try:
+    WoodenMenu("t", "d", "foods")
+except AssertionError as error:
+    print(error)
+"""
+    assert run(tmp_path, "-O", "-c", script).stdout == "foods must be a dict, not 'foods'\n"
+
+
+@pytest.mark.parametrize("processes", [0, -1, "many", "", None])
+def test_impossible_number_of_processes_is_refused(processes: Any) -> None:
+    with pytest.raises(StartupError, match="number of processes"):
+        WoodenCustomer("t", "d", WAITER, print, processes=processes)
+
+
+@pytest.mark.parametrize("keyword", ["max_deliveries", "timeout", "max_tasks", "max_memory"])
+def test_limits_are_positive(keyword: str) -> None:
+    for value in (0, -1):
+        limit: dict[str, Any] = {keyword: value}
+        with pytest.raises(ValueError, match=f"{keyword} must be more than 0"):
+            WoodenCustomer("t", "d", WAITER, print, **limit)
+
+
+def test_customer_counts_its_workers() -> None:
+    assert WoodenCustomer("t", "d", WAITER, print, 1).consumer.processes == 1
+    assert WoodenCustomer("t", "d", WAITER, print, processes=3).consumer.processes == 3
+    assert WoodenCustomer("t", "d", WAITER, print, processes="cpus").consumer.processes == "cpus"
+
+
+def address(waiter: WoodenWaiter) -> dict[str, Any]:
+    options = waiter.redis_clt.connection_pool.connection_kwargs
+    return {name: options.get(name) for name in ("host", "port", "db", "password")}
+
+
+def test_default_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = {"host": "localhost", "port": 6379, "db": 0, "password": None}
+    assert address(WoodenWaiter()) == default
+    monkeypatch.setenv("WOODENWAITER_REDIS_URL", "")
+    assert address(WoodenWaiter()) == default
+    monkeypatch.setenv("WOODENWAITER_REDIS_URL", "redis://:pw@h:1/2")
+    assert address(WoodenWaiter()) == {"host": "h", "port": 1, "db": 2, "password": "pw"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "expected"),
+    [
+        (("h", "1", 2), {}, ("h", 1, 2, None)),
+        (("h",), {}, ("h", 6379, 0, None)),
+        ((), {"port": 1}, ("localhost", 1, 0, None)),
+        ((), {"db": 3}, ("localhost", 6379, 3, None)),
+        ((), {"password": "pw"}, ("localhost", 6379, 0, "pw")),
+    ],
+)
+def test_arguments_are_stronger_than_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+    expected: tuple[Any, ...],
+) -> None:
+    monkeypatch.setenv("WOODENWAITER_REDIS_URL", "redis://elsewhere:9/9")
+    assert tuple(address(WoodenWaiter(*arguments, **options)).values()) == expected
+
+
+def test_from_url() -> None:
+    waiter = WoodenWaiter.from_url("rediss://user:pw@h:1/2", socket_timeout=3)
+    assert address(waiter) == {"host": "h", "port": 1, "db": 2, "password": "pw"}
+    assert waiter.redis_clt.connection_pool.connection_kwargs["socket_timeout"] == 3
+    with pytest.raises(ValueError, match="URL"):
+        WoodenWaiter.from_url("nonsense")
+
+
+def test_package_exports_what_it_says() -> None:
+    assert all(getattr(woodenwaiter, name) is not None for name in woodenwaiter.__all__)
+    assert woodenwaiter.WoodenMenu is WoodenMenu
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = woodenwaiter.nothing
+
+
+def test_both_import_paths_work_alone(tmp_path: Path) -> None:
+    names = "WoodenMenu, WoodenWaiter, WoodenCooker, WoodenCustomer, WoodenManager"
+    for module in ("woodenwaiter", "woodenwaiter.woodenwaiter"):
+        result = run(tmp_path, "-W", "error", "-c", f"from {module} import {names}")
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_star_import(tmp_path: Path) -> None:
+    script = "from woodenwaiter import *; print(WoodenMenu.__name__, woodenwaiter.__name__)"
+    assert run(tmp_path, "-c", script).stdout == "WoodenMenu woodenwaiter.woodenwaiter\n"

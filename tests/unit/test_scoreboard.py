@@ -1,0 +1,179 @@
+"""The shared memory in which workers tell what they are doing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from woodenwaiter.processes.children import UNKNOWN_STATUS, ending
+from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State
+
+from ..support import run
+
+
+def opened(scoreboard: Scoreboard, incarnation: int = 1, queue: int = 0, slot: int = 0) -> Row:
+    row = scoreboard.allocate()
+    assert row is not None
+    row.open(queue, slot, incarnation)
+    return row
+
+
+def test_row_tells_a_workers_life() -> None:
+    row = opened(Scoreboard(), incarnation=7, queue=2, slot=3)
+    assert (row.state, row.queue, row.slot, row.incarnation) == (State.STARTING, 2, 3, 7)
+    assert (row.pid, row.started, row.completed, row.running) == (0, 0, 0, 0)
+    for quiet in (True, False):
+        row.hush(quiet)
+        assert row.quiet == quiet
+    row.enter()
+    row.hold(2, 3)
+    row.begin(1, now=12.5)
+    assert (row.pid, row.holds_several, row.began) == (os.getpid(), True, 12.5)
+    assert (row.started, row.completed, row.running) == (1, 0, 1)
+    row.finish(1)
+    assert (row.started, row.completed, row.running) == (1, 1, 0)
+    for state in (State.LIVE, State.SPENT, State.LEFT):
+        row.become(state)
+        assert row.state == state
+        assert row.alive
+    row.free()
+    assert row.state == State.FREE
+    assert not row.alive
+
+
+@pytest.mark.parametrize(
+    ("cause", "ending"),
+    [
+        (Cause.BLAMELESS, "died of signal 9 (SIGKILL)"),
+        (Cause.CHARGED, "died of signal 9 (SIGKILL)"),
+        (Cause.TIMED_OUT, "was killed, as the task went on after its time was up"),
+    ],
+)
+def test_dead_row_keeps_what_was_running(cause: Cause, ending: str) -> None:
+    row = opened(Scoreboard())
+    row.begin(5, now=1.0)
+    row.mark_overdue(5)
+    row.close(signal.SIGKILL, cause)
+    assert (row.state, row.running, row.overdue, row.cause) == (State.DEAD, 5, 5, cause)
+    assert row.ending == ending
+    assert row.is_charged == (cause != Cause.BLAMELESS)
+    assert not row.alive
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_charged"),
+    [(Cause.BLAMELESS, False), (Cause.CHARGED, True), (Cause.TIMED_OUT, False)],
+)
+def test_time_limit_of_one_task_is_not_charged_to_the_next(cause: Cause, is_charged: bool) -> None:
+    row = opened(Scoreboard())
+    row.begin(5, now=1.0)
+    row.mark_overdue(5)
+    row.finish(5)
+    row.begin(6, now=7.0)
+    row.close(signal.SIGKILL, cause)
+    assert row.is_charged == is_charged
+
+
+def test_new_incarnation_starts_from_nothing() -> None:
+    scoreboard = Scoreboard(rows=1)
+    row = opened(scoreboard)
+    row.enter()
+    row.hold(8, 9)
+    row.begin(9, now=1.0)
+    row.finish(8)
+    row.mark_overdue(9)
+    row.rename(1)
+    row.close(signal.SIGSEGV, Cause.TIMED_OUT)
+    row.free()
+    again = opened(scoreboard, incarnation=2)
+    assert (again.pid, again.status, again.overdue) == (0, 0, 0)
+    assert (again.started, again.completed, again.began) == (0, 0, 0)
+    assert not again.holds_several
+    assert again.owner.endswith("/2")
+
+
+def test_counts_are_large() -> None:
+    row = opened(Scoreboard())
+    row.begin(2**40, now=10.0**9)
+    row.finish(2**40 - 1)
+    row.mark_overdue(2**40)
+    assert (row.running, row.overdue, row.began) == (2**40, 2**40, 10.0**9)
+
+
+def test_owners_are_never_the_same() -> None:
+    scoreboard, other = Scoreboard(), Scoreboard()
+    rows = [opened(scoreboard, 1), opened(scoreboard, 2), opened(other, 1)]
+    names = [row.owner for row in rows]
+    for row in rows:
+        row.rename(1)
+    names += [row.owner for row in rows]
+    assert len(set(names)) == 6
+
+
+def test_rows_do_not_overlap() -> None:
+    scoreboard = Scoreboard(rows=3)
+    rows = [opened(scoreboard, n, queue=n, slot=n) for n in (1, 2, 3)]
+    for number, row in enumerate(rows, 1):
+        row.begin(10 * number, now=number)
+        row.finish(10 * number - 1)
+        row.hold(number, number)
+    scoreboard.note_redis_usable()
+    for number, row in enumerate(rows, 1):
+        assert (row.queue, row.slot, row.incarnation) == (number, number, number)
+        assert (row.running, row.holds_several, row.began) == (10 * number, False, number)
+
+
+def test_full_board_has_no_row_until_one_is_free() -> None:
+    scoreboard = Scoreboard(rows=2)
+    first, second = opened(scoreboard, 1), opened(scoreboard, 2)
+    second.close(0, Cause.BLAMELESS)
+    assert scoreboard.allocate() is None
+    first.free()
+    assert scoreboard.allocate() is first
+
+
+def test_iterates_over_rows_that_were_in_use() -> None:
+    scoreboard = Scoreboard()
+    assert list(scoreboard) == []
+    rows = [opened(scoreboard, n) for n in (1, 2)]
+    rows[0].free()
+    assert list(scoreboard) == rows
+    assert opened(scoreboard, 3) is rows[0]
+    assert list(scoreboard) == rows
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (0, "left with exit code 0"),
+        (70 << 8, "left with exit code 70"),
+        (signal.SIGKILL, "died of signal 9 (SIGKILL)"),
+        (signal.SIGSEGV | 0x80, "died of signal 11 (SIGSEGV)"),
+        (33, "died of signal 33"),
+        (UNKNOWN_STATUS, "ended unseen"),
+    ],
+)
+def test_endings(status: int, text: str) -> None:
+    assert ending(status) == text
+
+
+def test_parent_reads_what_a_killed_child_wrote(tmp_path: Path) -> None:
+    script = """
+import os, signal
+from woodenwaiter.processes.scoreboard import Scoreboard
+scoreboard = Scoreboard()
+row = scoreboard.allocate()
+row.open(0, 0, 1)
+if not (pid := os.fork()):
+    row.enter()
+    row.begin(4, 1.5)
+    row.finish(3)
+    scoreboard.note_redis_usable()
+    os.kill(os.getpid(), signal.SIGKILL)
+os.waitpid(pid, 0)
+print(row.pid == pid, row.running, row.completed, row.began, scoreboard.redis_was_usable)
+"""
+    assert run(tmp_path, "-c", script).stdout == "True 4 3 1.5 True\n"

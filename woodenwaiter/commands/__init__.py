@@ -1,0 +1,1 @@
+"""What people type. Only here is anything printed."""

@@ -1,0 +1,94 @@
+"""Finding the customers that a command line names."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import AppError, text_of
+from ..woodenwaiter import WoodenCustomer, WoodenManager
+
+
+def find_customers(spec: str) -> list[WoodenCustomer]:
+    """The customers that ``module``, ``module:name`` or ``module:factory()`` stands for.
+
+    A module alone stands for its WoodenManager, or for the customers in it. Raises AppError.
+    """
+    module_name, _, name = spec.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise _no_module(module_name, spec)
+    module = _import(module_name, spec)
+    if not name:
+        return _customers_in(module, spec)
+    factory = name.endswith("()")
+    try:
+        found = getattr(module, name.removesuffix("()"))
+    except AttributeError:
+        raise AppError(f"{spec}: module {module_name} has no {name.removesuffix('()')!r}") from None
+    if factory:
+        found = _call(found, spec)
+    return _as_customers(found, spec)
+
+
+def _import(name: str, spec: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise _no_module(name, spec) from None
+        raise AppError(f"{spec}: importing it fails: {error}{_where(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise AppError(f"{spec}: importing it fails: {_what(error)}") from error
+
+
+def _what(error: BaseException) -> str:
+    return f"{type(error).__name__}: {text_of(error)}{_where(error)}"
+
+
+def _where(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return ""  # its message says it
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f" ({last.filename}, line {last.lineno})"
+
+
+def _no_module(name: str, spec: str) -> AppError:
+    return AppError(
+        f"{spec}: there is no module {name!r} here; APP is a module's dotted name, such as tasks "
+        "or shop.tasks:manager, and is looked for from the current folder"
+    )
+
+
+def _call(factory: Any, spec: str) -> Any:
+    try:
+        return factory()
+    except Exception as error:
+        raise AppError(f"{spec}: calling it fails: {_what(error)}") from error
+
+
+def _customers_in(module: Any, spec: str) -> list[WoodenCustomer]:
+    values = vars(module).values()
+    managers = list({id(v): v for v in values if isinstance(v, WoodenManager)}.values())
+    if len(managers) > 1:
+        raise AppError(f"{spec}: there is more than one WoodenManager; name one: {spec}:NAME")
+    if managers:
+        return _as_customers(managers[0], spec)
+    return _as_customers([v for v in values if isinstance(v, WoodenCustomer)], spec)
+
+
+def _as_customers(found: Any, spec: str) -> list[WoodenCustomer]:
+    if isinstance(found, WoodenManager):
+        found = found.customers
+    elif isinstance(found, WoodenCustomer):
+        found = [found]
+    if not isinstance(found, Iterable) or isinstance(found, str | bytes):
+        raise AppError(f"{spec} is a {type(found).__name__}, not a WoodenManager or customers")
+    customers = list(found)
+    for customer in customers:
+        if not isinstance(customer, WoodenCustomer):
+            raise AppError(f"{spec} holds a {type(customer).__name__}, which is no WoodenCustomer")
+    if not customers:
+        raise AppError(f"{spec}: there is no WoodenCustomer in it")
+    return customers

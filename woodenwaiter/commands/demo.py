@@ -1,0 +1,86 @@
+"""``python -m woodenwaiter.woodenwaiter``: a cooker, two queues, and a process for each."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+from typing import Any
+
+from ..errors import StartupError
+from ..protocol.client import REDIS_URL
+from ..supervisor import embedded
+from ..woodenwaiter import (
+    WoodenCooker,
+    WoodenCustomer,
+    WoodenManager,
+    WoodenMenu,
+    WoodenWaiter,
+)
+
+HOST, PORT = "localhost", 6379
+
+
+def print_foods(foods: dict[str, Any]) -> None:
+    print(f"process {os.getpid()} got {foods}")
+
+
+def main() -> int:
+    try:
+        server = _server_if_needed()
+    except StartupError as error:
+        print(f"woodenwaiter: {error}", file=sys.stderr)
+        return error.exit_code
+    try:
+        _serve()
+    finally:
+        if server:
+            embedded.stop(server)
+    return 0
+
+
+def _server_if_needed() -> int | None:
+    """Start a server if none listens at the default address; returns its pid."""
+    if os.environ.get(REDIS_URL) or embedded.is_listening(HOST, PORT):
+        return None
+    folder = embedded.default_folder(HOST, PORT)
+    pid = embedded.EmbeddedServer(folder, HOST, PORT).start()
+    print(f"no Redis at {HOST}:{PORT}: an embedded server runs there now, its data in {folder}")
+    return pid
+
+
+def _serve() -> None:
+    waiter = WoodenWaiter() if os.environ.get(REDIS_URL) else WoodenWaiter(HOST, PORT)
+    sync = WoodenMenu(
+        table="cmdb", dish="custom_sync", foods={"action": "sync_custom_data", "paras": ""}
+    )
+    task = WoodenMenu(
+        table="rbac",
+        dish="some_task",
+        foods={"action": "some_action", "paras": {"para1": "value1", "para2": "value2"}},
+    )
+    manager = WoodenManager()
+    manager.add_customer(WoodenCustomer("cmdb", "custom_sync", waiter, print_foods, seconds=1))
+    manager.add_customer(WoodenCustomer("rbac", "some_task", waiter, print_foods, seconds=3))
+
+    closing_time = threading.Event()
+    cookers = [WoodenCooker(sync, waiter), WoodenCooker(task, waiter)]
+
+    def cook_sometimes() -> None:
+        while not closing_time.wait(seconds := random.randint(1, 5)):
+            print(f"cooked one of each, {seconds} s after the last", flush=True)
+            for cooker in cookers:
+                cooker.cookone()
+
+    cook = threading.Thread(target=cook_sometimes)
+    cook.start()
+    print("two queues, a process for each; Ctrl-C ends it", flush=True)
+    with manager:
+        try:
+            cook.join()
+        except KeyboardInterrupt:
+            print("closing: running tasks finish first", flush=True)
+        finally:
+            closing_time.set()
+    cook.join()

@@ -1,0 +1,75 @@
+"""``woodenwaiter dead``, ``show``, ``requeue``, ``drop``: dead letters."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from ..errors import StartupError
+from ..protocol.entry import excerpt
+from ..protocol.link import Link
+from ..protocol.queue import Letter, Queue
+
+
+def _chosen(given: argparse.Namespace, queue: Queue) -> Iterable[Letter]:
+    """The dead letters that the command line names, if all are there; "all" for those that are
+    there now."""
+    if given.letters == ["all"]:
+        last = queue.newest_letter()
+        return queue.dead_letters(last=last) if last else ()
+    chosen: list[Letter] = []
+    for name in given.letters:
+        valid = re.fullmatch(r"\d{1,20}-\d{1,20}", name)
+        found = valid and list(queue.dead_letters(first=name, last=name))
+        if not found:
+            raise StartupError(f"there is no dead letter {name} in {given.queue}")
+        chosen += found
+    return chosen
+
+
+def _text(fields: dict[str, bytes], name: str) -> str:
+    return fields.get(name, b"").decode(errors="backslashreplace")
+
+
+def _moment(seconds: str) -> str:
+    """Unix time as people read it; anything else as it is."""
+    try:
+        return datetime.fromtimestamp(float(seconds)).astimezone().isoformat(" ", "seconds")
+    except (ValueError, OverflowError, OSError):
+        return seconds
+
+
+def list_dead(given: argparse.Namespace, link: Link) -> int:
+    letters = Queue(link, given.queue, lease=1).dead_letters()
+    for letter, fields in itertools.islice(letters, given.most):
+        why = f"{_text(fields, 'reason')}: {excerpt(fields.get('error', b''), 1000)}"
+        print(f"{letter}  {why.rstrip(': ')}")
+        print(f"    {excerpt(fields.get('payload', b''))}")
+    return 0
+
+
+def show_letter(given: argparse.Namespace, link: Link) -> int:
+    for letter, fields in _chosen(given, Queue(link, given.queue, lease=1)):
+        print(f"letter: {letter}")
+        for name in fields:
+            text = _text(fields, name).rstrip()
+            print(f"{name}: {_moment(text) if name == 'first_failed' else text}")
+        print()
+    return 0
+
+
+def requeue_letters(given: argparse.Namespace, link: Link) -> int:
+    queue = Queue(link, given.queue, lease=1)
+    count = sum(queue.requeue(letter) for letter, _ in _chosen(given, queue))
+    print(f"{count} back in {given.queue}")
+    return 0
+
+
+def drop_letters(given: argparse.Namespace, link: Link) -> int:
+    queue = Queue(link, given.queue, lease=1)
+    count = sum(queue.drop(letter) for letter, _ in _chosen(given, queue))
+    print(f"{count} dropped from {given.queue}")
+    return 0

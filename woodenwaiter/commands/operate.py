@@ -1,0 +1,77 @@
+"""``woodenwaiter COMMAND``: its command line, and how its errors end."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import redis
+
+from .. import __version__, pace
+from ..errors import EXIT_USAGE, RedisUnusable, StartupError, WrongValue
+from ..protocol.client import client_at, client_from_environment
+from ..protocol.link import Link, ServerTrouble
+from .letters import drop_letters, list_dead, requeue_letters, show_letter
+from .status import show_status
+
+
+def parser() -> argparse.ArgumentParser:
+    server = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    server.add_argument(
+        "--redis", metavar="URL", help="the server (WOODENWAITER_REDIS_URL, or localhost)"
+    )
+    parser = argparse.ArgumentParser(
+        prog="woodenwaiter",
+        description="Look at queues and dead letters, and put these back.",
+        parents=[server],
+    )
+    parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    status = commands.add_parser(
+        "status", parents=[server], help="how many tasks each queue holds, by state"
+    )
+    status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
+    status.set_defaults(run=show_status)
+
+    dead = commands.add_parser(
+        "dead", parents=[server], help="list a queue's dead letters, oldest first"
+    )
+    dead.add_argument("queue", metavar="TABLE:DISH")
+    dead.add_argument("--most", type=int, default=50, metavar="N", help="how many to list (50)")
+    dead.set_defaults(run=list_dead)
+
+    for name, run, summary in (
+        ("show", show_letter, "print one dead letter whole"),
+        ("requeue", requeue_letters, "put dead letters back into the queue"),
+        ("drop", drop_letters, "delete dead letters for good"),
+    ):
+        command = commands.add_parser(name, parents=[server], help=summary)
+        command.add_argument("queue", metavar="TABLE:DISH")
+        command.add_argument(
+            "letters", nargs="+", metavar="ID", help="as the list shows it; or all"
+        )
+        command.set_defaults(run=run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    try:
+        url = vars(given).get("redis")
+        client = client_at(url) if url else client_from_environment() or redis.Redis()
+        code: int = given.run(given, Link(client, pace.OPERATOR_WAIT))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever reads it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ServerTrouble as error:
+        failure = RedisUnusable(f"Redis does not answer as it should: {error}")
+        print(f"woodenwaiter: {failure}", file=sys.stderr)
+        return failure.exit_code
+    except (StartupError, WrongValue) as error:
+        print(f"woodenwaiter: {error}", file=sys.stderr)
+        return EXIT_USAGE

@@ -1,0 +1,114 @@
+"""``python -m woodenwaiter.supervisor APP``"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from .. import __version__, logs
+from ..errors import StartupError
+from ..logs import FORMATS, LEVELS
+from ..settings import Settings
+from ..supervisor.boot import run
+from ..supervisor.forked import SIGNALS
+from .application import find_customers
+
+DESCRIPTION = """\
+Run the worker processes of an application: one per WoodenCustomer, or as many as it says.
+What crashes is replaced; SIGTERM lets running tasks finish and gives the rest back.
+"""
+
+EPILOG = """\
+APP is  module              its WoodenManager, or the WoodenCustomers in it
+        module:name         a manager, a customer, or a list of customers
+        module:factory()    what the function returns
+
+signals: TERM, INT    drain: finish what runs, give the rest back, leave
+         INT twice, QUIT    leave at once; what ran goes back to its queue
+         TSTP, CONT   take no new tasks; take them again
+         TTIN, TTOU   one worker more, one fewer, for each queue
+         USR1         log what every worker is doing, with tracebacks
+
+exit codes: 0 drained; 1 drained, but tasks had to be killed; 2 wrong usage; 3 APP cannot be
+         loaded; 4 Redis is unusable; 128+n left at once because of signal n
+
+Each option but --redis has an environment variable, such as WOODENWAITER_DRAIN_SECONDS.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m woodenwaiter.supervisor",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("app", metavar="APP", help="what to run, see below")
+    parser.add_argument(
+        "--redis",
+        metavar="URL",
+        help="server to use for all queues, such as redis://:PASSWORD@HOST:6379/0; without it, "
+        "each waiter's own, and for those without arguments the one in WOODENWAITER_REDIS_URL",
+    )
+    parser.add_argument(
+        "--processes",
+        action="append",
+        metavar="[TABLE:DISH=]N",
+        help="workers per queue, or of one queue; a number or cpus; may be repeated",
+    )
+    parser.add_argument(
+        "--drain-seconds",
+        type=float,
+        metavar="S",
+        help="how long running tasks may go on after SIGTERM (25)",
+    )
+    parser.add_argument(
+        "--redis-wait",
+        type=float,
+        metavar="S",
+        help="how long to wait for Redis at the start (30)",
+    )
+    parser.add_argument(
+        "--lease-seconds",
+        type=float,
+        metavar="S",
+        help="after how long a host that gives no sign of life loses its tasks to others (30)",
+    )
+    parser.add_argument("--log-level", choices=LEVELS, help="(info)")
+    parser.add_argument("--log-format", choices=FORMATS, help="(text)")
+    parser.add_argument(
+        "--embedded",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="run a server as well, with its data in DIR (or below ~/.local/share/woodenwaiter)",
+    )
+    parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    given = vars(parser().parse_args(arguments))
+    app = given.pop("app")
+    if "processes" in given:
+        given["processes"] = " ".join(given["processes"])
+    try:
+        settings = Settings.from_environment(**given)
+        logs.configure(settings.log_level, settings.log_format)
+        logs.set_role("supervisor")
+        if os.getpid() == 1:  # no signal ends it by itself, however long the import takes
+            signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+        customers = find_customers(app)
+        # For the supervisor alone: one that comes after it has drained must not end this process
+        # with another exit code.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        return run([customer.consumer for customer in customers], settings)
+    except StartupError as error:
+        print(f"woodenwaiter: {error}", file=sys.stderr)
+        return error.exit_code

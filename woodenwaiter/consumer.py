@@ -1,0 +1,34 @@
+"""What to run for one queue: all that the inside knows of a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import redis
+
+from .protocol.verdict import Policy
+from .settings import Processes, Settings
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """One queue's handler and how to run it; what the fields mean is told at `WoodenCustomer`."""
+
+    queue: str
+    client: redis.Redis
+    handler: Callable[[dict[str, Any]], Any]
+    wait: float
+    processes: Processes
+    policy: Policy
+    timeout: float | None = None
+    max_tasks: int | None = None
+    max_memory: int | None = None
+    setup: Callable[[], Any] | None = None
+    teardown: Callable[[], Any] | None = None
+
+    def under(self, settings: Settings, client: redis.Redis | None) -> Consumer:
+        """This consumer as a supervisor with these settings, and maybe this client, runs it."""
+        processes = settings.processes_of(self.queue) or self.processes
+        return replace(self, client=client or self.client, processes=processes)

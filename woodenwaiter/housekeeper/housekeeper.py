@@ -1,0 +1,135 @@
+"""Looks at the scoreboard, has the queues cared for, and outlives the supervisor if need be."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psutil
+from setproctitle import setproctitle
+
+from .. import pace
+from ..consumer import Consumer
+from ..logs import log
+from ..processes.children import UNKNOWN_STATUS
+from ..processes.scoreboard import Cause, Row, Scoreboard, State
+from ..processes.signals import SignalInbox
+from ..processes.tree import find, is_alive, kill_tree
+from ..protocol.client import identity
+from ..protocol.link import ServerTrouble
+from ..settings import Settings
+from .site import Site
+
+
+class Housekeeper:
+    """Cares for all queues of one supervisor, in a process of its own."""
+
+    def __init__(
+        self,
+        consumers: Sequence[Consumer],
+        scoreboard: Scoreboard,
+        settings: Settings,
+        inbox: SignalInbox,
+        lifeline: int,
+        parent: int,
+        *,
+        stops_server: bool,
+    ) -> None:
+        self._scoreboard = scoreboard
+        self._redis_wait = settings.redis_wait
+        self._drain_seconds = settings.drain_seconds
+        self._drain_deadline = math.inf
+        self._inbox = inbox
+        self._lifeline = lifeline
+        self._parent = parent
+        self._stops_server = stops_server
+        self._leaving = False
+        self._orphaned = False
+        self._workers: dict[Row, psutil.Process | None] = {}  # once orphaned
+        lease = settings.lease_seconds
+        clients = {identity(consumer.client): consumer.client for consumer in consumers}
+        # Should all be silent, a look still takes no longer than owners may wait for their renewal.
+        timeout = pace.reply_within(lease) / len(clients)
+        sites = {key: Site(client, lease, timeout) for key, client in clients.items()}
+        self._sites = list(sites.values())
+        self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
+        for consumer in consumers:
+            site = sites[identity(consumer.client)]
+            site.add(consumer.queue, consumer.policy)
+            self._places.append((site, consumer.queue))
+        setproctitle("woodenwaiter: housekeeper")
+
+    def serve(self) -> None:
+        """Care for the queues until told to leave and nothing is left to recover.
+
+        Raises RedisUnusable if this supervisor has not had a usable server within `redis_wait`.
+        """
+        if not self._scoreboard.redis_was_usable:
+            self._wait_for_servers()
+        deadline = math.inf
+        while True:
+            self._look()
+            if self._leaving:
+                deadline = min(deadline, time.monotonic() + pace.LAST_PASS)
+                if time.monotonic() >= deadline or not self._has_dead():
+                    break
+            self._sleep(pace.LOOK)
+        if self._orphaned and self._stops_server:
+            self._stop_server()
+
+    def _stop_server(self) -> None:
+        """End the embedded server, which is the first consumer's: the others are not ours."""
+        with suppress(*ServerTrouble):  # it goes without an answer
+            self._sites[0].link.call("SHUTDOWN")
+
+    def _has_dead(self) -> bool:
+        return any(row.state == State.DEAD for row in self._scoreboard)
+
+    def _wait_for_servers(self) -> None:
+        deadline = time.monotonic() + self._redis_wait
+        missing = self._sites
+        while not self._leaving and (missing := [s for s in missing if not s.try_out(deadline)]):
+            self._look(missing)
+            self._sleep(min(pace.LOOK, deadline - time.monotonic()))
+        self._scoreboard.note_redis_usable()
+
+    def _look(self, missing: Sequence[Site] = ()) -> None:
+        rows: dict[Site, dict[str, list[Row]]] = {}
+        for row in self._scoreboard:
+            if row.state != State.FREE:
+                site, name = self._places[row.queue]
+                rows.setdefault(site, {}).setdefault(name, []).append(row)
+        # Those in trouble come last: they may be silent.
+        for site in sorted(self._sites, key=lambda site: site.retry_at):
+            if site not in missing:
+                site.attend(rows.get(site, {}))
+
+    def _sleep(self, seconds: float) -> None:
+        watched = () if self._orphaned else (self._lifeline,)
+        self._inbox.wait(watched, seconds)
+        self._inbox.take()
+        self._leaving |= self._scoreboard.is_closing
+        if os.getppid() != self._parent:
+            self._outlive_supervisor()
+
+    def _outlive_supervisor(self) -> None:
+        """Do at its end what the supervisor would have done: see to it that the workers, which
+        drain now, are gone in time."""
+        if not self._orphaned:
+            log.warning("the supervisor is gone: the workers leave after their running tasks")
+            self._orphaned = True
+            self._drain_deadline = time.monotonic() + self._drain_seconds
+            self._workers = {row: find(row.pid) for row in self._scoreboard if row.pid}
+        late = time.monotonic() >= self._drain_deadline
+        for row in self._scoreboard:
+            process = self._workers.get(row)
+            if row.alive and not is_alive(process):
+                row.close(UNKNOWN_STATUS, Cause.CHARGED)
+            elif row.alive and process and late:
+                log.warning("worker (pid %d) is killed, as its time is up", process.pid)
+                kill_tree(process.pid)
+                row.close(UNKNOWN_STATUS, Cause.BLAMELESS)
+        self._leaving = not any(row.alive for row in self._scoreboard)

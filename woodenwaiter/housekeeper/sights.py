@@ -1,0 +1,61 @@
+"""Which running task is slow enough for what was claimed with it to go elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .. import pace
+
+
+class Running(Hashable, Protocol):
+    """What a row of the scoreboard says of a worker's claims."""
+
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def running(self) -> int: ...
+    @property
+    def holds_several(self) -> bool: ...
+
+
+@dataclass
+class _Sight:
+    """Since when a task was seen running, and whether what waits behind it was given back."""
+
+    task: tuple[int, int]
+    since: float
+    is_done: bool = False
+
+
+class Sights:
+    """What the looks at the scoreboard so far have seen."""
+
+    def __init__(self) -> None:
+        self._sights: dict[Running, _Sight] = {}
+
+    def slow_claim(self, row: Running, now: float, clock: Callable[[], float]) -> int:
+        """The number of the claim that runs, if those behind it are to be given back; else 0.
+
+        ``now``: when this look began, in seconds of ``clock``. A task is slow when a look SLOW ago
+        had seen it. Its worker measures from before that one's end to after this one's beginning:
+        at least as long.
+        """
+        running = row.running
+        task = (row.incarnation, running)
+        sight = self._sights.get(row)
+        if sight is None or sight.task != task:
+            # Not since `now`, which may be long past: the look had to see to others first.
+            self._sights[row] = _Sight(task, clock())
+            return 0
+        if sight.is_done or not row.holds_several or now - sight.since < pace.SLOW:
+            return 0
+        return running
+
+    def gave_back(self, row: Running) -> None:
+        """What was claimed with the running one is elsewhere: once is enough."""
+        self._sights[row].is_done = True
+
+    def forget(self, row: Running) -> None:
+        self._sights.pop(row, None)

@@ -1,0 +1,95 @@
+"""The queues on one server, over one connection."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import redis
+
+from .. import pace
+from ..errors import RedisUnusable
+from ..processes.scoreboard import Row
+from ..protocol.link import Link, ServerTrouble, is_outage, require_usable
+from ..protocol.outage import Outage
+from ..protocol.queue import Queue
+from ..protocol.verdict import Policy
+from .upkeep import Upkeep
+
+
+class Site:
+    """The queues on one server, over one connection."""
+
+    def __init__(self, client: redis.Redis, lease: float, timeout: float) -> None:
+        self.link = Link(client, timeout)
+        self._lease = lease
+        self._queues: dict[str, tuple[Upkeep, Outage]] = {}
+        self._outage = Outage(self.link.address, lease, spokesman=True)
+        self._answered_at = -math.inf  # for the last time
+        self._usable_since = math.inf
+
+    def add(self, name: str, policy: Policy) -> None:
+        """Care for this queue too."""
+        if name not in self._queues:
+            upkeep = Upkeep(Queue(self.link, name, self._lease), policy, self._lease)
+            self._queues[name] = (upkeep, Outage(self.link.address, self._lease, spokesman=True))
+
+    @property
+    def retry_at(self) -> float:
+        """When to call the server again, if it is in trouble; else a time that is past."""
+        return self._outage.retry_at
+
+    def try_out(self, deadline: float) -> bool:
+        """Whether the server is usable, as far as it is time for another try.
+
+        Raises RedisUnusable after ``deadline``, or at once where time will not help.
+        """
+        if time.monotonic() < min(self.retry_at, deadline):
+            return False
+        try:
+            require_usable(self.link)
+        except ServerTrouble as error:
+            if time.monotonic() >= deadline:
+                raise RedisUnusable(
+                    f"no usable Redis at {self.link.address}: {str(error).rstrip('.')}. "
+                    "Start one there, name another with --redis, or use --embedded"
+                ) from None
+            self._outage.note(error)
+            return False
+        self._outage.over()
+        return True
+
+    def attend(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Do what is due for every queue; ``rows`` are the workers of each.
+
+        What is wrong with one queue's keys holds up that queue alone.
+        """
+        now = time.monotonic()
+        if now < self.retry_at:
+            return
+        if now - self._answered_at > pace.outage_from(self._lease):
+            self._usable_since = now
+        try:
+            for name, (upkeep, outage) in self._queues.items():
+                self._attend(upkeep, outage, rows.get(name, ()), now)
+        except ServerTrouble as error:
+            self._outage.note(error)
+            for upkeep, _ in self._queues.values():
+                upkeep.hurry()
+        else:
+            self._outage.over()
+            self._answered_at = now
+
+    def _attend(self, upkeep: Upkeep, outage: Outage, rows: Sequence[Row], now: float) -> None:
+        if now < outage.retry_at:
+            return
+        may_expire = now - self._usable_since >= pace.grace_after_outage(self._lease)
+        try:
+            upkeep.attend(rows, now, may_expire=may_expire)
+        except ServerTrouble as error:
+            if is_outage(error):
+                raise
+            outage.note(error)
+        else:
+            outage.over()

@@ -1,0 +1,148 @@
+"""Every interval and limit of time, in seconds, and what follows from what.
+
+Safety rests on relations between these numbers: `tests/unit/test_pace.py` states them, and breaks
+each in turn to see that it notices. What depends on the lease, which users choose, is a function
+of it.
+"""
+
+from __future__ import annotations
+
+from .backoff import Backoff
+
+# A worker and its claims.
+
+AHEAD = 0.100
+"""Of work, that a worker claims at once: what a host's death may rerun, besides running tasks."""
+
+PATIENCE = 2 * AHEAD
+"""After which a worker lets go of what it has not begun of its claims: the tasks have become
+slower, and others may be free to run them."""
+
+LONG = 0.050
+"""That a task takes after which its worker lets go of the rest at once: from SLOW on, that may have
+been given to others."""
+
+SLOW = 2 * LONG
+"""A task that two looks, so far apart, see running has what waits behind it given back. Its worker
+measures at least as long, hence must take it for LONG; twice that is for safety alone."""
+
+LOOK = SLOW
+"""Between two looks at the scoreboard: the second after a task began can tell it is slow."""
+
+LEAST_WAIT = 0.1
+"""For a task, however impatient the customer: each wait costs the server two commands."""
+
+IDLE_AFTER = 0.1
+"""Without a task before the process title says so: busy workers do not pay for titles."""
+
+MEMORY_CHECK = 0.1
+"""Between two looks at a worker's memory, at least: each reads a file of some microseconds."""
+
+# Leases.
+
+LEASE = 30.0
+"""Unless told otherwise: outlives a failover of Redis; a host that dies is missed for as long."""
+
+LEAST_LEASE = 1.0
+"""Shorter ones would end in an ordinary pause of a busy machine."""
+
+
+def renew_every(lease: float) -> float:
+    """Between two renewals of a lease: one may fail, and the next is still in time."""
+    return lease / 3
+
+
+def reply_within(lease: float) -> float:
+    """After which a silent server counts as gone: in time for another attempt within the lease."""
+    return lease / 3
+
+
+def outage_from(lease: float) -> float:
+    """Without an answer from which on an outage may have cost somebody a lease. A shorter one, that
+    began just before a renewal was due, has not."""
+    return lease / 3
+
+
+def grace_after_outage(lease: float) -> float:
+    """That all owners have after an outage before anyone's lease is held to have run out."""
+    return lease
+
+
+def expiry_every(lease: float) -> float:
+    """Between two searches for leases that ran out."""
+    return lease / 10
+
+
+def slumber(lease: float, wait: float) -> float:
+    """The length of a wait of a worker that has long been idle: one command in so many seconds."""
+    return max(wait, lease / 10)
+
+
+RECONNECT = Backoff(first=0.2, longest=5.0)
+"""Between two attempts to reach Redis: 5 s bounds how long a worker idles once it is back."""
+
+
+def reconnect(lease: float) -> Backoff:
+    """RECONNECT, but whoever is alive gets through within a lease of the server's return."""
+    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 3))
+
+
+# A queue's upkeep.
+
+ROUND = 1.0
+"""Between two rounds for due retries, at most: how late one may be that is due in less."""
+
+REDIS_WAIT = 30.0
+"""For Redis at the start, unless told otherwise: it may start at the same time."""
+
+REMIND = 60.0
+"""After which a trouble that lasts is mentioned again."""
+
+OPERATOR_WAIT = 10.0
+"""For an answer to a command that a person typed."""
+
+# Children.
+
+YOUNG = 10.0
+"""Of age: a child that dies before, with no task done, may be unable to live."""
+
+RESPAWN = Backoff(first=0.1, longest=30.0)
+"""Before a child that keeps dying young is replaced."""
+
+REFORK = 1.0
+"""After a fork that failed, at least: the machine is short of something."""
+
+TIMEOUT_GRACE = 5.0
+"""That a handler has after TaskTimeout was raised in it."""
+
+TRACE_AFTER = 0.2
+"""That workers have to write down what they are doing."""
+
+# A drain.
+
+DRAIN = 25.0
+"""For running tasks after SIGTERM, unless told otherwise: Kubernetes kills after 30, and LAST_PASS
+is to be over by then."""
+
+LEAST_DRAIN = 0.5
+"""That workers have to leave even where running tasks are given nothing."""
+
+LAST_PASS = 5.0
+"""For which a leaving housekeeper tries to recover what is left, should Redis be away."""
+
+HOUSEKEEPER_GRACE = LAST_PASS + 1.0
+"""That the housekeeper has to leave: it ends its last pass by itself."""
+
+SERVER_GRACE = 10.0
+"""That an embedded server has to write its data."""
+
+SAME_INTERRUPT = 0.5
+"""In which a second SIGINT is the first one, passed on by a wrapper: no wish to hurry."""
+
+# An embedded server.
+
+SERVER_CHECK = 0.01
+"""Between two attempts to connect to a server that is starting."""
+
+CONNECT_WITHIN = 1.0
+"""For a connection on this machine."""

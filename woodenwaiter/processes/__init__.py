@@ -1,0 +1,1 @@
+"""The operating system: forks, signals, shared memory, CPUs, memory. Knows no Redis."""

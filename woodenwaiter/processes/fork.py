@@ -1,0 +1,72 @@
+"""The one place that forks; what every child does first and last."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from ..errors import StartupError
+from ..logs import log
+
+EXIT_BROKEN = 70
+"""Of a child that an exception ended: EX_SOFTWARE of sysexits.h."""
+
+
+def fork(main: Callable[[], int]) -> int:
+    """Fork a child that runs ``main`` and leaves with the exit code it returns; returns its pid.
+
+    The child starts with all signals blocked and calls `unblock_signals` once its handlers are in
+    place: none that is sent meanwhile is lost, or handled by code that was written for the parent.
+    """
+    flush()  # or the child would write it again
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _live(main)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+    return pid
+
+
+def unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # None, closed, or nobody reads it: not the caller's business.
+        with suppress(AttributeError, ValueError, OSError):
+            stream.flush()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process after its own exit handlers and buffers, without taking Python apart: that
+    takes longer than an idle pool's drain."""
+    try:
+        atexit._run_exitfuncs()
+        logging.shutdown()
+        flush()
+    finally:
+        os._exit(code)
+
+
+def _live(main: Callable[[], int]) -> None:
+    """Run ``main`` and leave past all that is the parent's: its exit handlers, its frames."""
+    code = EXIT_BROKEN
+    try:
+        atexit._clear()
+        code = main()
+    except StartupError as error:
+        log.error("%s", error)
+        code = error.exit_code
+    except BaseException:
+        log.exception("an error ends this process")
+    finally:
+        leave(code)

@@ -1,0 +1,271 @@
+"""Shared memory in which each worker tells what it is doing, readable after any death.
+
+One row per worker incarnation: a cache line of its circumstances, and one that only the worker
+writes, at every task. Each word has one writer at a time: the supervisor sets a row up before the
+fork, the worker owns it while it lives, the supervisor marks it dead, and the housekeeper frees it
+once it has recovered the worker's tasks. Stores of aligned words are atomic.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from enum import IntEnum
+
+from .children import ending
+
+ROW_BYTES = 128
+ROWS = 4096  # 512 KiB that cost nothing until touched; a death that awaits recovery holds one
+
+
+class State(IntEnum):
+    """Of a row, hence of its worker."""
+
+    FREE = 0
+    STARTING = 1
+    LIVE = 2
+    SPENT = 3
+    """It works, but asks to be relieved."""
+    LEFT = 4
+    """It has done all that it was told to, and ends."""
+    DEAD = 5
+    """To be recovered by the housekeeper."""
+
+
+class Cause(IntEnum):
+    """What a worker's end means for the task that it was running."""
+
+    BLAMELESS = 0
+    CHARGED = 1
+    """A delivery that failed."""
+    TIMED_OUT = 2
+    """Likewise, if it is the task whose time was up."""
+
+
+# A row's first cache line, of circumstances: offsets in 32-bit words …
+_STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CAUSE = range(8)
+_QUIET = 10
+# … and in 64-bit words.
+_OVERDUE = 4
+_REPORTED = 6
+# The second, which the worker alone writes, at every task: 64-bit words.
+_STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST = range(8, 13)
+
+# The header before the rows: 32-bit words.
+_USED, _REDIS_WAS_USABLE, _IS_CLOSING = range(3)
+
+
+class Row:
+    """One incarnation of one worker."""
+
+    def __init__(self, memory: memoryview, pool: str) -> None:
+        self._small = memory.cast("i")
+        self._large = memory.cast("q")
+        self._pool = pool
+
+    # Set by the supervisor.
+
+    def open(self, queue: int, slot: int, incarnation: int) -> None:
+        """Take a free row for a worker that is about to be forked."""
+        self._large[_STARTED] = self._large[_COMPLETED] = 0
+        self._large[_FIRST] = self._large[_LAST] = 0
+        self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_REPORTED] = 0
+        self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
+        self._small[_QUEUE], self._small[_SLOT] = queue, slot
+        self._small[_INCARNATION] = incarnation
+        self._small[_STATE] = State.STARTING
+
+    def hush(self, quiet: bool) -> None:
+        """Whether the worker is to claim nothing for now."""
+        self._small[_QUIET] = quiet
+
+    def mark_overdue(self, seq: int) -> None:
+        """The time of claim number ``seq`` is up."""
+        self._large[_OVERDUE] = seq
+
+    def close(self, status: int, cause: Cause) -> None:
+        """Mark the row dead: ``status`` is waitpid's, ``cause`` what it means for its task."""
+        self._small[_STATUS] = status
+        self._small[_CAUSE] = cause
+        self._small[_STATE] = State.DEAD
+
+    # Set by the worker.
+
+    def enter(self) -> None:
+        self._small[_PID] = os.getpid()
+
+    def begin(self, seq: int, now: float) -> None:
+        """Claim number ``seq`` starts to run at ``now`` (monotonic seconds)."""
+        self._large[_BEGAN] = int(now * 1e9)
+        self._large[_STARTED] = seq
+
+    def report(self, seq: int) -> None:
+        """The handler of claim number ``seq`` has failed; Redis is yet to know."""
+        self._large[_REPORTED] = seq
+
+    def finish(self, seq: int) -> None:
+        self._large[_COMPLETED] = seq
+
+    def hold(self, first: int, last: int) -> None:
+        """The numbers of the claims that the worker has been given at once."""
+        self._large[_FIRST], self._large[_LAST] = first, last
+
+    def rename(self, generation: int) -> None:
+        """Become another owner. The counts go on: who reads old and new words mixed does no harm,
+        as it asks about an owner that is gone, or about a claim that is settled."""
+        self._small[_GENERATION] = generation
+
+    def become(self, state: State) -> None:
+        self._small[_STATE] = state
+
+    # Set by the housekeeper.
+
+    def free(self) -> None:
+        self._small[_STATE] = State.FREE
+
+    # Read by anyone.
+
+    @property
+    def state(self) -> State:
+        return State(self._small[_STATE])
+
+    @property
+    def pid(self) -> int:
+        return self._small[_PID]
+
+    @property
+    def queue(self) -> int:
+        """Index of the customer whose queue this worker serves."""
+        return self._small[_QUEUE]
+
+    @property
+    def slot(self) -> int:
+        return self._small[_SLOT]
+
+    @property
+    def status(self) -> int:
+        return self._small[_STATUS]
+
+    @property
+    def incarnation(self) -> int:
+        return self._small[_INCARNATION]
+
+    @property
+    def ending(self) -> str:
+        """How the worker came to its end."""
+        if self.cause == Cause.TIMED_OUT:
+            return "was killed, as the task went on after its time was up"
+        return ending(self.status)
+
+    @property
+    def cause(self) -> Cause:
+        return Cause(self._small[_CAUSE])
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether the worker's end counts as a delivery of the task it was running. One that is
+        killed for a task's time may have come to the next by then."""
+        cause = self.cause
+        return cause == Cause.CHARGED or (cause == Cause.TIMED_OUT and self.overdue == self.running)
+
+    @property
+    def quiet(self) -> bool:
+        return bool(self._small[_QUIET])
+
+    @property
+    def alive(self) -> bool:
+        """Whether its worker has not been found dead."""
+        return self.state not in (State.FREE, State.DEAD)
+
+    @property
+    def overdue(self) -> int:
+        """The number of the claim whose time is up, or was last."""
+        return self._large[_OVERDUE]
+
+    @property
+    def in_handler(self) -> int:
+        """The number of the claim whose handler is running, or 0."""
+        running = self.running
+        return 0 if running == self._large[_REPORTED] else running
+
+    @property
+    def started(self) -> int:
+        return self._large[_STARTED]
+
+    @property
+    def completed(self) -> int:
+        return self._large[_COMPLETED]
+
+    @property
+    def holds_several(self) -> bool:
+        """Whether the running claim was not the only one to be given."""
+        return self._large[_LAST] > self._large[_FIRST]
+
+    @property
+    def began(self) -> float:
+        """When the running task started, in monotonic seconds."""
+        return self._large[_BEGAN] / 1e9
+
+    @property
+    def running(self) -> int:
+        """The number of the claim that is running, or 0."""
+        started = self.started
+        return started if started > self.completed else 0
+
+    @property
+    def owner(self) -> str:
+        """The name under which this worker claims; unique among all workers ever."""
+        return self.owner_of(self._small[_GENERATION])
+
+    def owner_of(self, generation: int) -> str:
+        """The worker's name as this owner: it starts over as another when it loses its lease."""
+        name = f"{self._pool}/{self._small[_INCARNATION]}"
+        return f"{name}+{generation}" if generation else name
+
+
+class Scoreboard:
+    """The rows of one supervisor's workers, made before the first fork, behind a header."""
+
+    def __init__(self, rows: int = ROWS) -> None:
+        token = secrets.token_hex(2)
+        self.pool = f"{socket.gethostname()}.{os.getpid()}.{token}"
+        self._most = rows
+        self._view = memoryview(mmap.mmap(-1, (rows + 1) * ROW_BYTES))
+        self._header = self._view[:ROW_BYTES].cast("i")
+        self._rows: list[Row] = []  # of this process: made when first seen, as most never are
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows that are or were in use."""
+        while len(self._rows) < self._header[_USED]:
+            start = (len(self._rows) + 1) * ROW_BYTES
+            self._rows.append(Row(self._view[start : start + ROW_BYTES], self.pool))
+        return iter(self._rows)
+
+    def allocate(self) -> Row | None:
+        """A free row, or None if every one awaits its recovery. For the supervisor alone."""
+        for row in self:
+            if row.state == State.FREE:
+                return row
+        if self._header[_USED] == self._most:
+            return None
+        self._header[_USED] += 1
+        return list(self)[-1]
+
+    @property
+    def redis_was_usable(self) -> bool:
+        """Whether any housekeeper of this supervisor has ever had an answer from Redis."""
+        return bool(self._header[_REDIS_WAS_USABLE])
+
+    def note_redis_usable(self) -> None:
+        self._header[_REDIS_WAS_USABLE] = 1
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether no worker is left, and the housekeeper is to leave as well."""
+        return bool(self._header[_IS_CLOSING])
+
+    def close(self) -> None:
+        self._header[_IS_CLOSING] = 1

@@ -1,0 +1,43 @@
+"""Processes beyond this one's children: what a child has spawned, and whose parent is gone."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+
+import psutil
+
+from .children import send
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a child that has not been reaped, and all that it spawned."""
+    send(pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
+    try:
+        descendants = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        descendants = []
+    send(pid, signal.SIGKILL)
+    for process in descendants:
+        with suppress(psutil.Error):  # gone by itself; another of its number is not mistaken for it
+            process.kill()
+
+
+def find(pid: int) -> psutil.Process | None:
+    """The process that has this number now."""
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def is_alive(process: psutil.Process | None) -> bool:
+    """Whether it still runs, and is not another one with its number."""
+    try:
+        return (
+            process is not None
+            and process.is_running()
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,1 @@
+"""Redis: a queue's keys and scripts, the connection, what a failure means. Knows no process."""

@@ -1,0 +1,57 @@
+"""The clients of redis-py that connections are made from: by URL, and how to tell them apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+from typing import Any
+
+import redis
+
+from ..errors import WrongValue
+
+REDIS_URL = "WOODENWAITER_REDIS_URL"
+"""The environment variable with the server's URL, for those who are given no address."""
+
+
+def client_at(url: str, **options: Any) -> redis.Redis:
+    """A client for ``redis://``, ``rediss://``, ``unix://``; raises WrongValue for another."""
+    try:
+        client = redis.Redis.from_url(url, **options)
+    except ValueError as error:
+        raise WrongValue(str(error)) from None
+    pool = client.connection_pool
+    try:
+        pool.connection_class(**pool.connection_kwargs)  # unopened: redis-py checks options so late
+    except TypeError as error:
+        raise WrongValue(f"no option of a connection: {str(error).rpartition(' ')[2]}") from None
+    return client
+
+
+def client_from_environment() -> redis.Redis | None:
+    """A client for the URL in REDIS_URL, if there is one; raises WrongValue if it is none."""
+    url = os.environ.get(REDIS_URL)
+    if not url:
+        return None
+    try:
+        return client_at(url)
+    except WrongValue as error:
+        raise WrongValue(f"{REDIS_URL} is no URL of a Redis server: {error}") from None
+
+
+def address_of(client: redis.Redis) -> str:
+    """The server's address as a person would write it; never the password."""
+    settings = client.connection_pool.connection_kwargs
+    if "path" in settings:
+        return f"unix://{settings['path']}?db={settings.get('db') or 0}"
+    tls = issubclass(client.connection_pool.connection_class, redis.SSLConnection)
+    user = f"{settings['username']}@" if settings.get("username") else ""
+    host, port = settings.get("host", "localhost"), settings.get("port", 6379)
+    return f"redis{'s' if tls else ''}://{user}{host}:{port}/{settings.get('db') or 0}"
+
+
+def identity(client: redis.Redis) -> Hashable:
+    """The same for clients that reach the same database in the same way."""
+    settings = client.connection_pool.connection_kwargs
+    plain = {(k, v) for k, v in settings.items() if isinstance(v, str | bytes | int)}
+    return address_of(client), id(settings.get("credential_provider")), frozenset(plain)

@@ -1,0 +1,73 @@
+"""The names of the keys that belong to a queue, all in its slot of a Redis Cluster.
+
+Beside the list ``Q`` that producers push to:
+
+====================  ======  ==================================================================
+``{Q}:arrivals``      list    entries moved by a blocked worker's wake-up, on their way to a claim
+``{Q}:claims:OWNER``  list    what a worker has claimed and not settled, the oldest at the right
+``{Q}:settled``       hash    owner -> how many of its claims are settled; it is the list of owners
+``{Q}:leases``        zset    owner -> when its lease ends, by the server's clock, in ms
+``{Q}:delayed``       zset    entries that wait for another delivery, by due time
+``{Q}:dead``          stream  dead letters
+====================  ======  ==================================================================
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from redis.crc import key_slot
+
+REGISTRY = "woodenwaiter:queues"
+"""A set with the name of every queue that was ever served, for operators."""
+
+
+class Keys:
+    """The keys of one queue."""
+
+    def __init__(self, queue: str) -> None:
+        prefix = key_prefix(queue)
+        self.queue = queue
+        self.arrivals = prefix + "arrivals"
+        self.settled = prefix + "settled"
+        self.leases = prefix + "leases"
+        self.delayed = prefix + "delayed"
+        self.dead = prefix + "dead"
+        self._claims = prefix + "claims:"
+        self._shared = [
+            self.queue,
+            self.arrivals,
+            self.settled,
+            self.leases,
+            self.delayed,
+            self.dead,
+        ]
+
+    def claims(self, owner: str) -> str:
+        return self._claims + owner
+
+    def of_script(self, owner: str | None) -> list[str]:
+        """KEYS of a script: the owner's claims last, where there is an owner."""
+        return self._shared if owner is None else [*self._shared, self._claims + owner]
+
+
+def key_prefix(queue: str) -> str:
+    tag = hash_tag(queue)
+    return f"{{{queue}}}:" if tag == queue else f"{{{tag}}}:{queue}:"
+
+
+def hash_tag(queue: str) -> str:
+    """What to put in braces so that a key lands in the queue's slot of a Redis Cluster.
+
+    The queue's own hash tag where it has one, else its name. A name with a brace that is no tag
+    cannot stand in braces: the first number of the same slot does.
+    """
+    name = queue.encode()
+    start = name.find(b"{")
+    end = name.find(b"}", start + 1)
+    if start >= 0 and end > start + 1:
+        return name[start + 1 : end].decode()
+    if b"}" not in name:
+        return queue
+    slot = key_slot(name)
+    return next(tag for tag in map(str, itertools.count()) if key_slot(tag.encode()) == slot)

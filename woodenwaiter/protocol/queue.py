@@ -1,0 +1,198 @@
+"""The delivery protocol: one method, one script.
+
+An owner's claims are numbered from 1 in the order in which they were claimed, and run in that
+order. Requests give absolute numbers, so that each may be sent again when its reply was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from ..errors import LeaseLost
+from ..logs import log
+from . import scripts
+from .keys import REGISTRY, Keys
+from .link import Command, Link, Pause, is_outage
+from .scripts import Script
+from .verdict import Redeliver, Verdict
+
+ENOUGH_BYTES = 1 << 20
+"""A claim stops at about this many bytes, so that a worker never holds a crowd of large entries."""
+
+PAGE = 100
+"""How many dead letters to fetch at once; each may be large."""
+
+Letter = tuple[str, dict[str, bytes]]
+
+
+class Queue:
+    """One queue, over one connection.
+
+    ``lease``: seconds for which an owner keeps its claims without a sign of life.
+    Every method raises what is in `link.ServerTrouble`.
+    """
+
+    def __init__(self, link: Link, name: str, lease: float) -> None:
+        self.name = name
+        self.link = link
+        self._lease = int(lease * 1000)
+        self._is_unlisted = False
+        self._keys = Keys(name)
+
+    # What a worker does.
+
+    def enroll(self, owner: str, completed: int) -> None:
+        """Make a new owner, whose claims are numbered from ``completed`` + 1."""
+        self._run(scripts.ENROLL, owner, owner, completed, self._lease)
+
+    def claim(self, owner: str, completed: int, want: int) -> list[bytes]:
+        """Settle claims up to ``completed`` and return the next, ``want`` at most, oldest first.
+
+        They are all that the owner holds afterwards. Raises LeaseLost.
+        """
+        keys, arguments = self._claim(owner, completed, want)
+        return _claimed(self.link.run(scripts.CLAIM, keys, arguments))
+
+    def wait_and_claim(
+        self, owner: str, completed: int, want: int, seconds: float, pause: Pause
+    ) -> list[bytes]:
+        """Wait up to ``seconds`` for the queue to have something, then `claim`, in one round trip.
+
+        The waiting part only rings the bell: an entry it moves for a worker that dies at this
+        moment lies where every claim looks first. Raises LeaseLost; and Interrupted where
+        ``pause`` gave up: then there may be claims that only the next `claim` will tell of.
+        """
+        keys, arguments = self._claim(owner, completed, want)
+        claim = ("EVALSHA", scripts.CLAIM.sha, len(keys), *keys, *arguments)
+        try:
+            return _claimed(self.link.wait([self._doorbell(seconds), claim], seconds, pause))
+        except NoScriptError:
+            return self.claim(owner, completed, want)
+
+    def wait(self, seconds: float, pause: Pause) -> bool:
+        """Wait up to ``seconds``; whether there is something to claim. Asks least of the server.
+
+        Raises Interrupted where ``pause`` gave up.
+        """
+        return self.link.wait([self._doorbell(seconds)], seconds, pause) is not None
+
+    def _doorbell(self, seconds: float) -> Command:
+        return ("BLMOVE", self.name, self._keys.arrivals, "RIGHT", "LEFT", seconds)
+
+    def fail(self, owner: str, seq: int, verdict: Verdict) -> None:
+        """Take claim number ``seq``, which failed, to where the verdict says. Raises LeaseLost."""
+        if self._run(scripts.FAIL, owner, owner, seq, *_arguments(verdict)) is None:
+            raise LeaseLost(owner)
+
+    def release(
+        self, owner: str, completed: int, verdict: Verdict | None = None, *, lapsed: bool = False
+    ) -> int | None:
+        """End an owner: settle, carry out the verdict on the claim after, put back the rest.
+
+        With ``lapsed`` only if its lease ran out. Returns how many claims went back to the queue,
+        None where the lease holds.
+        """
+        arguments = _arguments(verdict) if verdict else []
+        put_back: int | None = self._run(
+            scripts.RELEASE, owner, owner, completed, "1" if lapsed else "", *arguments
+        )
+        return put_back
+
+    # What a housekeeper does.
+
+    def give_back(self, owner: str, running: int) -> int:
+        """Put all that the owner holds but claim ``running`` back; returns how many went back."""
+        put_back: int = self._run(scripts.GIVE_BACK, owner, owner, running)
+        return put_back
+
+    def running(self, owner: str, completed: int) -> tuple[int, bytes | None]:
+        """How many claims would be settled, at least ``completed``, and the one after them."""
+        reply = self._run(scripts.RUNNING, owner, owner, completed)
+        return (completed, None) if reply is None else (reply[0], reply[1])
+
+    def renew(self, owners: list[str]) -> None:
+        """Extend these owners' leases, if they still have one."""
+        self._run(scripts.RENEW, None, self._lease, *owners)
+
+    def promote(self, most: int = 1000) -> tuple[int, float | None]:
+        """Put due retries and stranded arrivals in front of the queue.
+
+        Returns how many were due, and the seconds until the next is, None if none waits.
+        """
+        moved, milliseconds = self._run(scripts.PROMOTE, None, most)
+        return moved, None if milliseconds < 0 else milliseconds / 1000
+
+    def expired(self, most: int = 100) -> list[str]:
+        """The owners whose leases ran out."""
+        return [owner.decode() for owner in self._run(scripts.EXPIRED, None, most, self._lease)]
+
+    def register(self) -> None:
+        """Let operators' commands find this queue, where the server allows it."""
+        try:
+            self.link.call("SADD", REGISTRY, self.name)
+        except ResponseError as error:  # a full server knows it already, or another time
+            if not is_outage(error) and not self._is_unlisted:
+                self._is_unlisted = True
+                log.warning("%s is not in the set %s: %s", self.name, REGISTRY, error)
+
+    # What an operator does.
+
+    def sizes(self) -> dict[str, int]:
+        """How many entries are in each state, and how many owners there are."""
+        call, keys = self.link.call, self._keys
+        owners = call("HKEYS", keys.settled)
+        return {
+            "waiting": call("LLEN", self.name) + call("LLEN", keys.arrivals),
+            "claimed": sum(call("LLEN", keys.claims(owner.decode())) for owner in owners),
+            "delayed": call("ZCARD", keys.delayed),
+            "dead": call("XLEN", keys.dead),
+            "workers": len(owners),
+        }
+
+    def dead_letters(self, first: str = "-", last: str = "+") -> Iterator[Letter]:
+        """Dead letters, oldest first: their ids and fields."""
+        while page := self.link.call("XRANGE", self._keys.dead, first, last, "COUNT", PAGE):
+            for name, flat in page:
+                fields = zip(flat[::2], flat[1::2], strict=True)
+                yield name.decode(), {field.decode(): value for field, value in fields}
+            first = f"({page[-1][0].decode()}"
+
+    def newest_letter(self) -> str | None:
+        """The id of the dead letter that came last."""
+        newest = self.link.call("XREVRANGE", self._keys.dead, "+", "-", "COUNT", 1)
+        return newest[0][0].decode() if newest else None
+
+    def requeue(self, letter: str) -> bool:
+        """Put a dead letter's payload back into the queue; False if there is no such letter."""
+        return bool(self._run(scripts.REQUEUE, None, letter))
+
+    def drop(self, letter: str) -> bool:
+        """Delete a dead letter for good; False if there is no such letter."""
+        return bool(self.link.call("XDEL", self._keys.dead, letter))
+
+    def _claim(self, owner: str, completed: int, want: int) -> tuple[list[str], list[Any]]:
+        arguments = [owner, completed, want, ENOUGH_BYTES, self._lease]
+        return self._keys.of_script(owner), arguments
+
+    def _run(self, script: Script, owner: str | None, *arguments: Any) -> Any:
+        return self.link.run(script, self._keys.of_script(owner), list(arguments))
+
+
+def _claimed(reply: list[bytes] | None) -> list[bytes]:
+    if reply is None:
+        raise LeaseLost
+    return reply
+
+
+def _arguments(verdict: Verdict) -> list[Any]:
+    if isinstance(verdict, Redeliver):
+        return ["redeliver", int(verdict.after * 1000), verdict.entry]
+    return ["bury", *(part for field in verdict.fields.items() for part in field)]
+
+
+def registered(link: Link) -> list[str]:
+    """The names of all queues that were ever served."""
+    return sorted(name.decode() for name in link.call("SMEMBERS", REGISTRY))

@@ -1,0 +1,1 @@
+"""The supervisor: forks, reaps, keeps time, drains. ``python -m`` runs one for an application."""

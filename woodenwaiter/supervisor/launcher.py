@@ -1,0 +1,155 @@
+"""Launching a supervisor from a program that goes on with its own work, in threads maybe.
+
+As with 0.0.4's threads, the program goes on serving when its main part has ended. Its end by an
+error or a signal drains the workers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import TextIO
+
+from .. import logs
+from ..consumer import Consumer
+from ..errors import AppError
+from ..processes.children import UNKNOWN_STATUS, reap, send
+from ..processes.fork import fork
+from ..processes.signals import in_main_thread
+from ..settings import Settings
+from .boot import run
+
+_living: set[Launched] = set()
+
+_held: set[int] = set()
+"""Descriptors that this program alone holds: their closing tells the supervisors of its death."""
+
+_main_has_ended = False
+
+
+class Launched:
+    """A supervisor process, seen from the program that launched it."""
+
+    def __init__(self, pid: int, held: int) -> None:
+        self._pid = pid
+        self._held = held
+        self._status: int | None = None
+        _living.add(self)
+        atexit.unregister(_at_exit)  # one is enough, and the latest: exit handlers go backwards
+        atexit.register(_at_exit)
+        if in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _on_terminate)
+
+    def is_alive(self) -> bool:
+        if self._status is None:
+            pid, status = reap(self._pid)
+            if pid:
+                self._note_end(status)
+        return self._status is None
+
+    def terminate(self) -> None:
+        """Drain, and return when all processes have left."""
+        self.tell_to_drain()
+        self.wait()
+
+    def tell_to_drain(self) -> None:
+        if self.is_alive():
+            send(self._pid, signal.SIGTERM)
+
+    def wait(self) -> None:
+        while self._status is None:
+            try:
+                self._note_end(os.waitpid(self._pid, 0)[1])
+            except ChildProcessError:
+                self._note_end(UNKNOWN_STATUS)
+            except KeyboardInterrupt:
+                _tell_all_to_drain()
+
+    def _note_end(self, status: int) -> None:
+        self._status = status
+        with suppress(KeyError):  # another thread has noted it, or this is a fork of the program
+            _living.remove(self)
+            _held.remove(self._held)
+            os.close(self._held)
+
+
+def launch(consumers: Sequence[Consumer], settings: Settings) -> Launched:
+    """Fork a supervisor from this program, which may have threads."""
+    if not consumers:
+        raise AppError("there is nothing to launch: add a WoodenCustomer to the manager")
+    lifeline, held = os.pipe()
+    _held.add(held)
+
+    def supervise() -> int:
+        _replace_stdio()
+        logs.set_role("supervisor")
+        return run(consumers, settings, lifeline)
+
+    with warnings.catch_warnings():
+        # Python warns of locks that other threads hold now. Those of stdio and logging are made
+        # anew in the child; handlers are arbitrary objects, and only a fork can carry them over.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = fork(supervise)
+    os.close(lifeline)
+    return Launched(pid, held)
+
+
+def _tell_all_to_drain() -> None:
+    for launched in tuple(_living):
+        launched.tell_to_drain()
+
+
+def _on_terminate(number: int, _: FrameType | None) -> None:
+    _tell_all_to_drain()
+    if not _main_has_ended:
+        raise SystemExit(128 + number)
+
+
+def _at_exit() -> None:
+    """Go on serving after the main part has ended; but not after an error has ended it."""
+    global _main_has_ended
+    _main_has_ended = True
+    if hasattr(sys, "last_value"):
+        _tell_all_to_drain()
+    for launched in tuple(_living):
+        launched.wait()
+
+
+def _let_go() -> None:
+    """Leave a fork of the program without what is the program's alone."""
+    global _main_has_ended
+    _main_has_ended = False
+    _living.clear()
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+def _replace_stdio() -> None:
+    """Have streams of our own on stdout and stderr: another thread may hold the old ones' locks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__"):
+            setattr(sys, name, _reopened(stream))
+
+
+def _reopened(stream: TextIO) -> TextIO | None:
+    try:
+        return open(
+            stream.fileno(),
+            "w",
+            buffering=1,
+            encoding=stream.encoding,
+            errors=stream.errors,
+            closefd=False,
+        )
+    except (OSError, ValueError):  # closed by the program
+        return None

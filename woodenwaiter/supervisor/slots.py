@@ -1,0 +1,374 @@
+"""Who is to be forked, relieved, retired, killed, and when: decisions alone.
+
+No clock, no fork, no signal: `Slots` is told what happened and when, writes words of shared memory,
+and returns the signals and kills that the supervisor is to carry out. Children are kept by slot,
+not by pid: whatever dies, its slot knows what belongs there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import NamedTuple
+
+from .. import pace
+from ..errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS
+from ..processes.scoreboard import Cause, Row, Scoreboard, State
+from ..processes.signals import BELL, FAREWELL, TIME_IS_UP
+from ..processes.traces import Trace
+from .time_limits import Measure, TimeLimit
+
+
+class Stage(IntEnum):
+    """Of a drain: whose turn it is to leave."""
+
+    WORKERS = 0
+    HOUSEKEEPER = 1
+    SERVER = 2
+
+
+class Place(NamedTuple):
+    """A queue, how many workers it is to have, and the seconds that its tasks may take."""
+
+    queue: str
+    workers: int
+    timeout: float | None = None
+
+
+@dataclass(eq=False)
+class Child:
+    """A process in a slot; the row, the trace and the time limit are a worker's."""
+
+    pid: int
+    born: float
+    row: Row | None = None
+    trace: Trace | None = None
+    limit: TimeLimit | None = None
+    leave_by: float = math.inf  # of a worker that has done all it had to do
+    cause: Cause = Cause.CHARGED  # what its death, should it come now, means for its task
+
+    @property
+    def due(self) -> float:
+        """When to look at it, if no signal comes before."""
+        return min(self.leave_by, self.limit.check_at) if self.limit else self.leave_by
+
+
+@dataclass(eq=False)
+class Slot:
+    """A place for one child, filled again whenever it dies, unless retired."""
+
+    stage: Stage
+    name: str
+    queue: int = 0  # of a worker: the index of its place
+    number: int = 0
+    child: Child | None = None
+    young_deaths: int = 0
+    due: float = 0.0  # when to fill it
+    retired: bool = False
+    relieves: Slot | None = None  # a worker that asked for it; the new one stands by until it left
+
+
+class Tell(NamedTuple):
+    """Send this signal."""
+
+    child: Child
+    number: int
+
+
+class Kill(NamedTuple):
+    """Kill this child and all that it spawned."""
+
+    slot: Slot
+    child: Child
+    why: str
+
+
+class Say(NamedTuple):
+    """Log this."""
+
+    text: str
+
+
+Deed = Tell | Kill | Say
+
+
+def respawn_delay(young_deaths: int) -> float:
+    """Seconds until a child's replacement starts, after ``young_deaths`` early deaths in a row.
+
+    The first death is forgiven: most are one task's fault, and the queue should not wait.
+    """
+    return pace.RESPAWN.ceiling(young_deaths - 1) if young_deaths > 1 else 0.0
+
+
+class Slots:
+    """All children of one supervisor; ``drain_seconds``: for running tasks. Times are monotonic
+    seconds. ``exit_code``: the supervisor's, once no slot is left."""
+
+    def __init__(
+        self, places: Sequence[Place], scoreboard: Scoreboard, drain_seconds: float
+    ) -> None:
+        self._places = places
+        self._scoreboard = scoreboard
+        self._drain_seconds = drain_seconds
+        self._quiet = False
+        self._interrupted_at = math.inf
+        self._stage: Stage | None = None  # of the drain; None: it has not begun
+        self._stage_deadline = math.inf
+        self.drain_began = 0.0
+        self.exit_code = EXIT_DRAINED
+        self._slots = [Slot(Stage.HOUSEKEEPER, "housekeeper")]
+        for queue, place in enumerate(places):
+            for _ in range(place.workers):
+                self._add_worker(queue)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(tuple(self._slots))
+
+    def __bool__(self) -> bool:
+        return bool(self._slots)
+
+    @property
+    def is_draining(self) -> bool:
+        return self._stage is not None
+
+    def workers(self) -> list[Slot]:
+        return self._of_stage(Stage.WORKERS)
+
+    def _of_stage(self, stage: Stage) -> list[Slot]:
+        return [slot for slot in self._slots if slot.stage == stage]
+
+    def _add_worker(self, queue: int) -> None:
+        taken = {slot.number for slot in self.workers() if slot.queue == queue}
+        number = next(n for n in range(len(taken) + 1) if n not in taken)
+        name = f"worker {self._places[queue].queue:.80} #{number}"
+        self._slots.append(Slot(Stage.WORKERS, name, queue, number))
+
+    # Births.
+
+    def to_fill(self, now: float) -> list[Slot]:
+        """The slots whose children are to be started."""
+        return [slot for slot in self._slots if slot.child is None and slot.due <= now]
+
+    def stands_by(self, slot: Slot) -> bool:
+        """Whether its worker is to claim nothing for now."""
+        return self._quiet or slot.relieves is not None
+
+    def filled(self, slot: Slot, child: Child) -> None:
+        timeout = self._places[slot.queue].timeout if child.row else None
+        if timeout:
+            child.limit = TimeLimit(timeout, child.born)
+        slot.child = child
+
+    def started_server(self, child: Child) -> None:
+        """An embedded server, which is up before anything else."""
+        self._slots.append(Slot(Stage.SERVER, "embedded server", child=child))
+
+    def not_filled(self, slot: Slot, now: float) -> None:
+        """It could not be started: not for good, one hopes."""
+        slot.young_deaths += 1
+        slot.due = now + max(pace.REFORK, respawn_delay(slot.young_deaths))
+
+    def postpone(self, slot: Slot, now: float) -> None:
+        """There is no row for it yet."""
+        slot.due = now + pace.REFORK
+
+    # Deaths.
+
+    def slot_of(self, pid: int) -> Slot | None:
+        """Whose child this was; None for an orphan that was handed to PID 1."""
+        return next((slot for slot in self._slots if slot.child and slot.child.pid == pid), None)
+
+    def ended(self, slot: Slot, status: int, now: float) -> list[Deed]:
+        """Its child is no more; ``status`` is waitpid's."""
+        child, slot.child = slot.child, None
+        if child is None:
+            return []
+        if slot.retired:
+            self._slots.remove(slot)
+            return self._take_over_from(slot)
+        if slot.stage == Stage.HOUSEKEEPER and status == EXIT_REDIS << 8:
+            self._slots.remove(slot)  # it never had a server to work with
+            self.exit_code = EXIT_REDIS
+            return self._leave(now, "leaving: there is no Redis to work with")
+        if not (child.row and child.row.state == State.LEFT):
+            able = child.row is not None and child.row.completed > 0
+            is_young = not able and now - child.born < pace.YOUNG
+            slot.young_deaths = slot.young_deaths + 1 if is_young else 1
+            slot.due = now + respawn_delay(slot.young_deaths)
+        return []
+
+    # Workers tell.
+
+    def hear_workers(self, now: float) -> list[Deed]:
+        """Workers ask to be relieved, are ready, maybe to relieve another, or have done all."""
+        deeds: list[Deed] = []
+        for slot in self.workers():
+            child = slot.child
+            if child is None or child.row is None:
+                continue
+            state = child.row.state
+            if state == State.SPENT and not slot.retired:
+                former = replace(slot, retired=True)
+                self._slots.append(former)
+                slot.child, slot.due, slot.relieves = None, 0.0, former
+            elif state == State.LIVE and slot.relieves and slot.relieves.child:
+                deeds.append(Tell(slot.relieves.child, FAREWELL))
+            elif state == State.LEFT and child.leave_by == math.inf:
+                child.leave_by = now + self._drain_seconds
+                deeds += self._take_over_from(slot)
+        return deeds
+
+    def _take_over_from(self, former: Slot) -> list[Deed]:
+        deeds: list[Deed] = []
+        for slot in self.workers():
+            if slot.relieves is former:
+                slot.relieves = None
+                deeds += self._hush(slot)
+        return deeds
+
+    def _hush(self, slot: Slot) -> list[Deed]:
+        """Let a worker know whether it stands by."""
+        if not (slot.child and slot.child.row):
+            return []
+        slot.child.row.hush(self.stands_by(slot))
+        return [Tell(slot.child, BELL)]
+
+    # People tell.
+
+    def drain(self, now: float) -> list[Deed]:
+        """Let the running tasks finish, give the rest back, and leave."""
+        seconds = f"{self._drain_seconds:g}"
+        return self._leave(now, f"draining: running tasks have up to {seconds} s to finish")
+
+    def interrupt(self, now: float, code: int) -> list[Deed]:
+        """Drain; when told a second time, stop."""
+        if self._interrupted_at == math.inf:
+            self._interrupted_at = now
+            return self.drain(now)
+        if now - self._interrupted_at >= pace.SAME_INTERRUPT:
+            return self.stop(now, code)
+        return []
+
+    def stop(self, now: float, code: int) -> list[Deed]:
+        """Leave with this exit code and without waiting for running tasks, if any: they go back to
+        the queue."""
+        if self._stage not in (None, Stage.WORKERS):
+            return []
+        self.exit_code = code
+        leave = self._leave(now, "stopping at once") or [Say("stopping at once")]
+        return leave + self._kill_stage("as the signal asks for it")
+
+    def set_quiet(self, quiet: bool) -> list[Deed]:
+        """Claim nothing, or go on."""
+        if quiet == self._quiet:
+            return []
+        self._quiet = quiet
+        say = Say("quiet: no new tasks until SIGCONT" if quiet else "taking tasks again")
+        return [say, *(deed for slot in self.workers() for deed in self._hush(slot))]
+
+    def add_workers(self) -> list[Deed]:
+        """One for each queue."""
+        if self._stage is not None:
+            return []
+        for queue in range(len(self._places)):
+            self._add_worker(queue)
+        return [self._head_count()]
+
+    def remove_workers(self) -> list[Deed]:
+        """Retire the last of each queue, but never its only one."""
+        if self._stage is not None:
+            return []
+        deeds: list[Deed] = []
+        for queue in range(len(self._places)):
+            active = self._active_workers(queue)
+            if len(active) > 1:
+                last = max(active, key=lambda slot: slot.number)
+                for slot in filter(None, (last, last.relieves)):
+                    deeds += self._retire(slot)
+        return [*deeds, self._head_count()]
+
+    def _active_workers(self, queue: int | None = None) -> list[Slot]:
+        """Those that are not about to leave, of one queue or of all."""
+        return [slot for slot in self.workers() if not slot.retired and queue in (None, slot.queue)]
+
+    def _head_count(self) -> Say:
+        return Say(f"workers now: {len(self._active_workers())}")
+
+    # Time passes.
+
+    @property
+    def due(self) -> float:
+        """When something is due that no signal announces."""
+        dues = [slot.child.due if slot.child else slot.due for slot in self._slots]
+        return min([self._stage_deadline, *dues])
+
+    def meet_deadlines(self, now: float) -> list[Deed]:
+        deeds = [deed for slot in self.workers() for deed in self._limit(slot, now)]
+        if now >= self._stage_deadline:
+            self._stage_deadline = math.inf
+            deeds += self._kill_stage("as its time is up")
+        while self._stage is not None and self._slots and not self._of_stage(self._stage):
+            deeds += self._begin_stage(Stage(self._stage + 1), now)
+        return deeds
+
+    def _limit(self, slot: Slot, now: float) -> list[Deed]:
+        child, deeds = slot.child, list[Deed]()
+        if child and child.row and child.limit and now >= child.limit.check_at:
+            measure = child.limit.check(child.row, now)
+            if measure == Measure.RAISE:
+                deeds.append(Tell(child, TIME_IS_UP))
+            elif measure == Measure.KILL:
+                why = "as its task goes on after its time was up"
+                deeds.append(_kill(slot, child, why, Cause.TIMED_OUT))
+        if child and now >= child.leave_by:
+            child.leave_by = math.inf
+            deeds.append(_kill(slot, child, "as it has nothing left to do and does not end"))
+        return deeds
+
+    # A drain.
+
+    def _leave(self, now: float, why: str) -> list[Deed]:
+        if self._stage is not None:
+            return []
+        self.drain_began = now
+        return [Say(why), *self._begin_stage(Stage.WORKERS, now)]
+
+    def _begin_stage(self, stage: Stage, now: float) -> list[Deed]:
+        self._stage, self._stage_deadline = stage, now + self._grace(stage)
+        if stage == Stage.HOUSEKEEPER:
+            self._scoreboard.close()
+        return [deed for slot in self._of_stage(stage) for deed in self._retire(slot)]
+
+    def _grace(self, stage: Stage) -> float:
+        """Seconds for a stage."""
+        if stage == Stage.WORKERS:
+            return max(self._drain_seconds, pace.LEAST_DRAIN)
+        return pace.HOUSEKEEPER_GRACE if stage == Stage.HOUSEKEEPER else pace.SERVER_GRACE
+
+    def _retire(self, slot: Slot) -> list[Deed]:
+        slot.retired = True
+        if slot.child:
+            return [Tell(slot.child, BELL if slot.stage == Stage.HOUSEKEEPER else FAREWELL)]
+        if slot.stage == Stage.HOUSEKEEPER:
+            slot.due = 0.0  # it has just died, and the workers' claims are to be given back
+        else:
+            self._slots.remove(slot)
+        return []
+
+    def _kill_stage(self, why: str) -> list[Deed]:
+        deeds: list[Deed] = []
+        for slot in [slot for slot in self._slots if slot.stage == self._stage]:
+            if slot.child:
+                deeds.append(_kill(slot, slot.child, why))
+            else:
+                self._slots.remove(slot)
+        if deeds and self._stage == Stage.WORKERS and self.exit_code == EXIT_DRAINED:
+            self.exit_code = EXIT_KILLED
+        return deeds
+
+
+def _kill(slot: Slot, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> Kill:
+    child.cause = cause
+    return Kill(slot, child, why)

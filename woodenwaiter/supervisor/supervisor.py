@@ -1,0 +1,275 @@
+"""The supervisor's loop: forks the workers and the housekeeper, reaps what dies, sends signals.
+
+No socket, no thread, no Redis: nothing that goes wrong elsewhere can delay a reap or a drain. The
+loop sleeps until the next deadline, a signal, or the end of the program that launched it; what is
+to be done then, `Slots` decides.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from .. import pace
+from ..consumer import Consumer
+from ..errors import StartupError
+from ..logs import log
+from ..processes.children import ending, reap, send
+from ..processes.fork import fork
+from ..processes.scoreboard import Cause, Scoreboard, State
+from ..processes.signals import NEWS, SignalInbox
+from ..processes.traces import Trace
+from ..processes.tree import kill_tree
+from ..settings import Settings
+from .embedded import EmbeddedServer
+from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
+from .slots import Child, Deed, Kill, Place, Say, Slot, Slots, Stage
+
+
+class Supervisor:
+    """Runs the consumers' workers until a signal ends it.
+
+    ``server``: to be run beside them. ``lifeline``: a descriptor that becomes readable when the
+    program that launched this process is gone.
+    """
+
+    def __init__(
+        self,
+        consumers: Sequence[Consumer],
+        settings: Settings,
+        server: EmbeddedServer | None = None,
+        lifeline: int | None = None,
+    ) -> None:
+        self._consumers = consumers
+        self._settings = settings
+        self._server = server
+        self._lifeline = lifeline
+        self._pid = os.getpid()
+        self._scoreboard = Scoreboard()
+        self._incarnations = 0
+        self._completed = 0
+        self._traces_at = math.inf
+        places = [Place(c.queue, int(c.processes), c.timeout) for c in consumers]
+        self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
+
+    def run(self) -> int:
+        """Supervise until drained; returns the exit code."""
+        self._inbox = SignalInbox(SIGNALS)
+        former = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self._alive_read, self._alive_write = os.pipe()
+        try:
+            if self._server:
+                self._start(self._server)
+            gc.collect()
+            gc.freeze()  # else the first collection in each child would copy all pages
+            while self._slots:
+                self._turn()
+        finally:
+            gc.unfreeze()
+            os.close(self._alive_read)
+            os.close(self._alive_write)
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+            self._inbox.restore()
+        seconds = time.monotonic() - self._slots.drain_began
+        log.info("drained in %.1f s; %d tasks done in all", seconds, self._completed)
+        return self._slots.exit_code
+
+    def _turn(self) -> None:
+        for slot in self._slots.to_fill(time.monotonic()):
+            self._fill(slot)
+        due = min(self._slots.due, self._traces_at)
+        self._listen(None if due == math.inf else due - time.monotonic())
+        for pid, status in self._reap():
+            self._note_end(pid, status)
+        self._meet_deadlines()
+
+    def _listen(self, seconds: float | None) -> bool:
+        """Sleep until a signal comes or the time is up; returns whether it is time to leave."""
+        watched = () if self._lifeline is None else (self._lifeline,)
+        if self._inbox.wait(watched, seconds):
+            log.warning("the program that launched this supervisor is gone")
+            self._lifeline = None
+            self._do(self._slots.drain(time.monotonic()))
+        for number in self._inbox.take():
+            self._act_on(number)
+        return self._slots.is_draining
+
+    def _act_on(self, number: signal.Signals) -> None:
+        slots, now, code = self._slots, time.monotonic(), 128 + number
+        deeds: dict[int, Callable[[], Iterable[Deed]]] = {
+            signal.SIGTERM: lambda: slots.drain(now),
+            signal.SIGINT: lambda: slots.interrupt(now, code),
+            signal.SIGQUIT: lambda: slots.stop(now, code),
+            signal.SIGTSTP: lambda: slots.set_quiet(True),
+            signal.SIGCONT: lambda: slots.set_quiet(False),
+            signal.SIGTTIN: slots.add_workers,
+            signal.SIGTTOU: slots.remove_workers,
+            NEWS: lambda: slots.hear_workers(now),
+        }
+        if number in deeds:
+            self._do(deeds[number]())
+        elif number == signal.SIGUSR1:
+            self._report(now)
+
+    def _meet_deadlines(self) -> None:
+        now = time.monotonic()
+        if now >= self._traces_at:
+            self._collect_traces()
+        self._do(self._slots.meet_deadlines(now))
+
+    def _do(self, deeds: Iterable[Deed]) -> None:
+        for deed in deeds:
+            if isinstance(deed, Say):
+                log.info("%s", deed.text)
+            elif isinstance(deed, Kill):
+                level = logging.ERROR if deed.child.cause == Cause.TIMED_OUT else logging.WARNING
+                name, pid = deed.slot.name, deed.child.pid
+                log.log(level, "%s (pid %d) is killed, %s", name, pid, deed.why)
+                kill_tree(pid)
+            else:
+                send(deed.child.pid, deed.number)
+
+    # Births.
+
+    def _start(self, server: EmbeddedServer) -> None:
+        """Start the server, heeding signals meanwhile."""
+        born = time.monotonic()
+        if pid := server.start(self._listen, self._settings.redis_wait):
+            self._slots.started_server(Child(pid, born))
+        else:
+            self._server = None  # another supervisor's is used
+        self._meet_deadlines()  # of a drain that has begun meanwhile
+
+    def _fill(self, slot: Slot) -> None:
+        born = time.monotonic()
+        try:
+            child = self._bear(slot, born)
+        except (OSError, StartupError) as error:  # no memory, say
+            self._slots.not_filled(slot, born)
+            log.error("cannot start the %s: %s", slot.name, error)
+        else:
+            if child:
+                self._slots.filled(slot, child)
+                log.info("%s (pid %d) started", slot.name, child.pid)
+
+    def _bear(self, slot: Slot, born: float) -> Child | None:
+        if slot.stage == Stage.WORKERS:
+            return self._bear_worker(slot, born)
+        if slot.stage == Stage.HOUSEKEEPER:
+            return Child(self._fork(self._housekeeper), born)
+        return Child(self._server.spawn(), born) if self._server else None
+
+    def _bear_worker(self, slot: Slot, born: float) -> Child | None:
+        row = self._scoreboard.allocate()
+        if row is None:
+            self._slots.postpone(slot, born)
+            log.error("no worker can start before the housekeeper has recovered those that died")
+            return None
+        self._incarnations += 1
+        row.open(slot.queue, slot.number, self._incarnations)
+        row.hush(self._slots.stands_by(slot))
+        consumer, lease = self._consumers[slot.queue], self._settings.lease_seconds
+        lifeline, parent = self._alive_read, self._pid
+        try:
+            trace = Trace()
+            pid = self._fork(
+                lambda: be_worker(slot.name, consumer, row, trace, lease, lifeline, parent)
+            )
+        except OSError:
+            row.free()
+            raise
+        return Child(pid, born, row, trace)
+
+    def _housekeeper(self) -> int:
+        return be_housekeeper(
+            self._consumers,
+            self._scoreboard,
+            self._settings,
+            self._alive_read,
+            self._pid,
+            stops_server=self._server is not None,
+        )
+
+    def _fork(self, main: Callable[[], int]) -> int:
+        def child() -> int:
+            self._let_go()
+            return main()
+
+        return fork(child)
+
+    def _let_go(self) -> None:
+        """Leave a child without what is the supervisor's."""
+        os.close(self._alive_write)
+        self._inbox.close()
+        for slot in self._slots:
+            if slot.child and slot.child.trace:
+                slot.child.trace.close()
+
+    # Deaths.
+
+    def _reap(self) -> Iterator[tuple[int, int]]:
+        """The children that died, with their statuses. As PID 1 it is everybody's parent; elsewhere
+        it leaves alone what is not its own: a program that calls `run` may have other children."""
+        if self._pid == 1:
+            while (dead := reap(-1))[0]:
+                yield dead
+            return
+        for pid in [slot.child.pid for slot in self._slots if slot.child]:
+            dead = reap(pid)
+            if dead[0]:
+                yield dead
+
+    def _note_end(self, pid: int, status: int) -> None:
+        slot = self._slots.slot_of(pid)
+        if slot is None or slot.child is None:
+            return
+        child = slot.child
+        self._tell_end(slot, child, status)
+        deeds = self._slots.ended(slot, status, time.monotonic())
+        if child.row and child.trace:
+            self._completed += child.row.completed
+            child.row.close(status, child.cause)
+            child.trace.close()
+        self._do(deeds)
+
+    def _tell_end(self, slot: Slot, child: Child, status: int) -> None:
+        task, row = "", child.row
+        is_expected = slot.retired or (row is not None and row.state == State.LEFT)
+        if row and row.running:
+            seconds = time.monotonic() - row.began
+            task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
+        log.log(
+            logging.INFO if is_expected and not task and status == 0 else logging.ERROR,
+            "%s (pid %d) %s%s%s",
+            slot.name,
+            child.pid,
+            ending(status),
+            f" after {row.completed} tasks" if row else "",
+            task,
+        )
+
+    # What every worker is doing.
+
+    def _report(self, now: float) -> None:
+        """Log it, and ask each for its traceback."""
+        for slot in self._slots.workers():
+            if slot.child and slot.child.row:
+                row = slot.child.row
+                task = f"runs claim {row.owner}/{row.running} for {now - row.began:.1f} s"
+                state = task if row.running else "is waiting"
+                log.info("%s (pid %d) %s; %d done", slot.name, row.pid, state, row.completed)
+                if row.pid:  # before it is there, the signal would kill it
+                    send(row.pid, TRACE)
+        self._traces_at = now + pace.TRACE_AFTER
+
+    def _collect_traces(self) -> None:
+        self._traces_at = math.inf
+        for slot in self._slots.workers():
+            if slot.child and slot.child.trace:
+                trace = slot.child.trace.take()
+                log.info("%s (pid %d) is here:\n%s", slot.name, slot.child.pid, trace)

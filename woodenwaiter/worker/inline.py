@@ -1,0 +1,111 @@
+"""Tasks run in the calling process, for programs without a supervisor: safe, one at a time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from .. import pace
+from ..consumer import Consumer
+from ..logs import log
+from ..protocol.entry import foods
+from ..protocol.link import Link, ServerTrouble
+from ..protocol.outage import Outage
+from ..protocol.queue import Queue
+from ..protocol.recovery import Sweep
+from ..protocol.verdict import Verdict, announce, judge
+from .failures import failure_of
+from .handling import answer_with, delivery_of
+
+LEASE = pace.LEASE
+"""Seconds until another process takes over the task of one that died."""
+
+
+class InlineWorker:
+    """Claims and runs single tasks. Each is claimed by an owner of its own, so that nothing is held
+    between two calls; the queue's upkeep is done along the way: nobody else may be there for it."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.pid = os.getpid()
+        self._consumer = consumer
+        self._queue = self._connect()
+        self.outage = Outage(self._queue.link.address, LEASE, spokesman=True)
+        self._sweep = Sweep(self._queue, consumer.policy, LEASE)
+        self._since = time.monotonic()
+        token = secrets.token_hex(2)
+        prefix = f"{socket.gethostname()}.{self.pid}.{token}"
+        self._owners = (f"{prefix}/inline{number}" for number in itertools.count(1))
+
+    def claim(self) -> tuple[str, bytes] | None:
+        """Claim one task: its owner and its entry. Raises what is in ServerTrouble."""
+        now = time.monotonic()
+        try:
+            may_expire = now - self._since >= pace.grace_after_outage(LEASE)
+            self._sweep.attend(now, may_expire=may_expire)
+            owner = next(self._owners)
+            self._queue.enroll(owner, 0)
+            claimed = self._queue.claim(owner, 0, 1)
+            if not claimed:
+                self._queue.release(owner, 0)
+        except ServerTrouble:
+            self._since = time.monotonic()  # others may not have been able to renew their leases
+            raise
+        return (owner, claimed[0]) if claimed else None
+
+    def run(self, owner: str, raw: bytes) -> Any:
+        """Run a claimed task; returns what its handler returned, and raises what it raised."""
+        name, policy = f"{owner}/1", self._consumer.policy
+        answer_with(lambda: delivery_of(raw, name, policy))
+        try:
+            with self._renewing(owner):
+                result = self._consumer.handler(foods(raw))
+        except KeyboardInterrupt:  # of the person at the keyboard: not the task's fault
+            self._release(owner, 0)
+            raise
+        except BaseException as error:
+            failure = failure_of(error)
+            verdict = judge(raw, name, failure, policy, owner)
+            announce(failure, verdict, error)
+            self._release(owner, 0, verdict)
+            raise
+        finally:
+            answer_with(None)
+        self._release(owner, 1)
+        return result
+
+    def _release(self, owner: str, completed: int, verdict: Verdict | None = None) -> None:
+        try:
+            self._queue.release(owner, completed, verdict)
+        except ServerTrouble as error:
+            log.warning("task %s/1 could not be settled and will run again: %s", owner, error)
+
+    @contextmanager
+    def _renewing(self, owner: str) -> Iterator[None]:
+        """Keep the lease while the handler runs, from a thread: the handler has this one."""
+        over = threading.Event()
+
+        def renew() -> None:
+            queue = self._connect()
+            while not over.wait(pace.renew_every(LEASE)):
+                with suppress(*ServerTrouble):  # the next one may succeed
+                    queue.renew([owner])
+            queue.link.close()
+
+        thread = threading.Thread(target=renew, name="woodenwaiter lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _connect(self) -> Queue:
+        link = Link(self._consumer.client, timeout=pace.reply_within(LEASE))
+        return Queue(link, self._consumer.queue, LEASE)

@@ -1,0 +1,260 @@
+"""One worker's life: it carries out what its `Claims` decide, until told to leave."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+
+from setproctitle import setproctitle
+
+from .. import pace
+from ..consumer import Consumer
+from ..errors import LeaseLost, TaskTimeout
+from ..logs import log
+from ..processes.memory import MemoryLimit
+from ..processes.scoreboard import Row, State
+from ..processes.signals import NEWS, TIME_IS_UP, SignalInbox
+from ..protocol.entry import foods
+from ..protocol.link import Interrupted, Link, ServerTrouble
+from ..protocol.outage import Outage
+from ..protocol.queue import Queue
+from ..protocol.verdict import announce, judge
+from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
+from .failures import failure_of
+from .handling import Delivery, answer_with, delivery_of
+
+
+def work(
+    consumer: Consumer,
+    row: Row,
+    lease: float,
+    inbox: SignalInbox,
+    lifeline: int,
+    parent: int,
+) -> None:
+    """A worker process from setup to teardown."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
+        # What a handler prints is to be seen at once, and as whole lines: an unbuffered `print`
+        # writes a line's end by itself, and other workers' output would come in between.
+        sys.stdout.reconfigure(line_buffering=True, write_through=False)
+    if consumer.setup:
+        consumer.setup()
+    try:
+        Worker(consumer, row, lease, inbox, lifeline, parent).serve()
+    finally:
+        if consumer.teardown:
+            consumer.teardown()
+
+
+class Worker:
+    """Serves one queue in this process. ``row`` is its own; ``lifeline`` becomes readable when the
+    supervisor is gone, and ``parent`` is the supervisor's pid."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        row: Row,
+        lease: float,
+        inbox: SignalInbox,
+        lifeline: int,
+        parent: int,
+    ) -> None:
+        self._handler = consumer.handler
+        self._policy = consumer.policy
+        self._wait = max(pace.LEAST_WAIT, consumer.wait)
+        self._slumber = pace.slumber(lease, self._wait)
+        self._link = Link(consumer.client, timeout=pace.reply_within(lease))
+        self._queue = Queue(self._link, consumer.queue, lease)
+        self._claims = Claims(row.owner_of, lease, consumer.max_tasks or math.inf)
+        self._row = row
+        self._inbox = inbox
+        self._lifeline = lifeline
+        self._parent = parent
+        self._pid = os.getpid()
+        self._is_fork = False  # of the worker, by a handler
+        self._title = f"woodenwaiter: worker {consumer.queue:.80} #{row.slot}"
+        self._titled = ""
+        self._raw = b""
+        self._leaving = False
+        self._outage = Outage(self._link.address, lease, spokesman=False)
+        self._interruptible = False
+        self._memory = MemoryLimit(consumer.max_memory) if consumer.max_memory else None
+        os.register_at_fork(after_in_child=self._note_fork)
+        signal.signal(TIME_IS_UP, self._on_timeout)
+        answer_with(self._delivery)
+
+    def serve(self) -> None:
+        """Work until told to leave, then give back what was not begun."""
+        self._become(State.LIVE)
+        while (step := self._next_step()) is not Deed.LEAVE:
+            self._take(step)
+        self._link.close()
+        self._become(State.LEFT)
+
+    def _next_step(self) -> Step:
+        if os.getpid() != self._pid:
+            os._exit(0)  # a handler had forked this process behind Python's back
+        leaving = self._told_to_leave()
+        return self._claims.next(time.monotonic(), quiet=self._row.quiet, leaving=leaving)
+
+    def _told_to_leave(self) -> bool:
+        told = signal.SIGTERM in self._inbox.take()
+        self._leaving |= told or os.getppid() != self._parent
+        return self._leaving
+
+    def _become(self, state: State) -> None:
+        """Let the supervisor know of a new state."""
+        self._row.become(state)
+        if os.getppid() == self._parent:
+            os.kill(self._parent, NEWS)
+
+    # Steps.
+
+    def _take(self, step: Step) -> None:
+        try:
+            if step is Deed.RUN:
+                self._run()
+            elif step is Deed.REST:
+                self._entitle("quiet")
+                self._inbox.wait((self._lifeline,), None)
+            elif step is Deed.WAIT:
+                self._sleep()
+            elif not isinstance(step, Deed):
+                self._request(step)
+            self._outage.over()
+        except Interrupted:
+            self._claims.interrupted()
+        except ServerTrouble as error:
+            self._claims.unheard(step)
+            self._get_over(error)
+        self._row.rename(self._claims.generation)
+        if self._memory and self._memory.is_exceeded():
+            self._become(State.SPENT)
+
+    def _request(self, request: Request) -> None:
+        if isinstance(request, Enroll):
+            self._queue.enroll(*request)
+            self._claims.enrolled()
+        elif isinstance(request, Claim):
+            self._claim(request)
+        elif isinstance(request, Fail):
+            with suppress(LeaseLost):  # it is with somebody else already; the next claim will tell
+                self._queue.fail(*request)
+            self._finish(request.seq)
+        else:
+            self._queue.release(*request)
+            self._claims.released()
+
+    def _claim(self, claim: Claim) -> None:
+        owner, completed, want, waits = claim
+        try:
+            if waits:
+                wait = self._wait
+                entries = self._queue.wait_and_claim(owner, completed, want, wait, self._pause)
+            else:
+                entries = self._queue.claim(owner, completed, want)
+        except LeaseLost:
+            log.warning("the lease of %s ran out: what it had not finished runs elsewhere", owner)
+            self._claims.lost()
+        else:
+            self._receive(entries)
+
+    def _receive(self, entries: list[bytes]) -> None:
+        self._claims.claimed(entries, time.monotonic())
+        if entries:
+            self._entitle_busy(len(entries))
+            self._row.hold(self._claims.completed + 1, self._claims.completed + len(entries))
+            if self._claims.is_last_batch:
+                self._become(State.SPENT)  # in time for another one to be ready after the last task
+
+    def _sleep(self) -> None:
+        if self._queue.wait(self._slumber, self._pause):
+            self._claims.rang()
+
+    def _pause(self, fd: int, seconds: float) -> bool:
+        """Whether the reply is there; a signal or the supervisor's end comes first, else."""
+        watched = (fd, self._lifeline)
+        ready = self._inbox.wait(watched, pace.IDLE_AFTER)
+        if not ready and not self._inbox:
+            self._entitle("idle")
+            ready = self._inbox.wait(watched, seconds - pace.IDLE_AFTER)
+            if not ready and not self._inbox:
+                raise TimeoutError(f"no answer from {self._link.address}")
+        return fd in ready
+
+    def _get_over(self, error: Exception) -> None:
+        """Wait a little for the server to get well, or for a signal."""
+        seconds = self._outage.note(error)
+        if self._told_to_leave():
+            log.debug("trouble at the end, which the housekeeper will see to: %s", error)
+        else:
+            self._inbox.wait((self._lifeline,), seconds)
+
+    # Tasks.
+
+    def _run(self) -> None:
+        """Run claims in their order, until one fails or the rest is to be asked for again."""
+        claims, row = self._claims, self._row
+        now = time.monotonic()
+        while (raw := claims.begin()) is not None:
+            seq = claims.completed + 1
+            self._raw = raw
+            row.begin(seq, now)
+            try:
+                try:
+                    self._interruptible = True
+                    self._handler(foods(raw))
+                finally:
+                    self._interruptible = False
+                    if self._is_fork:
+                        os._exit(0)  # it came back from a handler
+            except BaseException as error:  # a handler's SystemExit is no reason to leave, either
+                self._fail(raw, seq, error)
+                return
+            now = self._finish(seq)
+
+    def _finish(self, seq: int) -> float:
+        """Tell that a claim is done; returns the time, read after whoever looks can see it."""
+        self._row.finish(seq)
+        now = time.monotonic()
+        self._claims.finish(now, signalled=bool(self._inbox))
+        return now
+
+    def _fail(self, raw: bytes, seq: int, error: BaseException) -> None:
+        self._row.report(seq)
+        failure = failure_of(error)
+        owner = self._claims.owner
+        verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)
+        announce(failure, verdict, error)
+        self._claims.failed(verdict)
+
+    def _on_timeout(self, number: int, frame: FrameType | None) -> None:
+        """Raise in the handler whose time is up; not in any other code, and not in a later task."""
+        if self._interruptible and self._row.overdue == self._claims.completed + 1:
+            self._interruptible = False
+            raise TaskTimeout
+
+    def _note_fork(self) -> None:
+        self._is_fork = True
+
+    def _delivery(self) -> Delivery:
+        name = f"{self._claims.owner}/{self._claims.completed + 1}"
+        return delivery_of(self._raw, name, self._policy)
+
+    # The process's title.
+
+    def _entitle_busy(self, claims: int) -> None:
+        alone = claims == self._claims.want == 1
+        what = f"task {self._claims.completed + 1}" if alone else "busy"
+        self._entitle(f"{what} since {time.strftime('%H:%M:%S')}")
+
+    def _entitle(self, state: str) -> None:
+        if state != self._titled:
+            setproctitle(f"{self._title} {state}")
+            self._titled = state
