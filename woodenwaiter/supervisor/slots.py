@@ -37,6 +37,14 @@ class Place(NamedTuple):
     timeout: float | None = None
 
 
+def respawn_delay(young_deaths: int) -> float:
+    """Seconds until a child's replacement starts, after ``young_deaths`` early deaths in a row.
+
+    The first death is forgiven: most are one task's fault, and the queue should not wait.
+    """
+    return pace.RESPAWN.ceiling(young_deaths - 1) if young_deaths > 1 else 0.0
+
+
 @dataclass(eq=False)
 class Child:
     """A process in a slot; the row, the trace and the time limit are a worker's."""
@@ -55,6 +63,36 @@ class Child:
         return min(self.leave_by, self.limit.check_at) if self.limit else self.leave_by
 
 
+class Tell(NamedTuple):
+    """Send this signal."""
+
+    child: Child
+    number: int
+
+
+class Kill(NamedTuple):
+    """Kill this child and all that it spawned."""
+
+    name: str
+    child: Child
+    why: str
+
+
+class Say(NamedTuple):
+    """Log this."""
+
+    text: str
+
+
+Deed = Tell | Kill | Say
+
+
+def _kill(name: str, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> Kill:
+    """``cause``: what this end means for the child's task."""
+    child.cause = cause
+    return Kill(name, child, why)
+
+
 @dataclass(eq=False)
 class Slot:
     """A place for one child, filled again whenever it dies, unless retired."""
@@ -69,37 +107,35 @@ class Slot:
     retired: bool = False
     relieves: Slot | None = None  # a worker that asked for it; the new one stands by until it left
 
+    def not_filled(self, now: float) -> None:
+        """Its child could not be started: not for good, one hopes."""
+        self.young_deaths += 1
+        self.due = now + max(pace.REFORK, respawn_delay(self.young_deaths))
 
-class Tell(NamedTuple):
-    """Send this signal."""
+    def postpone(self, now: float) -> None:
+        """There is no row for its child yet."""
+        self.due = now + pace.REFORK
 
-    child: Child
-    number: int
+    def died(self, child: Child, now: float) -> None:
+        """Its child is to be replaced, at once unless it keeps dying young."""
+        is_able = child.row is not None and child.row.completed > 0
+        is_young = not is_able and now - child.born < pace.YOUNG
+        self.young_deaths = self.young_deaths + 1 if is_young else 1
+        self.due = now + respawn_delay(self.young_deaths)
 
-
-class Kill(NamedTuple):
-    """Kill this child and all that it spawned."""
-
-    slot: Slot
-    child: Child
-    why: str
-
-
-class Say(NamedTuple):
-    """Log this."""
-
-    text: str
-
-
-Deed = Tell | Kill | Say
-
-
-def respawn_delay(young_deaths: int) -> float:
-    """Seconds until a child's replacement starts, after ``young_deaths`` early deaths in a row.
-
-    The first death is forgiven: most are one task's fault, and the queue should not wait.
-    """
-    return pace.RESPAWN.ceiling(young_deaths - 1) if young_deaths > 1 else 0.0
+    def check(self, now: float) -> Iterator[Deed]:
+        """What time calls for: its task may take too long, or it does not end."""
+        child = self.child
+        if child and child.row and child.limit and now >= child.limit.check_at:
+            measure = child.limit.check(child.row, now)
+            if measure == Measure.RAISE:
+                yield Tell(child, TIME_IS_UP)
+            elif measure == Measure.KILL:
+                why = "as its task goes on after its time was up"
+                yield _kill(self.name, child, why, Cause.TIMED_OUT)
+        if child and now >= child.leave_by:
+            child.leave_by = math.inf
+            yield _kill(self.name, child, "as it has nothing left to do and does not end")
 
 
 class Slots:
@@ -165,15 +201,6 @@ class Slots:
         """An embedded server, which is up before anything else."""
         self._slots.append(Slot(Stage.SERVER, "embedded server", child=child))
 
-    def not_filled(self, slot: Slot, now: float) -> None:
-        """It could not be started: not for good, one hopes."""
-        slot.young_deaths += 1
-        slot.due = now + max(pace.REFORK, respawn_delay(slot.young_deaths))
-
-    def postpone(self, slot: Slot, now: float) -> None:
-        """There is no row for it yet."""
-        slot.due = now + pace.REFORK
-
     # Deaths.
 
     def slot_of(self, pid: int) -> Slot | None:
@@ -193,10 +220,7 @@ class Slots:
             self.exit_code = EXIT_REDIS
             return self._leave(now, "leaving: there is no Redis to work with")
         if not (child.row and child.row.state == State.LEFT):
-            able = child.row is not None and child.row.completed > 0
-            is_young = not able and now - child.born < pace.YOUNG
-            slot.young_deaths = slot.young_deaths + 1 if is_young else 1
-            slot.due = now + respawn_delay(slot.young_deaths)
+            slot.died(child, now)
         return []
 
     # Workers tell.
@@ -305,26 +329,12 @@ class Slots:
         return min([self._stage_deadline, *dues])
 
     def meet_deadlines(self, now: float) -> list[Deed]:
-        deeds = [deed for slot in self.workers() for deed in self._limit(slot, now)]
+        deeds = [deed for slot in self.workers() for deed in slot.check(now)]
         if now >= self._stage_deadline:
             self._stage_deadline = math.inf
             deeds += self._kill_stage("as its time is up")
         while self._stage is not None and self._slots and not self._of_stage(self._stage):
             deeds += self._begin_stage(Stage(self._stage + 1), now)
-        return deeds
-
-    def _limit(self, slot: Slot, now: float) -> list[Deed]:
-        child, deeds = slot.child, list[Deed]()
-        if child and child.row and child.limit and now >= child.limit.check_at:
-            measure = child.limit.check(child.row, now)
-            if measure == Measure.RAISE:
-                deeds.append(Tell(child, TIME_IS_UP))
-            elif measure == Measure.KILL:
-                why = "as its task goes on after its time was up"
-                deeds.append(_kill(slot, child, why, Cause.TIMED_OUT))
-        if child and now >= child.leave_by:
-            child.leave_by = math.inf
-            deeds.append(_kill(slot, child, "as it has nothing left to do and does not end"))
         return deeds
 
     # A drain.
@@ -361,14 +371,9 @@ class Slots:
         deeds: list[Deed] = []
         for slot in [slot for slot in self._slots if slot.stage == self._stage]:
             if slot.child:
-                deeds.append(_kill(slot, slot.child, why))
+                deeds.append(_kill(slot.name, slot.child, why))
             else:
                 self._slots.remove(slot)
         if deeds and self._stage == Stage.WORKERS and self.exit_code == EXIT_DRAINED:
             self.exit_code = EXIT_KILLED
         return deeds
-
-
-def _kill(slot: Slot, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> Kill:
-    child.cause = cause
-    return Kill(slot, child, why)

@@ -128,7 +128,7 @@ class Supervisor:
                 log.info("%s", deed.text)
             elif isinstance(deed, Kill):
                 level = logging.ERROR if deed.child.cause == Cause.TIMED_OUT else logging.WARNING
-                name, pid = deed.slot.name, deed.child.pid
+                name, pid = deed.name, deed.child.pid
                 log.log(level, "%s (pid %d) is killed, %s", name, pid, deed.why)
                 kill_tree(pid)
             else:
@@ -150,7 +150,7 @@ class Supervisor:
         try:
             child = self._bear(slot, born)
         except (OSError, StartupError) as error:  # no memory, say
-            self._slots.not_filled(slot, born)
+            slot.not_filled(born)
             log.error("cannot start the %s: %s", slot.name, error)
         else:
             if child:
@@ -167,7 +167,7 @@ class Supervisor:
     def _bear_worker(self, slot: Slot, born: float) -> Child | None:
         row = self._scoreboard.allocate()
         if row is None:
-            self._slots.postpone(slot, born)
+            slot.postpone(born)
             log.error("no worker can start before the housekeeper has recovered those that died")
             return None
         self._incarnations += 1
