@@ -12,7 +12,8 @@ import pytest
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.queue import Queue
 
-from .support import Server
+from .application import Application
+from .support import Programs, Server
 
 # Ignored where the tests run in the background of a script; what they start would ignore it, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -61,6 +62,21 @@ def queue(client: Any) -> Iterator[Queue]:
     queue = Queue(Link(client, timeout=10), "t:d", lease=30)
     yield queue
     queue.link.close()
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    """Starts programs, and ends them."""
+    with Programs(tmp_path) as programs:
+        yield programs
+
+
+@pytest.fixture
+def app(programs: Programs, server: Server) -> Application:
+    """An application with two workers, to be written otherwise, and to be served."""
+    app = Application(programs, server)
+    app.write()
+    return app
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Real servers and real supervisors for tests, and waiting for what they do."""
+"""Real servers and real programs for tests, and waiting for what they do."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import psutil
 import redis
 
+from woodenwaiter.processes.tree import is_alive
 from woodenwaiter.supervisor.embedded import EmbeddedServer, stop
 
 T = TypeVar("T")
-P = TypeVar("P", bound="Program")
+P = TypeVar("P", bound="Command")
+
+PYTHON = (sys.executable, "-W", "error")
 
 SERVER_PROGRAM = os.environ.get("WOODENWAITER_TEST_SERVER")
 """Path of another server program, to run the tests against."""
@@ -74,22 +76,27 @@ class Server:
             self.kill()
 
 
-class Program:
-    """A Python program as a user starts it, its output in a file, killed with all its children."""
+class Command:
+    """A program as a user starts it, its output in a file, ended with all that it started.
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    ``piped``: its stdout goes into a pipe instead, as ``process.stdout``.
+    """
+
+    def __init__(
+        self, folder: Path, *command: str, piped: bool = False, **environment: str
+    ) -> None:
         self.output = folder / f"output-{time.monotonic_ns()}.txt"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", *arguments],
+                command,
                 cwd=folder,
-                stdout=output,
+                stdout=subprocess.PIPE if piped else output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment},
                 start_new_session=True,
             )
-        self._tree: set[psutil.Process] = set()
+        self._seen: set[psutil.Process] = set()
 
     @property
     def pid(self) -> int:
@@ -108,23 +115,30 @@ class Program:
         return eventually(line, f"{text!r} in the output", seconds)
 
     def tree(self) -> list[psutil.Process]:
-        """All processes below the program."""
+        """All processes below the program; none once it has ended."""
         try:
             found = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             found = []
-        self._tree.update(found)
+        self._seen.update(found)
         return found
 
     def titled(self, word: str) -> list[psutil.Process]:
         """The processes below whose title contains ``word``."""
         return [process for process in self.tree() if word in title(process)]
 
+    def left_behind(self) -> list[psutil.Process]:
+        """What runs of all that the program started: what was seen below it, though it may have a
+        session of its own, and what is in its session, though it may have lost its parent."""
+        self._seen.update(_in_session(self.pid))
+        return [process for process in self._seen if process.pid != self.pid and is_alive(process)]
+
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
     def wait(self, seconds: float = 30.0) -> int:
         """The exit code."""
+        self.tree()
         return self.process.wait(seconds)
 
     def wait_with(self, number: int, seconds: float = 30.0) -> int:
@@ -140,27 +154,61 @@ class Program:
 
     def stop(self, seconds: float = 30.0) -> int:
         """SIGTERM, and the exit code."""
+        self.tree()
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
+
+    def end(self) -> None:
+        """Kill it and all that it started."""
+        self.tree()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+        eventually(self._is_killed, "the death of all processes")
+
+    def _is_killed(self) -> bool:
+        """Again and again: what is to be killed may fork meanwhile."""
+        left = self.left_behind()
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return not left
 
     def __enter__(self: P) -> P:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.tree()
-        if kind is not None:
-            print(f"--- output of pid {self.pid}:\n{self.log[-20_000:]}")
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for process in self._tree:
-            if process.is_running():
-                process.kill()
+    def __exit__(self, *error: object) -> None:
+        """End it; of a test that fails, pytest shows what is printed."""
+        self.end()
+        print(f"--- output of pid {self.pid}:\n{self.log[-20_000:]}")
+
+
+class Program(Command):
+    """A Python program."""
+
+    def __init__(self, folder: Path, *arguments: str, **options: Any) -> None:
+        super().__init__(folder, *PYTHON, *arguments, **options)
+
+
+class Programs(ExitStack):
+    """Programs that a test starts in its folder: all are ended when it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def start(self, *arguments: str, **options: Any) -> Program:
+        """A Python program; the options are those of `Command`, and its environment."""
+        return self.enter_context(Program(self.folder, *arguments, **options))
+
+
+def _in_session(number: int) -> Iterator[psutil.Process]:
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.NoSuchProcess):
+            if os.getsid(pid) == number:
+                yield psutil.Process(pid)
 
 
 def title(process: psutil.Process) -> str:
@@ -171,29 +219,11 @@ def title(process: psutil.Process) -> str:
         return ""
 
 
-class Supervisor(Program):
-    """``python -m woodenwaiter.supervisor`` on an application given as source text."""
-
-    def __init__(
-        self, folder: Path, source: str, *options: str, app: str = "app", **environment: str
-    ) -> None:
-        (folder / "app.py").write_text(textwrap.dedent(source))
-        super().__init__(folder, "-m", "woodenwaiter.supervisor", app, *options, **environment)
-
-    def workers(self) -> list[psutil.Process]:
-        return self.titled("woodenwaiter: worker")
-
-    def housekeeper(self) -> psutil.Process:
-        return eventually(lambda: self.titled("woodenwaiter: housekeeper"), "a housekeeper")[0]
-
-    def ready(self, workers: int = 1) -> Supervisor:
-        """Wait until this many workers wait for tasks; else end it, as no ``with`` will."""
-        try:
-            eventually(lambda: len(self.titled(" idle")) >= workers, f"{workers} idle workers")
-        except BaseException:
-            self.__exit__(*sys.exc_info())
-            raise
-        return self
+def await_end_of(processes: Iterable[psutil.Process], seconds: float = 20.0) -> None:
+    """Wait until none of them runs: they may be zombies until who inherited them sees to it."""
+    running = set(processes)
+    assert running
+    eventually(lambda: not any(map(is_alive, running)), f"the end of {running}", seconds)
 
 
 def lines(path: Path) -> list[str]:
@@ -201,14 +231,23 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python program to its end."""
-    return subprocess.run(
+def run(
+    folder: Path, *arguments: str, seconds: float = 60.0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python program to its end; nothing that it started outlives it."""
+    with subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
         env={**os.environ, **environment},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
-    )
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=seconds)
+        finally:
+            for each in _in_session(process.pid):
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from ..support import run
 
 pytest.importorskip("rich", reason="needs the extra bench")
 
@@ -17,15 +16,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_quick_run(tmp_path: Path) -> None:
     names = ("throughput", "safety", "woodenwaiter", "plain_rpop")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *names, "--quick", "--output", str(tmp_path)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    arguments = ("-m", "benchmarks", *names, "--quick", "--output", str(tmp_path))
+    done = run(ROOT, *arguments, seconds=110, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "each exactly once" in done.stdout
     results = json.loads((tmp_path / "throughput-safety-quick.json").read_text())
@@ -42,14 +34,7 @@ def test_quick_run(tmp_path: Path) -> None:
 
 
 def test_unknown_name_is_refused(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "nonsense", "--output", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(ROOT, "-m", "benchmarks", "nonsense", "--output", str(tmp_path))
     assert done.returncode == 2
     assert "nonsense" in done.stderr
     assert not list(tmp_path.iterdir())

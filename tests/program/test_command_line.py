@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from woodenwaiter import __version__
 from woodenwaiter.errors import EXIT_APP, EXIT_REDIS, EXIT_USAGE
 
-from ..support import Server, Supervisor, free_port, run
+from ..application import Application, customer, source
+from ..support import Server, free_port, run
 
-APP = """
-from woodenwaiter import WoodenCustomer, WoodenManager, WoodenWaiter
-
-manager = WoodenManager()
-manager.add_customer(WoodenCustomer("t", "d", WoodenWaiter(), print))
-"""
 SECRET = "s3cret"
 
 
 def supervise(
-    folder: Path, *arguments: str, **environment: str
+    folder: Path, *arguments: str, **environment: Any
 ) -> subprocess.CompletedProcess[str]:
-    (folder / "app.py").write_text(APP)
+    """Run a supervisor to its end, where there is an application."""
+    (folder / "app.py").write_text(source())
     return run(folder, "-m", "woodenwaiter.supervisor", *arguments, **environment)
 
 
@@ -76,12 +72,12 @@ def test_app_that_cannot_be_loaded(tmp_path: Path, app: str, message: str) -> No
         "broken": "1 / 0",
         "exits": "raise SystemExit",
         "empty": "",
-        "two": APP + "another = WoodenManager()",
-        "bad_number": APP.replace("print)", "print, processes=0)"),
-        "wrong_type": APP.replace("WoodenWaiter()", "None"),
+        "two": source(text="another = WoodenManager()"),
+        "bad_number": source(processes=0),
+        "wrong_type": source(customer(waiter="None")),
     }
-    for name, source in sources.items():
-        (tmp_path / f"{name}.py").write_text(source)
+    for name, text in sources.items():
+        (tmp_path / f"{name}.py").write_text(text)
     result = supervise(tmp_path, app)
     assert message in error_of(result)
     assert error_of(result).startswith("woodenwaiter: ")
@@ -156,19 +152,19 @@ def test_impossible_url_in_the_environment(tmp_path: Path) -> None:
     assert result.returncode in (EXIT_USAGE, EXIT_APP)
 
 
-def fails_without_redis(folder: Path, *options: str, app: str = APP) -> str:
+def fails_without_redis(app: Application, *options: str) -> str:
     """The log of a supervisor that ends because it has no usable server; without a traceback."""
-    with Supervisor(folder, app, *options) as supervisor:
-        assert supervisor.wait() == EXIT_REDIS
-        assert not supervisor.tree()
-        assert "Traceback" not in supervisor.log
-        return supervisor.log
+    supervisor = app.serve(*options)
+    assert supervisor.wait() == EXIT_REDIS
+    assert not supervisor.left_behind()
+    assert "Traceback" not in supervisor.log
+    return supervisor.log
 
 
-def test_unreachable_server_is_waited_for_and_told(tmp_path: Path) -> None:
+def test_unreachable_server_is_waited_for_and_told(app: Application) -> None:
     port = free_port()
     url = f"redis://:{SECRET}@127.0.0.1:{port}/0"
-    log = fails_without_redis(tmp_path, "--redis", url, "--redis-wait", "0.5")
+    log = fails_without_redis(app, "--redis", url, "--redis-wait", "0.5")
     [line] = [line for line in log.splitlines() if "no usable Redis" in line]
     assert f"redis://127.0.0.1:{port}/0" in line
     assert "--embedded" in line
@@ -177,25 +173,25 @@ def test_unreachable_server_is_waited_for_and_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("login", [f":{SECRET}@", f"user:{SECRET}@", ""])
 def test_wrong_password_is_told_at_once(
-    make_server: Callable[..., Server], tmp_path: Path, login: str
+    app: Application, make_server: Callable[..., Server], login: str
 ) -> None:
     port = make_server("right").port
     # Longer than this test may take: a login does not get better by waiting.
-    options = ("--redis", f"redis://{login}127.0.0.1:{port}", "--redis-wait", "1000")
-    log = fails_without_redis(tmp_path, *options)
+    log = fails_without_redis(
+        app, "--redis", f"redis://{login}127.0.0.1:{port}", "--redis-wait", "1000"
+    )
     [line] = [line for line in log.splitlines() if "refuses the login" in line]
     assert f"127.0.0.1:{port}" in line
     assert SECRET not in log
 
 
-def test_right_password_appears_nowhere(make_server: Callable[..., Server], tmp_path: Path) -> None:
-    url = make_server(SECRET).url
-    environment = {"WOODENWAITER_REDIS_URL": url, "WOODENWAITER_LOG_LEVEL": "debug"}
-    with Supervisor(tmp_path, APP, **environment) as supervisor:
-        supervisor.ready()
-        titles = [" ".join(process.cmdline()) for process in supervisor.tree()]
-        assert supervisor.stop() == 0
-        assert SECRET not in supervisor.log + " ".join(titles)
+def test_right_password_appears_nowhere(
+    app: Application, make_server: Callable[..., Server]
+) -> None:
+    supervisor = app.at(make_server(SECRET)).serve(WOODENWAITER_LOG_LEVEL="debug").ready()
+    titles = [" ".join(process.cmdline()) for process in supervisor.tree()]
+    assert supervisor.stop() == 0
+    assert SECRET not in supervisor.log + " ".join(titles)
 
 
 @pytest.fixture
@@ -220,11 +216,13 @@ def no_redis() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("embedded", [False, True])
-def test_something_that_is_no_redis_is_told(tmp_path: Path, no_redis: int, embedded: bool) -> None:
+def test_something_that_is_no_redis_is_told(
+    app: Application, no_redis: int, embedded: bool
+) -> None:
     options = ["--redis", f"redis://127.0.0.1:{no_redis}", "--redis-wait", "0.5"]
     if embedded:
-        options += ["--embedded", str(tmp_path / "data")]
-    log = fails_without_redis(tmp_path, *options)
+        options += ["--embedded", str(app.folder / "data")]
+    log = fails_without_redis(app, *options)
     [line] = [line for line in log.splitlines() if "no usable Redis" in line]
     assert f"127.0.0.1:{no_redis}" in line
 
@@ -257,22 +255,20 @@ def test_taken_port_is_told(tmp_path: Path) -> None:
     assert result.returncode == EXIT_REDIS
 
 
-def test_starts_by_saying_who_it_is(server: Server, tmp_path: Path) -> None:
+def test_starts_by_saying_who_it_is(app: Application, server: Server) -> None:
     options = ("--redis", server.url, "--processes", "1", "--processes", "t:d=3")
-    with Supervisor(tmp_path, APP, *options) as supervisor:
-        supervisor.ready(workers=3)
-        assert supervisor.stop() == 0
-        first, second = supervisor.log.splitlines()[:2]
+    supervisor = app.serve(*options).ready(workers=3)
+    assert supervisor.stop() == 0
+    first, second = supervisor.log.splitlines()[:2]
     assert f"woodenwaiter {__version__}, supervisor, pid {supervisor.pid}" in first
     assert f"t:d on {server.url}, workers: 3" in second
 
 
-def test_runs_from_where_the_application_is(server: Server, tmp_path: Path) -> None:
-    package = tmp_path / "shop"
+def test_runs_from_where_the_application_is(app: Application) -> None:
+    package = app.folder / "shop"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "tasks.py").write_text(textwrap.dedent(APP) + "def make(): return manager\n")
-    for app in ("shop.tasks", "shop.tasks:manager", "shop.tasks:make()"):
-        with Supervisor(tmp_path, APP, "--redis", server.url, app=app) as supervisor:
-            supervisor.ready()
-            assert supervisor.stop() == 0
+    (package / "tasks.py").write_text(source() + "def make(): return manager\n")
+    for name in ("shop.tasks", "shop.tasks:manager", "shop.tasks:make()"):
+        supervisor = app.serve(app=name).ready()
+        assert supervisor.stop() == 0

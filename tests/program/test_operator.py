@@ -17,7 +17,7 @@ from woodenwaiter.errors import EXIT_REDIS, EXIT_USAGE
 from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
-from ..support import Server, free_port, run
+from ..support import Programs, Server, free_port, run
 
 
 @pytest.fixture
@@ -217,16 +217,14 @@ def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
 
 
 def test_reader_that_has_seen_enough_is_no_trouble(
-    server: Server, letters: list[str], tmp_path: Path
+    server: Server, letters: list[str], programs: Programs
 ) -> None:
-    command = [sys.executable, "-m", "woodenwaiter", "--redis", server.url, "show", "t:d", "all"]
     for n in range(1000):
         server.client.xadd("{t:d}:dead", {"payload": "x" * 1000, "reason": str(n)})
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True
-    ) as process:
-        assert process.stdout
-        assert process.stderr
-        assert process.stdout.readline().startswith("letter: ")
-        process.stdout.close()
-        assert process.stderr.read() == ""
+    arguments = ("-m", "woodenwaiter", "--redis", server.url, "show", "t:d", "all")
+    reading = programs.start(*arguments, piped=True)
+    assert reading.process.stdout
+    assert reading.process.stdout.readline().startswith(b"letter: ")
+    reading.process.stdout.close()
+    reading.wait()
+    assert reading.log == ""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 import woodenwaiter
 
+from ..support import run
+
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "woodenwaiter").rglob("*.py"))
 
 
 def test_wheel_has_all_files(tmp_path: Path) -> None:
@@ -26,8 +22,7 @@ def test_wheel_has_all_files(tmp_path: Path) -> None:
     )
     for name in ("pyproject.toml", "README.rst", "LICENSE"):
         shutil.copy(ROOT / name, project)
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", str(tmp_path), "."]
-    result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    result = run(project, "-m", "pip", "wheel", "--no-deps", "-w", str(tmp_path), ".")
     assert result.returncode == 0, result.stderr
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -41,12 +36,3 @@ def test_wheel_has_all_files(tmp_path: Path) -> None:
         f"woodenwaiter-{woodenwaiter.__version__}.dist-info",
     }
     assert b"Provides-Extra: embedded" in metadata
-
-
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_module_and_its_public_classes_say_what_they_are(source: Path) -> None:
-    tree = ast.parse(source.read_text())
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    public = [node for node in classes if not node.name.startswith("_")]
-    assert ast.get_docstring(tree)
-    assert [node.name for node in public if not ast.get_docstring(node)] == []

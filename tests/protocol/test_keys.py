@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 from woodenwaiter.supervisor.embedded import find_program
 
-from ..support import SERVER_PROGRAM, eventually, free_port
+from ..support import SERVER_PROGRAM, Command, eventually, free_port
 
 SUFFIXES = ("arrivals", "settled", "leases", "delayed", "dead", "claims:host.1.ab/1")
 BRACES = [
@@ -154,18 +154,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     command = [SERVER_PROGRAM or find_program()]
     for option, value in options.items():
         command += [f"--{option}", str(value)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    client: Any = redis.Redis(port=port)
-    try:
-        eventually(lambda: _answers(client), (folder / "log").read_text())
+    client: Any
+    with Command(folder, *command) as node, closing(redis.Redis(port=port)) as client:
+        eventually(lambda: _answers(client), f"a cluster; {node.output} may tell")
         client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
         eventually(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")))
         yield client
-    finally:
-        client.close()
-        process.kill()
-        process.wait()
 
 
 def _answers(client: Any) -> bool:

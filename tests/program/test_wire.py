@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ import pytest
 
 from woodenwaiter import WoodenCooker, WoodenCustomer, WoodenMenu, WoodenWaiter
 
-from ..support import Server, Supervisor, eventually, lines, run
+from ..application import Application
+from ..support import Server, eventually, run
 
 Old = Callable[[str], str]
 """Runs a script with 0.0.4 in a process of its own; returns what it printed."""
@@ -67,10 +66,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _install(folder: Path) -> None:
     # Without what it depends on: redis is there already, in the version that is tested here.
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(folder)]
-    result = subprocess.run(
-        [*command, "woodenwaiter==0.0.4"], capture_output=True, text=True, check=False
-    )
+    arguments = ("--no-deps", "--target", str(folder), "woodenwaiter==0.0.4")
+    result = run(folder.parent, "-m", "pip", "install", *arguments)
     assert result.returncode == 0, result.stderr
 
 
@@ -79,8 +76,8 @@ def old(installed: Path, server: Server, tmp_path: Path) -> Old:
     (tmp_path / "payloads").write_bytes(pickle.dumps(PAYLOADS))
 
     def run_old(script: str) -> str:
-        environment = {"PYTHONPATH": str(installed), "PORT": str(server.port)}
-        result = run(tmp_path, "-c", HEAD + script, **environment)
+        port = str(server.port)
+        result = run(tmp_path, "-c", HEAD + script, PYTHONPATH=str(installed), PORT=port)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
@@ -105,27 +102,18 @@ for foods in pickle.load(open("payloads", "rb")):
     waiter.redis_clt.close()
 
 
-def test_old_producer_feeds_our_workers(old: Old, server: Server, tmp_path: Path) -> None:
-    app = """
-    from woodenwaiter import WoodenCustomer, WoodenManager, WoodenWaiter
-
-    def handle(foods):
-        with open("done", "a") as done:
-            done.write(ascii(foods) + "\\n")
-
-    manager = WoodenManager()
-    manager.add_customer(WoodenCustomer("t", "d", WoodenWaiter(), handle))
-    """
+def test_old_producer_feeds_our_workers(old: Old, app: Application) -> None:
+    app.write(handler='note("done", ascii(foods))', processes=1)
     expected = old("""
 import json
 for foods in pickle.load(open("payloads", "rb")):
     WoodenCooker(WoodenMenu("t", "d", foods), waiter).cookone()
     print(ascii(json.loads(json.dumps(foods))))
 """).splitlines()
-    with Supervisor(tmp_path, app, "--redis", server.url) as supervisor:
-        eventually(lambda: len(lines(tmp_path / "done")) == len(PAYLOADS))
-        assert supervisor.stop() == 0
-    assert lines(tmp_path / "done") == expected
+    supervisor = app.serve()
+    eventually(lambda: len(app.noted("done")) == len(PAYLOADS))
+    assert supervisor.stop() == 0
+    assert app.noted("done") == expected
 
 
 def test_our_producer_feeds_old_workers(old: Old, server: Server) -> None:
