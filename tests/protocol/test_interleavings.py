@@ -1,19 +1,31 @@
 """The delivery protocol in every order of events: nothing is lost, nothing runs again without an
-excuse, nothing stays behind. And the proof of the proof: it finds what is wrong with a protocol
-that lacks one of its parts."""
+excuse, nothing stays behind. And the proof of the proof: it finds what is wrong with scripts, and
+with a worker's and a housekeeper's decisions, that lack one of their parts."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from woodenwaiter import pace
+from woodenwaiter.housekeeper import sights, upkeep
+from woodenwaiter.protocol import recovery
 from woodenwaiter.protocol import scripts as lua
 from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.worker import claims
 
-from .interleavings import Explorer, Faults, Server, Violation
+from .interleavings import Explorer, Faults, Server, Violation, explorer
+
+
+@pytest.fixture(autouse=True)
+def small_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once show all that more would."""
+    monkeypatch.setattr(claims, "MOST_AHEAD", 2)
 
 
 @pytest.fixture
@@ -30,6 +42,21 @@ def mutate(monkeypatch: pytest.MonkeyPatch, script: str, old: str, new: str) -> 
     monkeypatch.setattr(lua, script, mutant)
 
 
+def mutant_of(module: ModuleType, *changes: tuple[str, str]) -> ModuleType:
+    """A module of the product with parts of its source replaced, which must be there."""
+    assert module.__file__
+    source = Path(module.__file__).read_text()
+    for old, new in changes:
+        assert source.count(old) == 1, f"{module.__name__} has changed: {old!r}"
+        source = source.replace(old, new)
+    mutant = ModuleType(module.__name__)
+    mutant.__package__ = module.__package__
+    exec(compile(source, module.__file__, "exec"), mutant.__dict__)
+    kept = {"Enroll", "Claim", "Fail", "Release", "Deed", "Takeover", "MOST_AHEAD"}
+    mutant.__dict__.update({name: vars(module)[name] for name in kept & vars(module).keys()})
+    return mutant
+
+
 def name(faults: Faults) -> str:
     chosen = (f"{n} {fault}" for fault, n in faults._asdict().items() if n and fault != "drains")
     return ", ".join(chosen) or "no faults"
@@ -39,15 +66,19 @@ SMALL = [
     Faults(),
     Faults(crashes=1),
     Faults(hosts=1),
-    Faults(expiries=1),
     Faults(failures=1),
     Faults(late=1),
     Faults(pushes=1),
     Faults(lost=1, slow=1),
-    Faults(lost=1, crashes=1),
     Faults(crashes=1, slow=1),
 ]
+FEW_TASKS = [
+    Faults(expiries=1),
+    Faults(lost=1, crashes=1),
+]
 LARGE = [
+    Faults(expiries=1),
+    Faults(lost=1, crashes=1),
     Faults(lost=1, rests=1, slow=1),
     Faults(lost=1, pushes=1, slow=1),
     Faults(lost=1, crashes=1, slow=1),
@@ -75,6 +106,11 @@ ALONE = [
 @pytest.mark.parametrize("faults", SMALL, ids=name)
 def test_every_interleaving_of_few_faults(scripts: Server, faults: Faults) -> None:
     assert Explorer(scripts, faults).explore() > 500
+
+
+@pytest.mark.parametrize("faults", FEW_TASKS, ids=name)
+def test_every_interleaving_of_few_tasks(scripts: Server, faults: Faults) -> None:
+    assert Explorer(scripts, faults, tasks=2).explore() > 5_000
 
 
 @pytest.mark.exhaustive
@@ -145,7 +181,7 @@ MUTANTS = {
     "fail that may come twice": (
         ("FAIL", "if settled >= seq then", "if false then"),
         Faults(lost=1, failures=1),
-        "is there twice",
+        "begins what was given to others",
     ),
     "claim that forgets what is held": (
         ("CLAIM", "local held = redis.call('LRANGE', CLAIMS, 0, -1)", "local held = {}"),
@@ -171,18 +207,118 @@ def test_finds_what_is_wrong_with(
     assert len(str(found.value).splitlines()) > 5, "the way to it is told"
 
 
-def test_finds_what_is_wrong_with_a_worker_that_does_not_forfeit(scripts: Server) -> None:
-    with pytest.raises(Violation, match="begins what was given to others"):
-        Explorer(scripts, Faults(slow=1), forfeits=False).explore()
+BEGINS = "begins what was given to others"
+RUNS = "runs what was given to others"
+WORKERS = {
+    "keeps the rest of its claims after a long task": (
+        ("            or now - self._began >= pace.LONG\n", ""),
+        Faults(slow=1),
+        BEGINS,
+    ),
+    "forgets to count": (
+        ("        self.completed += 1\n", ""),
+        Faults(),
+        "runs task 1 again",
+    ),
+    "counts a failure that is yet to be told": (
+        (
+            "        self._verdict = verdict\n",
+            "        self._verdict = verdict\n        self.completed += 1\n",
+        ),
+        Faults(failures=1),
+        BEGINS,
+    ),
+    "goes on before its release is heard": (
+        ("if quiet or self._releasing:", "if quiet:"),
+        Faults(rests=1, late=1),
+        RUNS,
+    ),
+    "forgets a failure when it leaves": (
+        (
+            "Release(self.owner, self.completed, self._verdict)",
+            "Release(self.owner, self.completed + 1)",
+        ),
+        Faults(failures=1),
+        "is lost",
+    ),
+}
+
+
+@pytest.mark.parametrize("mutant", WORKERS)
+def test_finds_what_is_wrong_with_a_worker_that(scripts: Server, mutant: str) -> None:
+    change, faults, finding = WORKERS[mutant]
+    with pytest.raises(Violation, match=finding):
+        Explorer(scripts, faults, module=mutant_of(claims, change)).explore()
+
+
+def test_finds_what_is_wrong_with_a_worker_that_takes_the_name_of_one_that_ended(
+    scripts: Server,
+) -> None:
+    mutant = mutant_of(claims, ("self.generation += 1  # nothing", "pass  # nothing"))
+    with pytest.raises(Violation, match="is lost"):
+        Explorer(scripts, Faults(late=3), workers=1, tasks=4, module=mutant).explore()
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"), [("LONG", 10.0), ("SLOW", pace.LONG / 2)], ids=["LONG", "SLOW"]
+)
+def test_finds_what_is_wrong_with_an_interval(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch, interval: str, seconds: float
+) -> None:
+    """A housekeeper that gives away what the worker does not let go of."""
+    monkeypatch.setattr(pace, interval, seconds)
+    with pytest.raises(Violation, match=BEGINS):
+        Explorer(scripts, Faults(slow=1)).explore()
+
+
+def test_finds_what_is_wrong_with_a_housekeeper_that_is_rash(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = mutant_of(sights, ("now - sight.since < pace.SLOW", "False"))
+    monkeypatch.setattr(explorer, "Sights", mutant.Sights)
+    with pytest.raises(Violation, match=BEGINS):
+        Explorer(scripts, Faults(slow=1)).explore()
+
+
+def test_finds_what_is_wrong_with_a_housekeeper_that_always_charges(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = mutant_of(upkeep, ("row.running and row.is_charged", "True"))
+    monkeypatch.setattr(explorer, "takeover_of", mutant.takeover_of)
+    with pytest.raises(Violation, match="charged more than its failures"):
+        Explorer(scripts, Faults(crashes=1)).explore()
+
+
+def test_finds_what_is_wrong_with_a_housekeeper_that_charges_twice(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery.Takeover, "charges", lambda _, settled, raw: raw is not None)
+    with pytest.raises(Violation, match="uncharged"):
+        Explorer(scripts, Faults(crashes=1, failures=1)).explore()
+
+
+RELATIVE = mutant_of(
+    claims,
+    ('        "completed",\n', '        "completed",\n        "acknowledged",\n'),
+    ("        self.want = 1\n", "        self.want = 1\n        self.acknowledged = 0\n"),
+    (
+        "Claim(self.owner, self.completed, want",
+        "Claim(self.owner, self.completed - self.acknowledged, want",
+    ),
+    (
+        "        self._wakes_at = now",
+        "        self.acknowledged = self.completed\n        self._wakes_at = now",
+    ),
+)
 
 
 def test_finds_what_is_wrong_with_relative_counts(
     scripts: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutate(monkeypatch, "CLAIM", SETTLE, SETTLE_MORE)
-    Explorer(scripts, Faults(drains=0), absolute=False).explore()
+    Explorer(scripts, Faults(drains=0), module=RELATIVE).explore()
     with pytest.raises(Violation, match="is lost"):
-        Explorer(scripts, Faults(lost=1, drains=0), absolute=False).explore()
+        Explorer(scripts, Faults(lost=1, drains=0), module=RELATIVE).explore()
 
 
 def test_finds_what_is_wrong_with_a_wrong_order(
