@@ -226,6 +226,13 @@ def await_end_of(processes: Iterable[psutil.Process], seconds: float = 20.0) -> 
     eventually(lambda: not any(map(is_alive, running)), f"the end of {running}", seconds)
 
 
+def in_haste(folder: Path) -> dict[str, str]:
+    """The environment for a program that pauses at random: to pause for less."""
+    haste = "import random; random.randint = lambda least, most: least / 10"
+    (folder / "sitecustomize.py").write_text(haste)
+    return {"PYTHONPATH": str(folder)}
+
+
 def lines(path: Path) -> list[str]:
     """What handlers appended to a file so far."""
     return path.read_text().splitlines() if path.exists() else []

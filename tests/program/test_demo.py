@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from ..support import Programs, Server, free_port
+from ..support import Programs, Server, free_port, in_haste
 
 DEMO = ("-m", "woodenwaiter.woodenwaiter")
 
@@ -15,7 +15,7 @@ DEMO = ("-m", "woodenwaiter.woodenwaiter")
 def test_demo_uses_the_server_that_is_there(
     programs: Programs, server: Server, number: int, code: int
 ) -> None:
-    demo = programs.start(*DEMO, WOODENWAITER_REDIS_URL=server.url)
+    demo = programs.start(*DEMO, WOODENWAITER_REDIS_URL=server.url, **in_haste(programs.folder))
     demo.logged("got {'action': 'sync_custom_data'")
     demo.logged("got {'action': 'some_action'")
     demo.signal(number)
@@ -26,11 +26,13 @@ def test_demo_uses_the_server_that_is_there(
 
 def test_demo_brings_a_server(programs: Programs) -> None:
     start = (
-        "import woodenwaiter.commands.demo as demo, woodenwaiter.woodenwaiter as classes\n"
+        "import woodenwaiter.commands.demo as demo\n"
         f"demo.PORT = {free_port()}\n"
         "raise SystemExit(demo.main())\n"
     )
-    demo = programs.start("-c", start, XDG_DATA_HOME=str(programs.folder))
+    demo = programs.start(
+        "-c", start, XDG_DATA_HOME=str(programs.folder), **in_haste(programs.folder)
+    )
     demo.logged("an embedded server runs there now")
     demo.logged("got {'action': 'some_action'")
     demo.signal(signal.SIGINT)

@@ -4,6 +4,7 @@ somebody puts under a key of the protocol stops that queue alone, until it is go
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,8 @@ HANDLER = """
 @pytest.fixture
 def supervisor(app: Application) -> Supervisor:
     """It serves the queues ``t:d`` and ``u:d``, with one worker each."""
-    queues = ("t:d", "u:d")
-    customers = [customer(queue, seconds=0.2, backoff=Backoff(0, 0)) for queue in queues]
+    policy: dict[str, Any] = {"seconds": 0.2, "max_deliveries": 2, "backoff": Backoff(0, 0)}
+    customers = [customer(queue, **policy) for queue in ("t:d", "u:d")]
     app.write(*customers, handler=HANDLER)
     return app.serve().ready(2)
 

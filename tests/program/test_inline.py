@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,8 @@ from woodenwaiter import Backoff, Delivery, Reject, Retry, WoodenCustomer, Woode
 from woodenwaiter.worker import inline as inline_module
 from woodenwaiter.worker.inline import InlineWorker
 
-from ..support import Server, eventually, run
+from ..application import Application
+from ..support import Server, eventually
 
 Handler = Callable[[dict[str, Any]], Any]
 AT_ONCE = Backoff(0, 0)
@@ -227,49 +227,47 @@ def test_lease_is_renewed_while_a_handler_runs(
 
 
 def test_task_of_a_program_that_died_is_taken_over(
+    app: Application,
     customer_of: Callable[..., WoodenCustomer],
-    server: Server,
-    tmp_path: Path,
+    client: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    push(server.client, {"n": 1}, {"n": 2})
-    script = f"""
-import os, signal
-from woodenwaiter import WoodenCustomer, WoodenWaiter
-from woodenwaiter.worker import inline
-inline.LEASE = 1.0
-die = lambda foods: os.kill(os.getpid(), signal.SIGKILL)
-WoodenCustomer("t", "d", WoodenWaiter.from_url("{server.url}"), die).call_waiter()
-"""
-    assert run(tmp_path, "-c", script).returncode == -signal.SIGKILL
+    app.push({"n": 1}, {"n": 2})
+    app.write(handler="os.kill(os.getpid(), signal.SIGKILL)")
+    main = """
+        from woodenwaiter.worker import inline
+        inline.LEASE = 1.0
+        manager.customers[0].call_waiter()
+    """
+    assert app.run(main).wait() == -signal.SIGKILL
     monkeypatch.setattr(inline_module, "LEASE", 1.0)
     customer = customer_of(lambda foods: foods["n"], backoff=AT_ONCE)
     assert customer.call_waiter() == 2
     assert eventually(customer.call_waiter) == 1
-    assert not left_behind(server.client)
+    assert not left_behind(client)
 
 
-def test_forked_program_has_a_connection_of_its_own(server: Server, tmp_path: Path) -> None:
-    push(server.client, {"n": 1}, {"n": 2}, {"n": 3})
-    script = f"""
-import os
-from woodenwaiter import WoodenCustomer, WoodenWaiter
-customer = WoodenCustomer("t", "d", WoodenWaiter.from_url("{server.url}"), lambda foods: foods["n"])
+def test_forked_program_has_a_connection_of_its_own(app: Application) -> None:
+    app.push({"n": 1}, {"n": 2}, {"n": 3})
+    app.write(handler='return foods["n"]')
+    main = """
+        [customer] = manager.customers
 
-def serve():
-    n = customer.call_waiter()
-    print(n, customer._inline._queue.link.call("CLIENT", "ID"), flush=True)
+        def serve():
+            n = customer.call_waiter()
+            print(n, customer._inline._queue.link.call("CLIENT", "ID"), flush=True)
 
-serve()
-if not (pid := os.fork()):
-    serve()
-    os._exit(0)
-os.waitpid(pid, 0)
-serve()
-"""
-    result = run(tmp_path, "-c", script)
-    parents, childs, parents_again = [line.split() for line in result.stdout.splitlines()]
-    assert [parents[0], childs[0], parents_again[0]] == ["1", "2", "3"], result.stderr
+        serve()
+        if not (pid := os.fork()):
+            serve()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        serve()
+    """
+    program = app.run(main)
+    assert program.wait() == 0
+    parents, childs, parents_again = [line.split() for line in program.log.splitlines()]
+    assert [parents[0], childs[0], parents_again[0]] == ["1", "2", "3"]
     assert parents[1] == parents_again[1] != childs[1]
 
 

@@ -7,7 +7,7 @@ import signal
 import textwrap
 from pathlib import Path
 
-from ..support import Programs, Server, eventually
+from ..support import Programs, Server, eventually, in_haste
 
 README = Path(__file__).parents[2] / "README.rst"
 TEXT = README.read_text()
@@ -20,19 +20,12 @@ def example(title: str) -> str:
     return textwrap.dedent(re.split(r"\n(?=\S)", block)[0])
 
 
-HASTE = """
-import random, runpy, sys
-random.randint = lambda least, most: least / 10
-runpy.run_path(sys.argv[1], run_name="__main__")
-"""
-
-
 def test_producer_and_customer(programs: Programs, server: Server) -> None:
     (programs.folder / "producer.py").write_text(example("A producer"))
     (programs.folder / "customer.py").write_text(example("A customer"))
     url = {"WOODENWAITER_REDIS_URL": server.url, "PYTHONUNBUFFERED": "1"}
     customer = programs.start("customer.py", **url)
-    producer = programs.start("-c", HASTE, "producer.py", **url)
+    producer = programs.start("producer.py", **url, **in_haste(programs.folder))
     customer.logged("foods is: {'action': 'sync_custom_data', 'paras': ''}", seconds=40)
     customer.logged("foods is: {'action': 'some_action', 'paras': {'para1': 'value1'")
     producer.signal(signal.SIGINT)

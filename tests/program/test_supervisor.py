@@ -14,6 +14,8 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from woodenwaiter import Backoff
+
 from ..application import Application, Code, Supervisor
 from ..support import PYTHON, Server, await_end_of, eventually
 
@@ -220,7 +222,7 @@ def test_task_that_takes_its_host_down_is_buried_and_its_neighbours_are_not(
         note("done", foods["n"])
         time.sleep(300 if foods["n"] == 5 else 0)
     """
-    app.write(handler=handler, processes=1, max_deliveries=3)
+    app.write(handler=handler, processes=1, max_deliveries=3, backoff=Backoff(0, 0))
     for deaths in range(1, 20):
         supervisor = app.serve("--lease-seconds", "1")
         eventually(
