@@ -1,0 +1,368 @@
+"""The relations between intervals on which safety and the README's promises rest.
+
+Each is stated here as a check of its own, and broken in turn by a change of one line of pace.py:
+exactly the expected relations must notice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+from woodenwaiter import pace
+from woodenwaiter.errors import WrongValue
+
+SOURCE = Path(pace.__file__).read_text()
+README = " ".join((Path(__file__).parents[2] / "README.rst").read_text().split())
+AN_HOUR = 3600.0
+
+Relation = Callable[[ModuleType, float], object]  # whether it holds
+RELATIONS: dict[str, Relation] = {}
+
+
+def relation(check: Relation) -> Relation:
+    """One that is to hold of a module of intervals, whatever the lease."""
+    RELATIONS[check.__name__] = check
+    return check
+
+
+def broken(intervals: ModuleType) -> set[str]:
+    """The names of the relations that do not hold."""
+    leases = (intervals.LEAST_LEASE, intervals.LEASE, AN_HOUR)
+    return {
+        name
+        for name, check in RELATIONS.items()
+        if not all(_holds(check, intervals, lease) for lease in leases)
+    }
+
+
+def _holds(check: Relation, intervals: ModuleType, lease: float) -> bool:
+    try:
+        return bool(check(intervals, lease))
+    except WrongValue:  # such a backoff cannot even be made
+        return False
+
+
+# A worker and its claims.
+
+
+@relation
+def a_worker_lets_go_before_anyone_gives_away(p: ModuleType, lease: float) -> object:
+    """What waits behind a task that was seen running for SLOW is given to others; the worker, who
+    measures as long, must not run it then."""
+    return p.LONG <= p.SLOW
+
+
+@relation
+def the_second_look_can_tell(p: ModuleType, lease: float) -> object:
+    return p.SLOW <= p.LOOK
+
+
+@relation
+def nothing_waits_behind_a_slow_task(p: ModuleType, lease: float) -> object:
+    """Promise 10: a task is seen one look after it began at the latest, and is slow at the next."""
+    return p.LOOK + p.LOOK <= 0.2
+
+
+@relation
+def nothing_waits_behind_tasks_that_became_slower(p: ModuleType, lease: float) -> object:
+    """How it works: what was claimed is settled or goes back within 200 ms."""
+    return p.PATIENCE <= 0.2
+
+
+@relation
+def a_batch_that_goes_as_expected_is_not_cut_short(p: ModuleType, lease: float) -> object:
+    return p.AHEAD < p.PATIENCE
+
+
+@relation
+def a_hosts_death_reruns_little(p: ModuleType, lease: float) -> object:
+    """Promise 3."""
+    return p.AHEAD <= 0.1
+
+
+# Leases.
+
+
+@relation
+def a_renewal_may_fail(p: ModuleType, lease: float) -> object:
+    """One request for it is not answered, and the next is still in time."""
+    lost = p.renew_every(lease) + p.reply_within(lease)
+    return lost + p.reconnect(lease).first < lease
+
+
+@relation
+def a_short_outage_costs_no_lease(p: ModuleType, lease: float) -> object:
+    """One that nobody is given a grace for, and that begins just before a renewal."""
+    return p.LOOK + p.renew_every(lease) + p.outage_from(lease) < lease
+
+
+@relation
+def ordinary_looks_are_no_outage(p: ModuleType, lease: float) -> object:
+    """Otherwise there would be a grace for ever, and no lease would ever be held to be over."""
+    return p.outage_from(lease) > p.LOOK
+
+
+@relation
+def whoever_is_alive_gets_through_in_the_grace(p: ModuleType, lease: float) -> object:
+    """After the longest pause, a look later, and with the slowest answer."""
+    return p.reconnect(lease).longest + p.LOOK + p.reply_within(lease) <= (
+        p.grace_after_outage(lease)
+    )
+
+
+@relation
+def a_grace_is_a_lease(p: ModuleType, lease: float) -> object:
+    """Whatever of its lease an owner had left when the outage began."""
+    return p.grace_after_outage(lease) >= lease
+
+
+@relation
+def a_dead_host_is_missed_soon_after_its_lease(p: ModuleType, lease: float) -> object:
+    return 0 < p.expiry_every(lease) <= lease / 10
+
+
+@relation
+def a_sleeping_worker_claims_within_a_lease(p: ModuleType, lease: float) -> object:
+    """A request that got lost may have claimed something for it, which nobody runs meanwhile."""
+    return p.slumber(lease, p.LEAST_WAIT) < lease
+
+
+@relation
+def a_sleeping_worker_asks_no_more_often_than_its_customer_does(
+    p: ModuleType, lease: float
+) -> object:
+    return p.slumber(lease, 2 * lease) >= 2 * lease
+
+
+@relation
+def a_worker_idles_no_longer_than_5_s_once_the_server_is_back(
+    p: ModuleType, lease: float
+) -> object:
+    return p.reconnect(lease).longest <= 5
+
+
+# A drain.
+
+
+@relation
+def a_leaving_worker_has_time_to_leave(p: ModuleType, lease: float) -> object:
+    """Even where tasks are given none; it gives back what it holds, by one request."""
+    return p.LEAST_DRAIN >= 0.5
+
+
+@relation
+def the_housekeeper_ends_its_last_pass_itself(p: ModuleType, lease: float) -> object:
+    return p.LAST_PASS + p.LOOK < p.HOUSEKEEPER_GRACE
+
+
+@relation
+def a_drain_is_over_before_kubernetes_kills(p: ModuleType, lease: float) -> object:
+    return p.DRAIN + p.LAST_PASS <= 30
+
+
+# The rest.
+
+
+@relation
+def no_loop_spins(p: ModuleType, lease: float) -> object:
+    """Whatever fails, and however often."""
+    pauses = p.LOOK, p.LEAST_WAIT, p.ROUND, p.REFORK, p.SERVER_CHECK, p.reconnect(lease).first
+    return min(*pauses, p.RESPAWN.first, p.renew_every(lease)) > 0
+
+
+@relation
+def who_dies_for_ever_is_not_forgotten(p: ModuleType, lease: float) -> object:
+    """A queue that is served again soon after what kept its workers from living is mended."""
+    return p.RESPAWN.longest <= 30
+
+
+@relation
+def the_usual_lease_may_be_had(p: ModuleType, lease: float) -> object:
+    return p.LEAST_LEASE <= p.LEASE
+
+
+@relation
+def the_readme_names_the_figures(p: ModuleType, lease: float) -> object:
+    figures = [
+        f"running tasks may go on after ``SIGTERM`` ({p.DRAIN:g})",
+        f"how long to wait for Redis at the start ({p.REDIS_WAIT:g})",
+        f"loses its tasks to others ({p.LEASE:g})",
+        f"A handler that goes on for {p.TIMEOUT_GRACE:g} s more",
+        f"about {p.AHEAD:g} s of work",
+    ]
+    return (
+        all(figure in README for figure in figures)
+        and p.ROUND <= 1  # "once a second"
+        and p.SAME_INTERRUPT == 0.5  # "half a second later or more"
+    )
+
+
+def test_all_relations_hold() -> None:
+    assert broken(pace) == set()
+
+
+# Mutants.
+
+
+class Mutant(NamedTuple):
+    """A line of pace.py, what it becomes, and the relations that this breaks."""
+
+    line: str
+    instead: str
+    breaks: set[str]
+
+
+LOOKS_SELDOM = {
+    "nothing_waits_behind_a_slow_task",
+    "ordinary_looks_are_no_outage",
+    "a_short_outage_costs_no_lease",
+    "whoever_is_alive_gets_through_in_the_grace",
+    "the_housekeeper_ends_its_last_pass_itself",
+}
+
+
+def share(function: str, instead: str, *breaks: str) -> Mutant:
+    """Another share of the lease for one of several functions that return a third of it."""
+    start = SOURCE.index(f"def {function}(lease: float)")
+    text = SOURCE[start:].split("\n\n\n")[0]
+    return Mutant(text, text.replace("return lease / 3", f"return {instead}"), set(breaks))
+
+
+MUTANTS = [
+    Mutant("LONG = 0.050", "LONG = 10.0", LOOKS_SELDOM),
+    Mutant("SLOW = 2 * LONG", "SLOW = LONG / 2", {"a_worker_lets_go_before_anyone_gives_away"}),
+    Mutant("SLOW = 2 * LONG", "SLOW = 3 * LONG", {"nothing_waits_behind_a_slow_task"}),
+    Mutant("LOOK = SLOW", "LOOK = SLOW / 2", {"the_second_look_can_tell"}),
+    Mutant("LOOK = SLOW", "LOOK = SLOW + 0.01", {"nothing_waits_behind_a_slow_task"}),
+    Mutant("LOOK = SLOW", "LOOK = 10 * SLOW", LOOKS_SELDOM),
+    Mutant(
+        "PATIENCE = 2 * AHEAD",
+        "PATIENCE = 3 * AHEAD",
+        {"nothing_waits_behind_tasks_that_became_slower"},
+    ),
+    Mutant(
+        "PATIENCE = 2 * AHEAD",
+        "PATIENCE = AHEAD / 2",
+        {"a_batch_that_goes_as_expected_is_not_cut_short"},
+    ),
+    Mutant(
+        "AHEAD = 0.100",
+        "AHEAD = 0.200",
+        {
+            "a_hosts_death_reruns_little",
+            "nothing_waits_behind_tasks_that_became_slower",
+            "the_readme_names_the_figures",
+        },
+    ),
+    share("renew_every", "lease * 2 / 3", "a_renewal_may_fail", "a_short_outage_costs_no_lease"),
+    share("renew_every", "0", "no_loop_spins"),
+    share(
+        "reply_within",
+        "lease * 2 / 3",
+        "a_renewal_may_fail",
+        "whoever_is_alive_gets_through_in_the_grace",
+    ),
+    share("reply_within", "lease / 2", "a_renewal_may_fail"),
+    share("outage_from", "lease * 2 / 3", "a_short_outage_costs_no_lease"),
+    share("outage_from", "LOOK / 2", "ordinary_looks_are_no_outage"),
+    Mutant(
+        "    return lease",
+        "    return lease / 2",
+        {"a_grace_is_a_lease", "whoever_is_alive_gets_through_in_the_grace"},
+    ),
+    Mutant("    return lease", "    return lease * 0.9", {"a_grace_is_a_lease"}),
+    Mutant(
+        "    return lease / 10",
+        "    return lease",
+        {"a_dead_host_is_missed_soon_after_its_lease"},
+    ),
+    Mutant(
+        "    return max(wait, lease / 10)",
+        "    return max(wait, lease)",
+        {"a_sleeping_worker_claims_within_a_lease"},
+    ),
+    Mutant(
+        "    return max(wait, lease / 10)",
+        "    return lease / 10",
+        {"a_sleeping_worker_asks_no_more_often_than_its_customer_does"},
+    ),
+    Mutant(
+        "    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 3))",
+        "    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease))",
+        {"whoever_is_alive_gets_through_in_the_grace"},
+    ),
+    Mutant(
+        "    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 3))",
+        "    return Backoff(RECONNECT.first, lease / 3)",
+        {"a_worker_idles_no_longer_than_5_s_once_the_server_is_back"},
+    ),
+    Mutant(
+        "RECONNECT = Backoff(first=0.2, longest=5.0)",
+        "RECONNECT = Backoff(first=0.0, longest=5.0)",
+        {"no_loop_spins"},
+    ),
+    Mutant(
+        "LEAST_LEASE = 1.0",
+        "LEAST_LEASE = 0.5",
+        {
+            "a_renewal_may_fail",
+            "no_loop_spins",
+            "whoever_is_alive_gets_through_in_the_grace",
+            "a_worker_idles_no_longer_than_5_s_once_the_server_is_back",
+        },
+    ),
+    Mutant("LEAST_LEASE = 1.0", "LEAST_LEASE = 60.0", {"the_usual_lease_may_be_had"}),
+    Mutant("LEASE = 30.0", "LEASE = 60.0", {"the_readme_names_the_figures"}),
+    Mutant("LEAST_DRAIN = 0.5", "LEAST_DRAIN = 0.0", {"a_leaving_worker_has_time_to_leave"}),
+    Mutant(
+        "HOUSEKEEPER_GRACE = LAST_PASS + 1.0",
+        "HOUSEKEEPER_GRACE = LAST_PASS",
+        {"the_housekeeper_ends_its_last_pass_itself"},
+    ),
+    Mutant("LAST_PASS = 5.0", "LAST_PASS = 10.0", {"a_drain_is_over_before_kubernetes_kills"}),
+    Mutant(
+        "DRAIN = 25.0",
+        "DRAIN = 30.0",
+        {"a_drain_is_over_before_kubernetes_kills", "the_readme_names_the_figures"},
+    ),
+    Mutant("REFORK = 1.0", "REFORK = 0.0", {"no_loop_spins"}),
+    Mutant(
+        "RESPAWN = Backoff(first=0.1, longest=30.0)",
+        "RESPAWN = Backoff(first=0.1, longest=3000.0)",
+        {"who_dies_for_ever_is_not_forgotten"},
+    ),
+    Mutant("REDIS_WAIT = 30.0", "REDIS_WAIT = 5.0", {"the_readme_names_the_figures"}),
+    Mutant("TIMEOUT_GRACE = 5.0", "TIMEOUT_GRACE = 2.0", {"the_readme_names_the_figures"}),
+    Mutant("ROUND = 1.0", "ROUND = 10.0", {"the_readme_names_the_figures"}),
+    Mutant("SAME_INTERRUPT = 0.5", "SAME_INTERRUPT = 0.0", {"the_readme_names_the_figures"}),
+]
+
+
+def changed(mutant: Mutant) -> ModuleType:
+    """pace.py with one line changed, as a module of its own."""
+    line, instead = f"\n{mutant.line}\n", f"\n{mutant.instead}\n"
+    assert (SOURCE.count(line), line != instead) == (1, True)
+    module = ModuleType("woodenwaiter.pace_changed")
+    module.__package__ = "woodenwaiter"
+    exec(compile(SOURCE.replace(line, instead), "pace_changed.py", "exec"), vars(module))
+    return module
+
+
+def _name(mutant: Mutant) -> str:
+    """The line as it is after the change, of a whole function its first and its last."""
+    return re.sub(r"\(lease.*\n *", " ", mutant.instead, flags=re.DOTALL).strip()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=_name)
+def test_change_is_noticed(mutant: Mutant) -> None:
+    assert broken(changed(mutant)) == mutant.breaks
+
+
+def test_every_relation_can_be_broken() -> None:
+    assert set().union(*(mutant.breaks for mutant in MUTANTS)) == RELATIONS.keys()
