@@ -319,9 +319,9 @@ def test_end_that_is_told_twice_counts_once() -> None:
 # A relief.
 
 
-def relief(*workers: int) -> Loop:
+def relief(*workers: int, timeout: float | None = None) -> Loop:
     """The worker a0 has asked to be relieved."""
-    loop = Loop(*workers or (1,))
+    loop = Loop(*workers or (1,), timeout=timeout)
     loop.becomes("a0", State.LIVE)
     assert loop.becomes("a0", State.SPENT) == []
     return loop
@@ -431,8 +431,9 @@ def test_retired_worker_that_is_spent_has_no_successor() -> None:
     assert loop.living.keys() == {"housekeeper", "a0", "a1"}
 
 
-def test_worker_whose_teardown_hangs_is_killed_without_a_charge() -> None:
-    loop = relief()
+@pytest.mark.parametrize("timeout", [None, 3600.0])
+def test_worker_whose_teardown_hangs_is_killed_without_a_charge(timeout: float | None) -> None:
+    loop = relief(timeout=timeout)
     loop.becomes("a0'", State.LIVE)
     loop.becomes("a0", State.LEFT)
     loop.passes(1)
