@@ -18,7 +18,7 @@ def reap(pid: int) -> tuple[int, int]:
         return max(pid, 0), UNKNOWN_STATUS
 
 
-def send(pid: int, number: int) -> None:
+def send_signal(pid: int, number: int) -> None:
     """Send a signal to a child; if somebody else has reaped it, its end will be noticed soon."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)

@@ -46,7 +46,7 @@ def flush() -> None:
             stream.flush()
 
 
-def leave(code: int) -> NoReturn:
+def end_process(code: int) -> NoReturn:
     """End this process after its own exit handlers and buffers, without taking Python apart: that
     takes longer than an idle pool's drain."""
     try:
@@ -69,4 +69,4 @@ def _live(main: Callable[[], int]) -> None:
     except BaseException:
         log.exception("an error ends this process")
     finally:
-        leave(code)
+        end_process(code)

@@ -7,17 +7,17 @@ from contextlib import suppress
 
 import psutil
 
-from .children import send
+from .children import send_signal
 
 
 def kill_tree(pid: int) -> None:
     """Kill a child that has not been reaped, and all that it spawned."""
-    send(pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
+    send_signal(pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
     try:
         descendants = psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         descendants = []
-    send(pid, signal.SIGKILL)
+    send_signal(pid, signal.SIGKILL)
     for process in descendants:
         with suppress(psutil.Error):  # gone by itself; another of its number is not mistaken for it
             process.kill()

@@ -1,6 +1,6 @@
 """``python -m woodenwaiter.supervisor APP``"""
 
 from ..commands.supervise import main
-from ..processes.fork import leave
+from ..processes.fork import end_process
 
-leave(main())
+end_process(main())

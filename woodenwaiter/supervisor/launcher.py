@@ -19,7 +19,7 @@ from typing import TextIO
 from .. import logs
 from ..consumer import Consumer
 from ..errors import AppError
-from ..processes.children import UNKNOWN_STATUS, reap, send
+from ..processes.children import UNKNOWN_STATUS, reap, send_signal
 from ..processes.fork import fork
 from ..processes.signals import in_main_thread
 from ..settings import Settings
@@ -60,7 +60,7 @@ class Launched:
 
     def tell_to_drain(self) -> None:
         if self.is_alive():
-            send(self._pid, signal.SIGTERM)
+            send_signal(self._pid, signal.SIGTERM)
 
     def wait(self) -> None:
         while self._status is None:

@@ -218,7 +218,7 @@ class Slots:
         if slot.stage == Stage.HOUSEKEEPER and status == EXIT_REDIS << 8:
             self._slots.remove(slot)  # it never had a server to work with
             self.exit_code = EXIT_REDIS
-            return self._leave(now, "leaving: there is no Redis to work with")
+            return self._begin_drain(now, "leaving: there is no Redis to work with")
         if not (child.row and child.row.state == State.LEFT):
             slot.died(child, now)
         return []
@@ -264,7 +264,7 @@ class Slots:
     def drain(self, now: float) -> list[Deed]:
         """Let the running tasks finish, give the rest back, and leave."""
         seconds = f"{self._drain_seconds:g}"
-        return self._leave(now, f"draining: running tasks have up to {seconds} s to finish")
+        return self._begin_drain(now, f"draining: running tasks have up to {seconds} s to finish")
 
     def interrupt(self, now: float, code: int) -> list[Deed]:
         """Drain; when told a second time, stop."""
@@ -281,7 +281,7 @@ class Slots:
         if self._stage not in (None, Stage.WORKERS):
             return []
         self.exit_code = code
-        leave = self._leave(now, "stopping at once") or [Say("stopping at once")]
+        leave = self._begin_drain(now, "stopping at once") or [Say("stopping at once")]
         return leave + self._kill_stage("as the signal asks for it")
 
     def set_quiet(self, quiet: bool) -> list[Deed]:
@@ -339,7 +339,7 @@ class Slots:
 
     # A drain.
 
-    def _leave(self, now: float, why: str) -> list[Deed]:
+    def _begin_drain(self, now: float, why: str) -> list[Deed]:
         if self._stage is not None:
             return []
         self.drain_began = now

@@ -19,7 +19,7 @@ from .. import pace
 from ..consumer import Consumer
 from ..errors import StartupError
 from ..logs import log
-from ..processes.children import ending, reap, send
+from ..processes.children import ending, reap, send_signal
 from ..processes.fork import fork
 from ..processes.scoreboard import Cause, Scoreboard, State
 from ..processes.signals import NEWS, SignalInbox
@@ -132,7 +132,7 @@ class Supervisor:
                 log.log(level, "%s (pid %d) is killed, %s", name, pid, deed.why)
                 kill_tree(pid)
             else:
-                send(deed.child.pid, deed.number)
+                send_signal(deed.child.pid, deed.number)
 
     # Births.
 
@@ -264,7 +264,7 @@ class Supervisor:
                 state = task if row.running else "is waiting"
                 log.info("%s (pid %d) %s; %d done", slot.name, row.pid, state, row.completed)
                 if row.pid:  # before it is there, the signal would kill it
-                    send(row.pid, TRACE)
+                    send_signal(row.pid, TRACE)
         self._traces_at = now + pace.TRACE_AFTER
 
     def _collect_traces(self) -> None:

@@ -236,7 +236,7 @@ class Claims:
         raw = self._batch[self._position]
         self._careful = raw.startswith(RECORD_SEPARATOR)
         if self._careful and self._position:
-            self._let_go(self._began)
+            self._forfeit(self._began)
             return None
         self._position += 1
         return raw
@@ -257,11 +257,11 @@ class Claims:
             or now >= self._until
             or signalled
         ):
-            self._let_go(now)
+            self._forfeit(now)
         else:
             self._began = now
 
-    def _let_go(self, now: float) -> None:
+    def _forfeit(self, now: float) -> None:
         """Forget the rest of what was claimed: the next claim returns what is still its own."""
         ran = self._position
         self.want = 1 if self._careful else next_want(self.want, ran, now - self._begun)

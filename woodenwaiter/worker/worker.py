@@ -93,7 +93,7 @@ class Worker:
         """Work until told to leave, then give back what was not begun."""
         self._become(State.LIVE)
         while (step := self._next_step()) is not Deed.LEAVE:
-            self._take(step)
+            self._carry_out(step)
         self._link.close()
         self._become(State.LEFT)
 
@@ -116,7 +116,7 @@ class Worker:
 
     # Steps.
 
-    def _take(self, step: Step) -> None:
+    def _carry_out(self, step: Step) -> None:
         try:
             if step is Deed.RUN:
                 self._run()
