@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import rmtree
 from textwrap import dedent, indent
 from typing import Any
 
@@ -110,6 +111,8 @@ class Application:
     def write(self, *customers: str, **parts: Any) -> None:
         """Let it be as `source` says from now on."""
         (self.folder / "app.py").write_text(source(*customers, **parts))
+        # Python would not see a change within the same second that leaves the size as it was.
+        rmtree(self.folder / "__pycache__", ignore_errors=True)
 
     def serve(self, *options: str, app: str = "app", **others: Any) -> Supervisor:
         """A supervisor of it; ``others`` are its environment, and the options of `Supervisor`."""
