@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import woodenwaiter
+from woodenwaiter import errors
 from woodenwaiter.errors import StartupError
 from woodenwaiter.woodenwaiter import (
     WoodenCooker,
@@ -222,3 +223,100 @@ def test_both_import_paths_work_alone(tmp_path: Path) -> None:
 def test_star_import(tmp_path: Path) -> None:
     script = "from woodenwaiter import *; print(WoodenMenu.__name__, woodenwaiter.__name__)"
     assert run(tmp_path, "-c", script).stdout == "WoodenMenu woodenwaiter.woodenwaiter\n"
+
+
+# What it raises.
+
+TREE: dict[str, tuple[type[BaseException], ...]] = {
+    "WoodenError": (Exception,),
+    "WrongType": (errors.WoodenError, TypeError, AssertionError),
+    "WrongValue": (errors.WoodenError, ValueError),
+    "Misuse": (errors.WoodenError, RuntimeError),
+    "StartupError": (errors.WoodenError,),
+    "AppError": (errors.StartupError,),
+    "RedisUnusable": (errors.StartupError,),
+    "BadEntry": (errors.WoodenError, ValueError),
+    "LeaseLost": (errors.WoodenError,),
+    "Reject": (errors.WoodenError,),
+    "Retry": (errors.WoodenError,),
+    "TaskTimeout": (BaseException,),
+}
+
+
+def exceptions(module: Any, names: Iterable[str]) -> dict[str, type[BaseException]]:
+    """Those of the names in a module that stand for exceptions."""
+    things = {name: getattr(module, name) for name in names}
+    return {
+        name: thing
+        for name, thing in things.items()
+        if isinstance(thing, type) and issubclass(thing, BaseException)
+    }
+
+
+def test_all_errors_are_exported_and_no_others() -> None:
+    exported = exceptions(woodenwaiter, woodenwaiter.__all__)
+    assert exported == exceptions(errors, vars(errors))
+    assert exported.keys() == TREE.keys()
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_error_hangs_in_the_tree_and_keeps_its_old_bases(name: str) -> None:
+    error: type[BaseException] = getattr(woodenwaiter, name)
+    assert error.__bases__ == TREE[name]
+    assert issubclass(error, errors.WoodenError) == (name != "TaskTimeout")
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_error_says_when_it_is_raised(name: str) -> None:
+    """Where people look: in its own docstring and in the module's tree."""
+    own = vars(getattr(woodenwaiter, name))["__doc__"]
+    assert own
+    assert own.strip().endswith(".")
+    assert f" {name} " in f" {' '.join((errors.__doc__ or '').split())} "
+
+
+def test_timeout_is_not_caught_with_the_handlers_own_errors() -> None:
+    assert not issubclass(errors.TaskTimeout, Exception)
+
+
+def test_command_ends_with_what_its_error_says() -> None:
+    codes = [error.exit_code for error in (StartupError, errors.AppError, errors.RedisUnusable)]
+    assert codes == [2, 3, 4]
+
+
+# What it loads.
+
+LOADED = """
+import sys
+names = sorted(name for name in sys.modules if name.split(".")[0] in {names})
+print(*names)
+"""
+FOREIGN = {"psutil", "setproctitle"}
+WINGS = {"supervisor", "worker", "housekeeper", "processes", "commands"}
+
+
+def loaded_after(folder: Path, script: str) -> list[str]:
+    """Modules of ours, and of those that only a supervisor needs."""
+    names = FOREIGN | {"woodenwaiter"}
+    result = run(folder, "-c", f"{script}\n{LOADED.format(names=names)}")
+    assert result.stderr == ""
+    return result.stdout.split()
+
+
+def test_producer_loads_little(tmp_path: Path) -> None:
+    loaded = loaded_after(tmp_path, "from woodenwaiter.woodenwaiter import WoodenCooker")
+    assert "woodenwaiter.woodenwaiter" in loaded
+    assert FOREIGN.isdisjoint(loaded)
+    assert WINGS.isdisjoint(name.partition(".")[2].split(".")[0] for name in loaded)
+    assert len(loaded) <= 10
+
+
+def test_customer_that_is_not_launched_loads_little(tmp_path: Path) -> None:
+    script = """
+from woodenwaiter import WoodenCustomer, WoodenManager, WoodenWaiter
+WoodenManager().add_customer(WoodenCustomer("t", "d", WoodenWaiter(), print, processes="cpus"))
+"""
+    loaded = loaded_after(tmp_path, script)
+    assert "woodenwaiter.settings" in loaded
+    assert FOREIGN.isdisjoint(loaded)
+    assert WINGS.isdisjoint(name.partition(".")[2].split(".")[0] for name in loaded)
