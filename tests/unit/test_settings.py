@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import string
 from contextlib import suppress
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from woodenwaiter import pace
+from woodenwaiter.backoff import LONGEST
 from woodenwaiter.errors import EXIT_USAGE, StartupError
-from woodenwaiter.settings import Settings, parse_processes
+from woodenwaiter.settings import Keywords, Settings, parse_processes
 
 NAMES = st.text(st.sampled_from(string.ascii_letters + string.digits + ":=-_.{}é"), min_size=1)
 
@@ -83,3 +86,34 @@ def test_refuses_impossible_values(variable: str, value: str) -> None:
     with pytest.raises(StartupError, match="must") as raised:
         Settings.from_environment({f"WOODENWAITER_{variable}": value})
     assert raised.value.exit_code == EXIT_USAGE
+
+
+def test_keywords_are_the_settings() -> None:
+    assert get_type_hints(Keywords) == get_type_hints(Settings)
+    assert Keywords.__required_keys__ == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("drain_seconds", 0), ("redis_wait", 0), ("lease_seconds", pace.LEAST_LEASE)],
+)
+def test_seconds_have_limits(name: str, least: float) -> None:
+    for seconds in (least, least + 0.5, int(least) + 1, LONGEST - 1):
+        settings = Settings(**_one(name, seconds))
+        assert getattr(settings, name) == seconds
+    for nonsense in (least - 0.001, LONGEST, float("inf"), float("nan"), "5", None):
+        with pytest.raises(
+            StartupError, match=f"^{name} must be a number of seconds from {least:g} "
+        ):
+            Settings(**_one(name, nonsense))
+
+
+def _one(name: str, value: object) -> dict[str, Any]:
+    return {name: value}
+
+
+def test_environment_is_asked_again_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seconds in (7, 8):
+        monkeypatch.setenv("WOODENWAITER_REDIS_WAIT", str(seconds))
+        assert Settings.from_environment().redis_wait == seconds
+    assert Settings.from_environment(redis_wait=9).redis_wait == 9
