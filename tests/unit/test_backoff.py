@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.backoff import Backoff
-from woodenwaiter.pace import RESPAWN
-from woodenwaiter.supervisor.slots import respawn_delay
+from woodenwaiter.backoff import LONGEST, Backoff
+from woodenwaiter.errors import WrongType, WrongValue
 
 SECONDS = st.floats(0, 1e6)
 ATTEMPTS = st.integers(1, 10_000)
@@ -47,7 +47,24 @@ def test_refuses_what_is_no_backoff(first: float, longest: float) -> None:
         Backoff(first, longest)
 
 
-def test_first_early_death_is_forgiven() -> None:
-    assert respawn_delay(0) == respawn_delay(1) == 0
-    assert [respawn_delay(n) for n in (2, 3, 4)] == [0.1, 0.2, 0.4]
-    assert respawn_delay(1_000_000) == RESPAWN.longest
+@pytest.mark.parametrize("seconds", ["2", None, [2], 2j])
+def test_refuses_what_is_no_number(seconds: Any) -> None:
+    for arguments in ((seconds, 5), (1, seconds)):
+        with pytest.raises(WrongType, match="numbers of seconds"):
+            Backoff(*arguments)
+
+
+@pytest.mark.parametrize("longest", [LONGEST, math.inf])
+def test_refuses_to_wait_for_ever(longest: float) -> None:
+    with pytest.raises(WrongValue, match="first <= longest"):
+        Backoff(1, longest)
+
+
+def test_may_be_constant_or_none_at_all() -> None:
+    assert [Backoff(3, 3).ceiling(n) for n in (1, 2, 10**6)] == [3, 3, 3]
+    assert [Backoff(0, 600).ceiling(n) for n in (1, 2, 10**6)] == [0, 0, 0]
+
+
+@given(st.floats(1e-300, LONGEST, exclude_max=True), st.integers(1, 10**12))
+def test_any_number_of_attempts_can_be_reckoned_with(longest: float, attempt: int) -> None:
+    assert 0 < Backoff(min(1e-9, longest), longest).ceiling(attempt) <= longest
