@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,52 @@ def test_new_incarnation_starts_from_nothing() -> None:
     assert again.owner.endswith("/2")
 
 
+def test_task_whose_failure_is_being_reported_is_not_in_its_handler() -> None:
+    row = opened(Scoreboard())
+    assert row.in_handler == 0
+    row.begin(4, now=1.0)
+    assert (row.running, row.in_handler) == (4, 4)
+    row.report(4)
+    assert (row.running, row.in_handler) == (4, 0)
+    row.finish(4)
+    assert (row.running, row.in_handler) == (0, 0)
+    row.begin(5, now=2.0)
+    assert (row.running, row.in_handler) == (5, 5)
+
+
+def test_report_of_the_former_worker_is_not_of_the_next() -> None:
+    scoreboard = Scoreboard(rows=1)
+    row = opened(scoreboard)
+    row.begin(1, now=1.0)
+    row.report(1)
+    row.free()
+    again = opened(scoreboard, incarnation=2)
+    again.begin(1, now=2.0)
+    assert again.in_handler == 1
+
+
+def test_words_do_not_overlap() -> None:
+    """What is written by one side is left alone by the others."""
+    row = opened(Scoreboard(rows=1), incarnation=9, queue=10, slot=11)
+    writers: dict[str, Callable[[], None]] = {
+        "quiet": lambda: row.hush(True),
+        "overdue": lambda: row.mark_overdue(2**40),
+        "pid": row.enter,
+        "began started running in_handler": lambda: row.begin(2**41, 5.0),
+        "in_handler": lambda: row.report(2**41),
+        "completed running": lambda: row.finish(2**42),
+        "holds_several": lambda: row.hold(2**43, 2**44),
+        "owner": lambda: row.rename(3),
+        "state alive status cause is_charged": lambda: row.close(-1, Cause.CHARGED),
+    }
+    names = [name for name, thing in vars(Row).items() if isinstance(thing, property)]
+    for changes, write in writers.items():
+        before = {name: getattr(row, name) for name in names}
+        write()
+        changed = {name for name in names if getattr(row, name) != before[name]}
+        assert changed - {"ending"} == set(changes.split())
+
+
 def test_counts_are_large() -> None:
     row = opened(Scoreboard())
     row.begin(2**40, now=10.0**9)
@@ -124,6 +171,18 @@ def test_rows_do_not_overlap() -> None:
     for number, row in enumerate(rows, 1):
         assert (row.queue, row.slot, row.incarnation) == (number, number, number)
         assert (row.running, row.holds_several, row.began) == (10 * number, False, number)
+
+
+def test_header_tells_what_concerns_all() -> None:
+    scoreboard = Scoreboard(rows=1)
+    row = opened(scoreboard)
+    assert (scoreboard.redis_was_usable, scoreboard.is_closing) == (False, False)
+    scoreboard.note_redis_usable()
+    assert (scoreboard.redis_was_usable, scoreboard.is_closing) == (True, False)
+    scoreboard.close()
+    assert (scoreboard.redis_was_usable, scoreboard.is_closing) == (True, True)
+    assert list(scoreboard) == [row]
+    assert scoreboard.allocate() is None
 
 
 def test_full_board_has_no_row_until_one_is_free() -> None:
