@@ -9,7 +9,7 @@ import pytest
 
 from ..support import run
 
-pytest.importorskip("rich", reason="needs the extra bench")
+pytest.importorskip("matplotlib", reason="needs the extra bench")
 
 ROOT = Path(__file__).parents[2]
 

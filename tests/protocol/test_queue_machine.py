@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         worker = self.busy(number)
         verdict = None
         if charged and worker.buffer:
-            settled, raw = worker.queue.running(worker.owner, worker.completed)
+            settled, raw = worker.queue.oldest_claim(worker.owner, worker.completed)
             if raw is not None and settled == worker.completed:
                 verdict = verdict_on(raw)
         worker.queue.release(worker.owner, worker.completed, verdict)
@@ -189,7 +189,7 @@ class Machine(RuleBasedStateMachine):
     def claim_late(self, number: int, ago: int, want: int) -> None:
         """A claim from before, which comes when its sender has long asked again."""
         worker = self.chosen(number)
-        if worker.queue.running(worker.owner, 0)[0] > worker.completed - ago >= 0:
+        if worker.queue.oldest_claim(worker.owner, 0)[0] > worker.completed - ago >= 0:
             assert worker.queue.claim(worker.owner, worker.completed - ago, want) == []
 
     @rule(number=NUMBERS, ago=st.integers(0, 5))
@@ -200,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         if ago == 0 and worker.buffer:
             worker.buffer = worker.buffer[:1]
             worker.queue.give_back(worker.owner, running)
-        elif worker.queue.running(worker.owner, 0)[0] >= running > 0:
+        elif worker.queue.oldest_claim(worker.owner, 0)[0] >= running > 0:
             assert worker.queue.give_back(worker.owner, running) == 0
 
     # Housekeepers.
@@ -215,7 +215,7 @@ class Machine(RuleBasedStateMachine):
             self.recover(worker.queue, owner, refused=sign_of_life)
 
     def recover(self, queue: Queue, owner: str, *, refused: bool = False) -> None:
-        settled, raw = queue.running(owner, 0)
+        settled, raw = queue.oldest_claim(owner, 0)
         verdict = None if raw is None else verdict_on(raw)
         put_back = queue.release(owner, settled if verdict else 0, verdict, lapsed=True)
         assert (put_back is None) == refused

@@ -114,7 +114,7 @@ def test_end_of_its_time_is_not_the_failure_of_the_next_task(row: Row) -> None:
 
 def test_failure_that_was_being_reported_is_charged_by_who_knows_of_it(row: Row) -> None:
     """If the report came through, the server's count is ahead."""
-    row.report(5)
+    row.note_failure(5)
     row.close(SIGKILL, Cause.CHARGED)
     takeover = takeover_of(row)
     assert takeover.failure

@@ -101,7 +101,7 @@ def test_task_whose_failure_is_being_reported_is_not_in_its_handler() -> None:
     assert row.in_handler == 0
     row.begin(4, now=1.0)
     assert (row.running, row.in_handler) == (4, 4)
-    row.report(4)
+    row.note_failure(4)
     assert (row.running, row.in_handler) == (4, 0)
     row.finish(4)
     assert (row.running, row.in_handler) == (0, 0)
@@ -113,7 +113,7 @@ def test_report_of_the_former_worker_is_not_of_the_next() -> None:
     scoreboard = Scoreboard(rows=1)
     row = opened(scoreboard)
     row.begin(1, now=1.0)
-    row.report(1)
+    row.note_failure(1)
     row.free()
     again = opened(scoreboard, incarnation=2)
     again.begin(1, now=2.0)
@@ -128,7 +128,7 @@ def test_words_do_not_overlap() -> None:
         "overdue": lambda: row.mark_overdue(2**40),
         "pid": row.enter,
         "began started running in_handler": lambda: row.begin(2**41, 5.0),
-        "in_handler": lambda: row.report(2**41),
+        "in_handler": lambda: row.note_failure(2**41),
         "completed running": lambda: row.finish(2**42),
         "holds_several": lambda: row.hold(2**43, 2**44),
         "owner": lambda: row.rename(3),

@@ -446,7 +446,6 @@ def test_worker_whose_teardown_hangs_is_killed_without_a_charge(timeout: float |
     assert loop.living.keys() == {"housekeeper", "a0'"}
 
 
-@pytest.mark.xfail(strict=True, reason="killed before it could be reaped")
 def test_worker_that_has_left_has_time_to_end_even_where_tasks_have_none() -> None:
     loop = Loop(2, drain=0)
     loop.gets(SIGTTOU)
@@ -454,7 +453,6 @@ def test_worker_that_has_left_has_time_to_end_even_where_tasks_have_none() -> No
     assert loop.slots.due == loop.now + pace.LEAST_DRAIN
 
 
-@pytest.mark.xfail(strict=True, reason="only a LIVE successor is taken for ready")
 def test_successor_that_is_spent_before_it_was_heard_of_relieves_all_the_same() -> None:
     loop = relief()
     loop.row("a0'").become(State.LIVE)
@@ -463,7 +461,6 @@ def test_successor_that_is_spent_before_it_was_heard_of_relieves_all_the_same() 
     assert loop.becomes("a0''", State.LIVE) == ["leave a0'"]
 
 
-@pytest.mark.xfail(strict=True, reason="it has no successor before its teardown is over")
 def test_worker_that_has_left_before_it_was_heard_of_is_replaced_during_its_teardown() -> None:
     loop = Loop(1)
     loop.row("a0").become(State.SPENT)

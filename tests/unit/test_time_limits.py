@@ -100,7 +100,7 @@ def test_task_after_one_that_ended_late_is_late_in_time(row: Row) -> None:
 
 def test_report_of_a_failure_takes_the_time_it_takes(row: Row, limit: TimeLimit) -> None:
     row.begin(1, BORN)
-    row.report(1)
+    row.note_failure(1)
     assert limit.check(row, BORN + 100) == Measure.NONE
     assert limit.check_at == BORN + 100 + LIMIT
 
@@ -108,7 +108,7 @@ def test_report_of_a_failure_takes_the_time_it_takes(row: Row, limit: TimeLimit)
 def test_report_after_the_time_was_up_is_not_cut_short(row: Row, limit: TimeLimit) -> None:
     row.begin(1, BORN)
     assert limit.check(row, BORN + LIMIT) == Measure.RAISE
-    row.report(1)
+    row.note_failure(1)
     assert limit.check(row, BORN + LIMIT + TIMEOUT_GRACE) == Measure.NONE
     row.finish(1)
     assert limit.check(row, BORN + 60) == Measure.NONE
@@ -164,7 +164,7 @@ def _carry_out(row: Row, event: Event) -> None:
     if what == "begin":
         row.begin(number, now)
     elif what == "report":
-        row.report(number)
+        row.note_failure(number)
     else:
         row.finish(number)
 

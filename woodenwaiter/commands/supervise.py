@@ -49,6 +49,21 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("app", metavar="APP", help="what to run, see below")
+    _add_server(parser)
+    parser.add_argument(
+        "--processes",
+        action="append",
+        metavar="[TABLE:DISH=]N",
+        help="workers per queue, or of one queue; a number or cpus; may be repeated",
+    )
+    _add_seconds(parser)
+    parser.add_argument("--log-level", choices=LEVELS, help="(info)")
+    parser.add_argument("--log-format", choices=FORMATS, help="(text)")
+    parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
+    return parser
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--redis",
         metavar="URL",
@@ -56,40 +71,22 @@ def parser() -> argparse.ArgumentParser:
         "each waiter's own, and for those without arguments the one in WOODENWAITER_REDIS_URL",
     )
     parser.add_argument(
-        "--processes",
-        action="append",
-        metavar="[TABLE:DISH=]N",
-        help="workers per queue, or of one queue; a number or cpus; may be repeated",
-    )
-    parser.add_argument(
-        "--drain-seconds",
-        type=float,
-        metavar="S",
-        help="how long running tasks may go on after SIGTERM (25)",
-    )
-    parser.add_argument(
-        "--redis-wait",
-        type=float,
-        metavar="S",
-        help="how long to wait for Redis at the start (30)",
-    )
-    parser.add_argument(
-        "--lease-seconds",
-        type=float,
-        metavar="S",
-        help="after how long a host that gives no sign of life loses its tasks to others (30)",
-    )
-    parser.add_argument("--log-level", choices=LEVELS, help="(info)")
-    parser.add_argument("--log-format", choices=FORMATS, help="(text)")
-    parser.add_argument(
         "--embedded",
         nargs="?",
         const="",
         metavar="DIR",
         help="run a server as well, with its data in DIR (or below ~/.local/share/woodenwaiter)",
     )
-    parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
-    return parser
+
+
+def _add_seconds(parser: argparse.ArgumentParser) -> None:
+    for option, meaning in {
+        "--drain-seconds": "how long running tasks may go on after SIGTERM (25)",
+        "--redis-wait": "how long to wait for Redis at the start (30)",
+        "--lease-seconds": "after how long a host that gives no sign of life loses its tasks to "
+        "others (30)",
+    }.items():
+        parser.add_argument(option, type=float, metavar="S", help=meaning)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

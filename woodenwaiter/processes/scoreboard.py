@@ -50,7 +50,7 @@ _STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CAUSE = range(
 _QUIET = 10
 # … and in 64-bit words.
 _OVERDUE = 4
-_REPORTED = 6
+_FAILED = 6
 # The second, which the worker alone writes, at every task: 64-bit words.
 _STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST = range(8, 13)
 
@@ -72,7 +72,7 @@ class Row:
         """Take a free row for a worker that is about to be forked."""
         self._large[_STARTED] = self._large[_COMPLETED] = 0
         self._large[_FIRST] = self._large[_LAST] = 0
-        self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_REPORTED] = 0
+        self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_FAILED] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
         self._small[_INCARNATION] = incarnation
@@ -102,9 +102,9 @@ class Row:
         self._large[_BEGAN] = int(now * 1e9)
         self._large[_STARTED] = seq
 
-    def report(self, seq: int) -> None:
+    def note_failure(self, seq: int) -> None:
         """The handler of claim number ``seq`` has failed; Redis is yet to know."""
-        self._large[_REPORTED] = seq
+        self._large[_FAILED] = seq
 
     def finish(self, seq: int) -> None:
         self._large[_COMPLETED] = seq
@@ -189,7 +189,7 @@ class Row:
     def in_handler(self) -> int:
         """The number of the claim whose handler is running, or 0."""
         running = self.running
-        return 0 if running == self._large[_REPORTED] else running
+        return 0 if running == self._large[_FAILED] else running
 
     @property
     def started(self) -> int:

@@ -108,9 +108,9 @@ class Queue:
         put_back: int = self._run(scripts.GIVE_BACK, owner, owner, running)
         return put_back
 
-    def running(self, owner: str, completed: int) -> tuple[int, bytes | None]:
+    def oldest_claim(self, owner: str, completed: int) -> tuple[int, bytes | None]:
         """How many claims would be settled, at least ``completed``, and the one after them."""
-        reply = self._run(scripts.RUNNING, owner, owner, completed)
+        reply = self._run(scripts.OLDEST_CLAIM, owner, owner, completed)
         return (completed, None) if reply is None else (reply[0], reply[1])
 
     def renew(self, owners: list[str]) -> None:

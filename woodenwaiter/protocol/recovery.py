@@ -45,7 +45,7 @@ def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
     owner, completed, failure = takeover.owner, takeover.completed, takeover.failure
     verdict: Verdict | None = None
     if failure:
-        settled, raw = queue.running(owner, completed)
+        settled, raw = queue.oldest_claim(owner, completed)
         if raw is not None and takeover.charges(settled, raw):
             completed = settled
             verdict = judge(raw, f"{owner}/{completed + 1}", failure, policy, owner)

@@ -227,22 +227,32 @@ class Slots:
 
     def hear_workers(self, now: float) -> list[Deed]:
         """Workers ask to be relieved, are ready, maybe to relieve another, or have done all."""
+        return [
+            deed
+            for slot in self.workers()
+            if slot.child and slot.child.row
+            for deed in self._hear(slot, slot.child, slot.child.row.state, now)
+        ]
+
+    def _hear(self, slot: Slot, child: Child, state: State, now: float) -> list[Deed]:
+        """What a worker's state calls for, though those before it were not heard of."""
         deeds: list[Deed] = []
-        for slot in self.workers():
-            child = slot.child
-            if child is None or child.row is None:
-                continue
-            state = child.row.state
-            if state == State.SPENT and not slot.retired:
-                former = replace(slot, retired=True)
-                self._slots.append(former)
-                slot.child, slot.due, slot.relieves = None, 0.0, former
-            elif state == State.LIVE and slot.relieves and slot.relieves.child:
-                deeds.append(Tell(slot.relieves.child, FAREWELL))
-            elif state == State.LEFT and child.leave_by == math.inf:
-                child.leave_by = now + self._drain_seconds
-                deeds += self._take_over_from(slot)
+        if state in (State.LIVE, State.SPENT) and slot.relieves and slot.relieves.child:
+            deeds.append(Tell(slot.relieves.child, FAREWELL))
+        ending = slot
+        if state in (State.SPENT, State.LEFT) and not slot.retired:
+            ending = self._relieve(slot)
+        if state == State.LEFT and child.leave_by == math.inf:
+            child.leave_by = now + self._grace(Stage.WORKERS)
+            deeds += self._take_over_from(ending)
         return deeds
+
+    def _relieve(self, slot: Slot) -> Slot:
+        """Make room for another worker; returns the slot in which the present one ends."""
+        former = replace(slot, retired=True)
+        self._slots.append(former)
+        slot.child, slot.due, slot.relieves = None, 0.0, former
+        return former
 
     def _take_over_from(self, former: Slot) -> list[Deed]:
         deeds: list[Deed] = []

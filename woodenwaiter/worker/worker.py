@@ -166,12 +166,14 @@ class Worker:
             self._receive(entries)
 
     def _receive(self, entries: list[bytes]) -> None:
+        """Run these at once: they are what there is to do next."""
         self._claims.claimed(entries, time.monotonic())
         if entries:
             self._entitle_busy(len(entries))
             self._row.hold(self._claims.completed + 1, self._claims.completed + len(entries))
             if self._claims.is_last_batch:
                 self._become(State.SPENT)  # in time for another one to be ready after the last task
+            self._run()
 
     def _sleep(self) -> None:
         if self._queue.wait(self._slumber, self._pause):
@@ -227,7 +229,7 @@ class Worker:
         return now
 
     def _fail(self, raw: bytes, seq: int, error: BaseException) -> None:
-        self._row.report(seq)
+        self._row.note_failure(seq)
         failure = failure_of(error)
         owner = self._claims.owner
         verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)

@@ -176,7 +176,7 @@ class Explorer:
             steps, mind = self._minds.steps(worker.mind, quiet=worker.quiet, leaving=worker.leaving)
             asked = heard.with_worker(index, mind=mind)  # a release that is tried must succeed
             for step in steps:
-                for label, after in self._take(asked, index, step):
+                for label, after in self._carry_out(asked, index, step):
                     yield (*told, *label), after
 
     def _told(self, world: World, index: int) -> Iterator[Step]:
@@ -194,7 +194,7 @@ class Explorer:
         if worker.quiet:
             yield (worker.letter, "is told to go on"), world.with_worker(index, quiet=False)
 
-    def _take(self, world: World, index: int, step: Any) -> Iterator[Step]:
+    def _carry_out(self, world: World, index: int, step: Any) -> Iterator[Step]:
         worker = world.workers[index]
         if step is Deed.LEAVE:
             yield (worker.letter, "leaves"), world.ending(index, Life.DEAD)
@@ -397,7 +397,7 @@ class Explorer:
             yield (*label, "-> reply lost"), ran.ending(index, Life.DEAD).spend("lost")
 
     def _oldest(self, contents: Contents, takeover: Takeover) -> Any:
-        request = ("running", takeover.owner, takeover.completed)
+        request = ("oldest_claim", takeover.owner, takeover.completed)
         return self._server.perform(contents, request)[0]
 
     def _upkeep(self, world: World) -> Iterator[Step]:
