@@ -108,6 +108,28 @@ def test_signal_to_the_program_drains_all_that_it_launched(
     assert "Exception ignored" not in running.log
 
 
+def test_signal_while_the_programs_threads_are_waited_for(program: Start, app: Application) -> None:
+    main = """
+def outlive_main():
+    while threading.main_thread().is_alive():
+        time.sleep(0.001)
+    print("the main part has ended", flush=True)
+    while not os.path.exists("go-0"):
+        time.sleep(0.001)
+
+manager.launch()
+threading.Thread(target=outlive_main).start()
+"""
+    running = program(main)
+    running.logged("started")
+    running.logged("the main part has ended")
+    running.signal(signal.SIGTERM)
+    running.logged("drained")
+    app.let_go(0)
+    assert running.wait() == 0
+    assert "Exception ignored" not in running.log
+
+
 def test_program_that_is_killed_takes_its_supervisor_along(
     program: Start, app: Application
 ) -> None:

@@ -10,6 +10,7 @@ import atexit
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -43,6 +44,10 @@ class Launched:
         _living.add(self)
         atexit.unregister(_at_exit)  # one is enough, and the latest: exit handlers go backwards
         atexit.register(_at_exit)
+        with suppress(AttributeError, RuntimeError):
+            # Called before the program's threads are waited for, where exit handlers come after:
+            # a SystemExit would only be printed there. Not public, though Python itself uses it.
+            threading._register_atexit(_note_end_of_main)  # type: ignore[attr-defined]
         if in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _on_terminate)
 
@@ -111,10 +116,14 @@ def _on_terminate(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
 
-def _at_exit() -> None:
-    """Go on serving after the main part has ended; but not after an error has ended it."""
+def _note_end_of_main() -> None:
     global _main_has_ended
     _main_has_ended = True
+
+
+def _at_exit() -> None:
+    """Go on serving after the main part has ended; but not after an error has ended it."""
+    _note_end_of_main()
     if hasattr(sys, "last_value"):
         _tell_all_to_drain()
     for launched in tuple(_living):

@@ -92,9 +92,9 @@ class Supervisor:
         """Sleep until a signal comes or the time is up; returns whether it is time to leave."""
         watched = () if self._lifeline is None else (self._lifeline,)
         if self._inbox.wait(watched, seconds):
-            log.warning("the program that launched this supervisor is gone")
             self._lifeline = None
             self._do(self._slots.drain(time.monotonic()))
+            log.warning("the program that launched this supervisor is gone")
         for number in self._inbox.take():
             self._act_on(number)
         return self._slots.is_draining
