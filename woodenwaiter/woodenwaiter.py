@@ -15,6 +15,7 @@ import redis
 from .backoff import Backoff
 from .errors import Misuse, WrongValue
 from .errors import WrongType as WrongType  # noqa: PLC0414 - public under this path, too
+from .protocol.client import REDIS_URL as REDIS_URL  # noqa: PLC0414 - likewise
 from .protocol.client import client_at, client_from_environment
 from .protocol.entry import load
 
@@ -196,17 +197,17 @@ class WoodenCustomer:
         from .protocol.verdict import Policy
 
         return Consumer(
-            self.table_dish,
-            self.waiter.redis_clt,
-            self.process,
-            self.seconds,
-            self.processes,
-            Policy(self.max_deliveries, self.backoff),
-            self.timeout,
-            self.max_tasks,
-            self.max_memory,
-            self.setup,
-            self.teardown,
+            queue=self.table_dish,
+            client=self.waiter.redis_clt,
+            handler=self.process,
+            wait=self.seconds,
+            processes=self.processes,
+            policy=Policy(self.max_deliveries, self.backoff),
+            timeout=self.timeout,
+            max_tasks=self.max_tasks,
+            max_memory=self.max_memory,
+            setup=self.setup,
+            teardown=self.teardown,
         )
 
     def call_waiter(self) -> Any:
@@ -248,6 +249,7 @@ class WoodenCustomer:
             from .worker.inline import InlineWorker
 
             self._inline = InlineWorker(self.consumer)
+        self._inline.consumer = self.consumer  # it may have been changed
         return self._inline
 
 

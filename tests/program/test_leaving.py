@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
+
+import pytest
 
 from ..application import Application, Code
 from ..support import eventually
@@ -122,6 +125,16 @@ def test_sleeping_worker_finds_what_was_claimed_for_it(app: Application) -> None
     assert supervisor.stop() == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there pages can be wiped by a fork")
+def test_process_that_is_forked_behind_pythons_back_runs_nothing_more(app: Application) -> None:
+    app.push(*({"n": n} for n in range(60)))
+    app.write(text="import ctypes", then="ctypes.CDLL(None).fork() if foods['n'] == 0 else None")
+    supervisor = app.serve()
+    eventually(lambda: len(set(app.done)) == 60)
+    assert supervisor.stop() == 0
+    assert sorted(app.begun) == list(range(60))
+
+
 def test_process_that_a_handler_forks_can_be_terminated(app: Application) -> None:
     """At once, as when a multiprocessing.Pool ends."""
     then = """
@@ -155,3 +168,44 @@ def test_event_loop_in_a_handler_does_not_make_its_worker_deaf(app: Application)
     supervisor.ready(1).signal(signal.SIGTSTP)
     eventually(lambda: supervisor.titled(" quiet"))
     assert supervisor.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """
+        import random
+
+        def late(*_):
+            raise TimeoutError("late")
+
+        signal.signal(signal.SIGALRM, late)
+        """,
+        """
+        import logging
+
+        class Full(logging.Filter):
+            def filter(self, record):
+                if record.levelname == "ERROR" and not os.path.exists("full"):
+                    note("full", 1)
+                    raise OSError("no space left on device")
+                return True
+
+        logging.getLogger("woodenwaiter").addFilter(Full())
+        """,
+    ],
+    ids=["a late alarm", "a log that is full"],
+)
+def test_errors_beside_the_handler_lose_no_task(app: Application, text: str) -> None:
+    """Though they look like a server's trouble."""
+    app.push(*({"n": n} for n in range(1000)))
+    alarmed = "if 'late' in globals(): signal.setitimer(signal.ITIMER_REAL, random.random() / 2000)"
+    failing = (
+        "if foods['n'] == 500 and 'Full' in globals() and delivery().number == 1: raise KeyError"
+    )
+    policy = {"max_deliveries": 100, "backoff": Code("Backoff(0, 0)")}
+    app.write(text=text, then=f"{alarmed}\n{failing}", **policy)
+    supervisor = app.serve()
+    eventually(lambda: len(set(app.done)) == 1000, seconds=40)
+    assert supervisor.stop() == 0
+    assert not app.letters()

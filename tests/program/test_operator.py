@@ -163,6 +163,14 @@ def test_mistakes_are_told_in_one_line(
     assert "s3cret" not in line
 
 
+def test_number_that_makes_no_sense_is_told(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--redis", server.url, "dead", "t:d", "--most", "-1"]) == EXIT_USAGE
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("woodenwaiter: ")
+
+
 def test_refused_login_is_told(
     make_server: Callable[..., Server], capsys: pytest.CaptureFixture[str]
 ) -> None:

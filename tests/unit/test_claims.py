@@ -90,6 +90,14 @@ def test_claims_at_once_when_the_bell_rings_and_sleeps_on_if_others_were_faster(
     assert step(claims) is Deed.WAIT
 
 
+def test_does_not_wait_for_what_has_rung_however_late_it_is() -> None:
+    claims = enrolled()
+    for _ in range(2):
+        claims.claimed([], 0.0)
+    claims.rang()
+    assert step(claims, 2 * LEASE) == Claim("w0", 0, 1, waits=False)
+
+
 @pytest.mark.parametrize("what", ["interrupted", "unheard"])
 def test_asks_at_once_after_a_wait_without_an_answer(what: str) -> None:
     """It may have been given something all the same."""
@@ -146,6 +154,27 @@ def test_redelivered_entry_runs_with_nothing_before_it_and_nothing_behind() -> N
     claims.claimed([REDELIVERED, PLAIN[1]], 0.0)
     run(claims, 1)
     assert step(claims) == Claim("w0", 2, 1, waits=False), "so is it, before another begins"
+
+
+def test_what_was_begun_and_not_ended_is_asked_for_again() -> None:
+    """Something went wrong beside the handler: nothing may take the place of what was not run."""
+    claims = enrolled()
+    claims.claimed(PLAIN[:3], 0.0)
+    run(claims, 1)
+    claims.begin()
+    claims.unheard(Deed.RUN)
+    assert step(claims) == Claim("w0", 1, 1, waits=False)
+
+
+def test_failure_is_told_though_what_else_was_claimed_is_forgotten() -> None:
+    claims = enrolled()
+    claims.claimed(PLAIN[:3], 0.0)
+    claims.begin()
+    claims.failed("verdict")
+    claims.unheard(Deed.RUN)
+    assert step(claims) == Fail("w0", 1, "verdict")
+    claims.finish(0.0, signalled=False)
+    assert step(claims) == Claim("w0", 1, 1, waits=False)
 
 
 def test_failure_is_told_before_anything_else_runs() -> None:

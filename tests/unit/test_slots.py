@@ -18,8 +18,8 @@ from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State
 from woodenwaiter.processes.signals import BELL, FAREWELL, TIME_IS_UP
 from woodenwaiter.supervisor.slots import (
     Child,
-    Deed,
     Kill,
+    Order,
     Place,
     Say,
     Slot,
@@ -58,8 +58,8 @@ class Loop:
 
     # The loop.
 
-    def turn(self, deeds: Iterable[Deed] = ()) -> list[str]:
-        done = [*self._do(deeds), *self._do(self.slots.meet_deadlines(self.now))]
+    def turn(self, orders: Iterable[Order] = ()) -> list[str]:
+        done = [*self._do(orders), *self._do(self.slots.meet_deadlines(self.now))]
         self._fill()
         return done
 
@@ -75,16 +75,16 @@ class Loop:
             done += self.turn()
         raise AssertionError("the loop does not sleep")
 
-    def _do(self, deeds: Iterable[Deed]) -> list[str]:
+    def _do(self, orders: Iterable[Order]) -> list[str]:
         done = []
-        for deed in deeds:
-            if isinstance(deed, Say):
-                self.said.append(deed.text)
-            elif isinstance(deed, Kill):
-                done.append(f"kill {self._names[deed.child.pid]}")
+        for order in orders:
+            if isinstance(order, Say):
+                self.said.append(order.text)
+            elif isinstance(order, Kill):
+                done.append(f"kill {self._names[order.child.pid]}")
             else:
-                assert isinstance(deed, Tell)
-                done.append(f"{WORDS[deed.number]} {self._names[deed.child.pid]}")
+                assert isinstance(order, Tell)
+                done.append(f"{WORDS[order.number]} {self._names[order.child.pid]}")
         return done
 
     # Births.
@@ -134,12 +134,12 @@ class Loop:
         child = self.living.pop(name)
         slot = self.slots.slot_of(child.pid)
         assert slot
-        deeds = self.slots.ended(slot, status, self.now)
+        orders = self.slots.ended(slot, status, self.now)
         if child.row:
             child.row.close(status, child.cause)
             if self.recovers:
                 child.row.free()
-        return self.turn(deeds)
+        return self.turn(orders)
 
     def leaves(self, name: str) -> list[str]:
         """A worker ends well."""
@@ -147,7 +147,7 @@ class Loop:
 
     def gets(self, number: int) -> list[str]:
         slots, now, code = self.slots, self.now, 128 + number
-        deeds: dict[int, Callable[[], list[Deed]]] = {
+        orders: dict[int, Callable[[], list[Order]]] = {
             SIGTERM: lambda: slots.drain(now),
             SIGINT: lambda: slots.interrupt(now, code),
             SIGQUIT: lambda: slots.stop(now, code),
@@ -156,7 +156,7 @@ class Loop:
             SIGTTIN: slots.add_workers,
             SIGTTOU: slots.remove_workers,
         }
-        return self.turn(deeds[number]())
+        return self.turn(orders[number]())
 
     # What it is like.
 
@@ -461,14 +461,20 @@ def test_successor_that_is_spent_before_it_was_heard_of_relieves_all_the_same() 
     assert loop.becomes("a0''", State.LIVE) == ["leave a0'"]
 
 
-def test_worker_that_has_left_before_it_was_heard_of_is_replaced_during_its_teardown() -> None:
-    loop = Loop(1)
-    loop.row("a0").become(State.SPENT)
-    loop.becomes("a0", State.LEFT)
-    assert "a0'" in loop.living
-    assert loop.quiet() == set()
-    loop.dies("a0", 0)
-    assert loop.living.keys() == {"housekeeper", "a0'"}
+def test_successor_that_has_left_before_it_was_heard_of_leaves_its_task_to_another() -> None:
+    """Somebody sent it a SIGTERM during its setup."""
+    loop = relief()
+    loop.becomes("a0'", State.LEFT)
+    loop.dies("a0'", 0)
+    assert loop.quiet() == {"a0''"}
+    assert loop.becomes("a0''", State.LIVE) == ["leave a0"]
+
+
+def test_successor_of_a_successor_stands_by_for_the_one_that_asked_first() -> None:
+    loop = relief()
+    loop.becomes("a0'", State.SPENT)
+    loop.leaves("a0'")
+    assert loop.becomes("a0''", State.LIVE) == ["leave a0"]
 
 
 # Signals, once and again.
@@ -803,7 +809,7 @@ def test_end_of_a_drain_that_finds_no_redis() -> None:
 
 def test_drain_that_begins_before_anything_was_started() -> None:
     slots = Slots([Place("t:a", 3)], scoreboard := Scoreboard(4), DRAIN)
-    assert [type(deed) for deed in slots.drain(7.0)] == [Say]
+    assert [type(order) for order in slots.drain(7.0)] == [Say]
     slots.started_server(Child(1, 7.0))
     assert slots.meet_deadlines(7.0) == []
     assert scoreboard.is_closing
@@ -811,7 +817,7 @@ def test_drain_that_begins_before_anything_was_started() -> None:
     [housekeeper] = slots.to_fill(7.0)
     slots.filled(housekeeper, Child(2, 7.0))
     slots.ended(housekeeper, 0, 7.0)
-    assert [type(deed) for deed in slots.meet_deadlines(7.0)] == [Tell]
+    assert [type(order) for order in slots.meet_deadlines(7.0)] == [Tell]
 
 
 def test_server_is_replaced_but_not_in_a_drain() -> None:
@@ -867,7 +873,7 @@ def test_each_queue_has_its_own_time_limit() -> None:
         slots.filled(slot, Child(len(list(board)) + 1, 0.0, row))
     slots.meet_deadlines(0.0)
     assert slots.due == 5.0
-    assert [deed.child.row.queue for deed in slots.meet_deadlines(5.0)] == [0]  # type: ignore[union-attr]
+    assert [order.child.row.queue for order in slots.meet_deadlines(5.0)] == [0]  # type: ignore[union-attr]
 
 
 # All of it at random.
@@ -887,9 +893,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.doomed: list[str] = []  # killed, not reaped yet
         self.told: set[str] = set()  # to leave
 
-    def note(self, deeds: list[str]) -> None:
-        for deed in deeds:
-            word, _, name = deed.rpartition(" ")
+    def note(self, orders: list[str]) -> None:
+        for order in orders:
+            word, _, name = order.rpartition(" ")
             if word == "leave":
                 self.told.add(name)
             elif word == "kill" and name not in self.doomed:

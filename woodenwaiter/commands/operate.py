@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import redis
 
 from .. import __version__, pace
-from ..errors import EXIT_USAGE, RedisUnusable, StartupError, WrongValue
+from ..errors import EXIT_USAGE, RedisUnusable, StartupError
 from ..protocol.client import client_at, client_from_environment
 from ..protocol.link import Link, ServerTrouble
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
@@ -72,6 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failure = RedisUnusable(f"Redis does not answer as it should: {error}")
         print(f"woodenwaiter: {failure}", file=sys.stderr)
         return failure.exit_code
-    except (StartupError, WrongValue) as error:
+    except (StartupError, ValueError) as error:
         print(f"woodenwaiter: {error}", file=sys.stderr)
         return EXIT_USAGE

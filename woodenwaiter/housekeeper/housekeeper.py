@@ -46,7 +46,7 @@ class Housekeeper:
         self._lifeline = lifeline
         self._parent = parent
         self._stops_server = stops_server
-        self._leaving = False
+        self._leaving = scoreboard.is_closing
         self._orphaned = False
         self._workers: dict[Row, psutil.Process | None] = {}  # once orphaned
         lease = settings.lease_seconds

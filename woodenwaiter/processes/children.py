@@ -7,7 +7,7 @@ import signal
 from contextlib import suppress
 
 UNKNOWN_STATUS = -1
-"""Of a worker whose end nobody was told: its supervisor had died, or somebody else reaped it."""
+"""Of a process whose end nobody was told: its parent had died, or somebody else reaped it."""
 
 
 def reap(pid: int) -> tuple[int, int]:

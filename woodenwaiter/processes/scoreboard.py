@@ -138,7 +138,7 @@ class Row:
 
     @property
     def queue(self) -> int:
-        """Index of the customer whose queue this worker serves."""
+        """Index of the consumer that this worker runs."""
         return self._small[_QUEUE]
 
     @property

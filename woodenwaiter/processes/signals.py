@@ -32,7 +32,7 @@ class SignalInbox:
     """Receives the given signals for this process; one per process, in its main thread."""
 
     def __init__(self, signals: Iterable[signal.Signals]) -> None:
-        self._pending: deque[signal.Signals] = deque()
+        self.pending: deque[signal.Signals] = deque()  # those that wait to be taken
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
@@ -40,17 +40,17 @@ class SignalInbox:
         self._former_handlers = {number: signal.signal(number, self._record) for number in signals}
 
     def _record(self, number: int, frame: FrameType | None) -> None:
-        self._pending.append(signal.Signals(number))
+        self.pending.append(signal.Signals(number))
 
     def __bool__(self) -> bool:
         """Whether a signal waits to be taken."""
-        return bool(self._pending)
+        return bool(self.pending)
 
     def take(self) -> list[signal.Signals]:
         """The signals that came since the last call, in their order."""
         taken = []
-        while self._pending:
-            taken.append(self._pending.popleft())
+        while self.pending:
+            taken.append(self.pending.popleft())
         return taken
 
     def wait(self, fds: Iterable[int], seconds: float | None) -> set[int]:
@@ -66,7 +66,7 @@ class SignalInbox:
         milliseconds = (
             None if seconds is None else max(0, min(int(seconds * 1000) + 1, LONGEST_POLL))
         )
-        ready = {fd for fd, _ in poll.poll(milliseconds)} if not self._pending else set()
+        ready = {fd for fd, _ in poll.poll(milliseconds)} if not self.pending else set()
         self._empty_pipe()
         return ready - {self._read}
 

@@ -25,6 +25,8 @@ def client_at(url: str, **options: Any) -> redis.Redis:
         pool.connection_class(**pool.connection_kwargs)  # unopened: redis-py checks options so late
     except TypeError as error:
         raise WrongValue(f"no option of a connection: {str(error).rpartition(' ')[2]}") from None
+    except redis.RedisError as error:
+        raise WrongValue(str(error)) from None
     return client
 
 

@@ -27,7 +27,6 @@ class Keys:
 
     def __init__(self, queue: str) -> None:
         prefix = key_prefix(queue)
-        self.queue = queue
         self.arrivals = prefix + "arrivals"
         self.settled = prefix + "settled"
         self.leases = prefix + "leases"
@@ -35,7 +34,7 @@ class Keys:
         self.dead = prefix + "dead"
         self._claims = prefix + "claims:"
         self._shared = [
-            self.queue,
+            queue,
             self.arrivals,
             self.settled,
             self.leases,
@@ -48,7 +47,7 @@ class Keys:
 
     def of_script(self, owner: str | None) -> list[str]:
         """KEYS of a script: the owner's claims last, where there is an owner."""
-        return self._shared if owner is None else [*self._shared, self._claims + owner]
+        return self._shared if owner is None else [*self._shared, self.claims(owner)]
 
 
 def key_prefix(queue: str) -> str:

@@ -37,11 +37,11 @@ NOT_FOR_CHILDREN = (
     signal.SIGINT,
     signal.SIGQUIT,
     signal.SIGHUP,
-    signal.SIGTSTP,
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
-"""What a terminal sends to the whole group: the supervisor acts on it, its children ignore it."""
+"""What a terminal sends to the whole group: the supervisor acts on it, its children ignore it. A
+SIGTSTP has them look at shared memory, which says nothing new."""
 
 IN_TASKS_FORKS = {
     FAREWELL: signal.SIG_DFL,
@@ -82,7 +82,7 @@ def be_housekeeper(
 ) -> int:
     """Be the housekeeper to the end; returns the exit code."""
     inbox = _become_child("housekeeper", (BELL,))
-    for number in (FAREWELL, TRACE):  # of those to the whole group
+    for number in (FAREWELL, TIME_IS_UP, TRACE):  # of those to the whole group
         signal.signal(number, signal.SIG_IGN)
     unblock_signals()
     housekeeper = Housekeeper(

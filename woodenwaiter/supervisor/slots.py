@@ -76,6 +76,7 @@ class Kill(NamedTuple):
     name: str
     child: Child
     why: str
+    cause: Cause
 
 
 class Say(NamedTuple):
@@ -84,13 +85,13 @@ class Say(NamedTuple):
     text: str
 
 
-Deed = Tell | Kill | Say
+Order = Tell | Kill | Say
 
 
 def _kill(name: str, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> Kill:
     """``cause``: what this end means for the child's task."""
     child.cause = cause
-    return Kill(name, child, why)
+    return Kill(name, child, why, cause)
 
 
 @dataclass(eq=False)
@@ -123,7 +124,7 @@ class Slot:
         self.young_deaths = self.young_deaths + 1 if is_young else 1
         self.due = now + respawn_delay(self.young_deaths)
 
-    def check(self, now: float) -> Iterator[Deed]:
+    def check(self, now: float) -> Iterator[Order]:
         """What time calls for: its task may take too long, or it does not end."""
         child = self.child
         if child and child.row and child.limit and now >= child.limit.check_at:
@@ -207,7 +208,7 @@ class Slots:
         """Whose child this was; None for an orphan that was handed to PID 1."""
         return next((slot for slot in self._slots if slot.child and slot.child.pid == pid), None)
 
-    def ended(self, slot: Slot, status: int, now: float) -> list[Deed]:
+    def ended(self, slot: Slot, status: int, now: float) -> list[Order]:
         """Its child is no more; ``status`` is waitpid's."""
         child, slot.child = slot.child, None
         if child is None:
@@ -225,44 +226,38 @@ class Slots:
 
     # Workers tell.
 
-    def hear_workers(self, now: float) -> list[Deed]:
+    def hear_workers(self, now: float) -> list[Order]:
         """Workers ask to be relieved, are ready, maybe to relieve another, or have done all."""
         return [
-            deed
+            order
             for slot in self.workers()
             if slot.child and slot.child.row
-            for deed in self._hear(slot, slot.child, slot.child.row.state, now)
+            for order in self._hear(slot, slot.child, slot.child.row.state, now)
         ]
 
-    def _hear(self, slot: Slot, child: Child, state: State, now: float) -> list[Deed]:
+    def _hear(self, slot: Slot, child: Child, state: State, now: float) -> list[Order]:
         """What a worker's state calls for, though those before it were not heard of."""
-        deeds: list[Deed] = []
+        orders: list[Order] = []
         if state in (State.LIVE, State.SPENT) and slot.relieves and slot.relieves.child:
-            deeds.append(Tell(slot.relieves.child, FAREWELL))
-        ending = slot
-        if state in (State.SPENT, State.LEFT) and not slot.retired:
-            ending = self._relieve(slot)
+            orders.append(Tell(slot.relieves.child, FAREWELL))
+        if state == State.SPENT and not slot.retired:
+            former = replace(slot, retired=True)
+            self._slots.append(former)
+            slot.child, slot.due, slot.relieves = None, 0.0, former
         if state == State.LEFT and child.leave_by == math.inf:
             child.leave_by = now + self._grace(Stage.WORKERS)
-            deeds += self._take_over_from(ending)
-        return deeds
+            orders += self._take_over_from(slot)
+        return orders
 
-    def _relieve(self, slot: Slot) -> Slot:
-        """Make room for another worker; returns the slot in which the present one ends."""
-        former = replace(slot, retired=True)
-        self._slots.append(former)
-        slot.child, slot.due, slot.relieves = None, 0.0, former
-        return former
-
-    def _take_over_from(self, former: Slot) -> list[Deed]:
-        deeds: list[Deed] = []
+    def _take_over_from(self, former: Slot) -> list[Order]:
+        orders: list[Order] = []
         for slot in self.workers():
             if slot.relieves is former:
-                slot.relieves = None
-                deeds += self._hush(slot)
-        return deeds
+                slot.relieves = former.relieves  # it may have stood by itself
+                orders += self._hush(slot)
+        return orders
 
-    def _hush(self, slot: Slot) -> list[Deed]:
+    def _hush(self, slot: Slot) -> list[Order]:
         """Let a worker know whether it stands by."""
         if not (slot.child and slot.child.row):
             return []
@@ -271,12 +266,12 @@ class Slots:
 
     # People tell.
 
-    def drain(self, now: float) -> list[Deed]:
+    def drain(self, now: float) -> list[Order]:
         """Let the running tasks finish, give the rest back, and leave."""
         seconds = f"{self._drain_seconds:g}"
         return self._begin_drain(now, f"draining: running tasks have up to {seconds} s to finish")
 
-    def interrupt(self, now: float, code: int) -> list[Deed]:
+    def interrupt(self, now: float, code: int) -> list[Order]:
         """Drain; when told a second time, stop."""
         if self._interrupted_at == math.inf:
             self._interrupted_at = now
@@ -285,7 +280,7 @@ class Slots:
             return self.stop(now, code)
         return []
 
-    def stop(self, now: float, code: int) -> list[Deed]:
+    def stop(self, now: float, code: int) -> list[Order]:
         """Leave with this exit code and without waiting for running tasks, if any: they go back to
         the queue."""
         if self._stage not in (None, Stage.WORKERS):
@@ -294,15 +289,15 @@ class Slots:
         leave = self._begin_drain(now, "stopping at once") or [Say("stopping at once")]
         return leave + self._kill_stage("as the signal asks for it")
 
-    def set_quiet(self, quiet: bool) -> list[Deed]:
+    def set_quiet(self, quiet: bool) -> list[Order]:
         """Claim nothing, or go on."""
         if quiet == self._quiet:
             return []
         self._quiet = quiet
         say = Say("quiet: no new tasks until SIGCONT" if quiet else "taking tasks again")
-        return [say, *(deed for slot in self.workers() for deed in self._hush(slot))]
+        return [say, *(order for slot in self.workers() for order in self._hush(slot))]
 
-    def add_workers(self) -> list[Deed]:
+    def add_workers(self) -> list[Order]:
         """One for each queue."""
         if self._stage is not None:
             return []
@@ -310,18 +305,18 @@ class Slots:
             self._add_worker(queue)
         return [self._head_count()]
 
-    def remove_workers(self) -> list[Deed]:
+    def remove_workers(self) -> list[Order]:
         """Retire the last of each queue, but never its only one."""
         if self._stage is not None:
             return []
-        deeds: list[Deed] = []
+        orders: list[Order] = []
         for queue in range(len(self._places)):
             active = self._active_workers(queue)
             if len(active) > 1:
                 last = max(active, key=lambda slot: slot.number)
                 for slot in filter(None, (last, last.relieves)):
-                    deeds += self._retire(slot)
-        return [*deeds, self._head_count()]
+                    orders += self._retire(slot)
+        return [*orders, self._head_count()]
 
     def _active_workers(self, queue: int | None = None) -> list[Slot]:
         """Those that are not about to leave, of one queue or of all."""
@@ -338,28 +333,28 @@ class Slots:
         dues = [slot.child.due if slot.child else slot.due for slot in self._slots]
         return min([self._stage_deadline, *dues])
 
-    def meet_deadlines(self, now: float) -> list[Deed]:
-        deeds = [deed for slot in self.workers() for deed in slot.check(now)]
+    def meet_deadlines(self, now: float) -> list[Order]:
+        orders = [order for slot in self.workers() for order in slot.check(now)]
         if now >= self._stage_deadline:
             self._stage_deadline = math.inf
-            deeds += self._kill_stage("as its time is up")
+            orders += self._kill_stage("as its time is up")
         while self._stage is not None and self._slots and not self._of_stage(self._stage):
-            deeds += self._begin_stage(Stage(self._stage + 1), now)
-        return deeds
+            orders += self._begin_stage(Stage(self._stage + 1), now)
+        return orders
 
     # A drain.
 
-    def _begin_drain(self, now: float, why: str) -> list[Deed]:
+    def _begin_drain(self, now: float, why: str) -> list[Order]:
         if self._stage is not None:
             return []
         self.drain_began = now
         return [Say(why), *self._begin_stage(Stage.WORKERS, now)]
 
-    def _begin_stage(self, stage: Stage, now: float) -> list[Deed]:
+    def _begin_stage(self, stage: Stage, now: float) -> list[Order]:
         self._stage, self._stage_deadline = stage, now + self._grace(stage)
         if stage == Stage.HOUSEKEEPER:
             self._scoreboard.close()
-        return [deed for slot in self._of_stage(stage) for deed in self._retire(slot)]
+        return [order for slot in self._of_stage(stage) for order in self._retire(slot)]
 
     def _grace(self, stage: Stage) -> float:
         """Seconds for a stage."""
@@ -367,7 +362,7 @@ class Slots:
             return max(self._drain_seconds, pace.LEAST_DRAIN)
         return pace.HOUSEKEEPER_GRACE if stage == Stage.HOUSEKEEPER else pace.SERVER_GRACE
 
-    def _retire(self, slot: Slot) -> list[Deed]:
+    def _retire(self, slot: Slot) -> list[Order]:
         slot.retired = True
         if slot.child:
             return [Tell(slot.child, BELL if slot.stage == Stage.HOUSEKEEPER else FAREWELL)]
@@ -377,13 +372,13 @@ class Slots:
             self._slots.remove(slot)
         return []
 
-    def _kill_stage(self, why: str) -> list[Deed]:
-        deeds: list[Deed] = []
+    def _kill_stage(self, why: str) -> list[Order]:
+        orders: list[Order] = []
         for slot in [slot for slot in self._slots if slot.stage == self._stage]:
             if slot.child:
-                deeds.append(_kill(slot.name, slot.child, why))
+                orders.append(_kill(slot.name, slot.child, why))
             else:
                 self._slots.remove(slot)
-        if deeds and self._stage == Stage.WORKERS and self.exit_code == EXIT_DRAINED:
+        if orders and self._stage == Stage.WORKERS and self.exit_code == EXIT_DRAINED:
             self.exit_code = EXIT_KILLED
-        return deeds
+        return orders

@@ -28,7 +28,7 @@ from ..processes.tree import kill_tree
 from ..settings import Settings
 from .embedded import EmbeddedServer
 from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
-from .slots import Child, Deed, Kill, Place, Say, Slot, Slots, Stage
+from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
 
 
 class Supervisor:
@@ -93,7 +93,7 @@ class Supervisor:
         watched = () if self._lifeline is None else (self._lifeline,)
         if self._inbox.wait(watched, seconds):
             self._lifeline = None
-            self._do(self._slots.drain(time.monotonic()))
+            self._carry_out(self._slots.drain(time.monotonic()))
             log.warning("the program that launched this supervisor is gone")
         for number in self._inbox.take():
             self._act_on(number)
@@ -101,7 +101,7 @@ class Supervisor:
 
     def _act_on(self, number: signal.Signals) -> None:
         slots, now, code = self._slots, time.monotonic(), 128 + number
-        deeds: dict[int, Callable[[], Iterable[Deed]]] = {
+        orders: dict[int, Callable[[], Iterable[Order]]] = {
             signal.SIGTERM: lambda: slots.drain(now),
             signal.SIGINT: lambda: slots.interrupt(now, code),
             signal.SIGQUIT: lambda: slots.stop(now, code),
@@ -111,8 +111,8 @@ class Supervisor:
             signal.SIGTTOU: slots.remove_workers,
             NEWS: lambda: slots.hear_workers(now),
         }
-        if number in deeds:
-            self._do(deeds[number]())
+        if number in orders:
+            self._carry_out(orders[number]())
         elif number == signal.SIGUSR1:
             self._report(now)
 
@@ -120,19 +120,19 @@ class Supervisor:
         now = time.monotonic()
         if now >= self._traces_at:
             self._collect_traces()
-        self._do(self._slots.meet_deadlines(now))
+        self._carry_out(self._slots.meet_deadlines(now))
 
-    def _do(self, deeds: Iterable[Deed]) -> None:
-        for deed in deeds:
-            if isinstance(deed, Say):
-                log.info("%s", deed.text)
-            elif isinstance(deed, Kill):
-                level = logging.ERROR if deed.child.cause == Cause.TIMED_OUT else logging.WARNING
-                name, pid = deed.name, deed.child.pid
-                log.log(level, "%s (pid %d) is killed, %s", name, pid, deed.why)
+    def _carry_out(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            if isinstance(order, Say):
+                log.info("%s", order.text)
+            elif isinstance(order, Kill):
+                level = logging.ERROR if order.cause == Cause.TIMED_OUT else logging.WARNING
+                name, pid = order.name, order.child.pid
+                log.log(level, "%s (pid %d) is killed, %s", name, pid, order.why)
                 kill_tree(pid)
             else:
-                send_signal(deed.child.pid, deed.number)
+                send_signal(order.child.pid, order.number)
 
     # Births.
 
@@ -230,12 +230,12 @@ class Supervisor:
             return
         child = slot.child
         self._tell_end(slot, child, status)
-        deeds = self._slots.ended(slot, status, time.monotonic())
+        orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
             self._completed += child.row.completed
             child.row.close(status, child.cause)
             child.trace.close()
-        self._do(deeds)
+        self._carry_out(orders)
 
     def _tell_end(self, slot: Slot, child: Child, status: int) -> None:
         task, row = "", child.row

@@ -168,7 +168,8 @@ class Claims:
         if asleep and not self._rung:
             return Deed.WAIT
         want = int(min(self.want, self._most - self.completed))
-        return Claim(self.owner, self.completed, want, waits=self._vain > 0 and not asleep)
+        waits = self._vain > 0 and not asleep and not self._rung
+        return Claim(self.owner, self.completed, want, waits)
 
     # What came of it.
 
@@ -201,9 +202,12 @@ class Claims:
             self._disown()
 
     def unheard(self, step: Step) -> None:
-        """No answer to a request, which may have been carried out, or be so at any time."""
+        """Something went wrong in this step. A request may have been carried out, or be so at any
+        time; a claim may have been begun and not ended."""
         self._vain = 0
         self._rung = False
+        if not isinstance(step, Fail):
+            self._batch = ()  # whatever it holds, the next claim returns
         if self._former:
             self._former = ""
         elif isinstance(step, Enroll):

@@ -34,7 +34,7 @@ class InlineWorker:
 
     def __init__(self, consumer: Consumer) -> None:
         self.pid = os.getpid()
-        self._consumer = consumer
+        self.consumer = consumer
         self._queue = self._connect()
         self.outage = Outage(self._queue.link.address, LEASE, spokesman=True)
         self._sweep = Sweep(self._queue, consumer.policy, LEASE)
@@ -61,11 +61,11 @@ class InlineWorker:
 
     def run(self, owner: str, raw: bytes) -> Any:
         """Run a claimed task; returns what its handler returned, and raises what it raised."""
-        name, policy = f"{owner}/1", self._consumer.policy
+        name, policy = f"{owner}/1", self.consumer.policy
         answer_with(lambda: delivery_of(raw, name, policy))
         try:
             with self._renewing(owner):
-                result = self._consumer.handler(foods(raw))
+                result = self.consumer.handler(foods(raw))
         except KeyboardInterrupt:  # of the person at the keyboard: not the task's fault
             self._release(owner, 0)
             raise
@@ -107,5 +107,5 @@ class InlineWorker:
             thread.join()
 
     def _connect(self) -> Queue:
-        link = Link(self._consumer.client, timeout=pace.reply_within(LEASE))
-        return Queue(link, self._consumer.queue, LEASE)
+        link = Link(self.consumer.client, timeout=pace.reply_within(LEASE))
+        return Queue(link, self.consumer.queue, LEASE)

@@ -17,6 +17,7 @@ from .. import pace
 from ..consumer import Consumer
 from ..errors import LeaseLost, TaskTimeout
 from ..logs import log
+from ..processes.fork import fork_mark
 from ..processes.memory import MemoryLimit
 from ..processes.scoreboard import Row, State
 from ..processes.signals import NEWS, TIME_IS_UP, SignalInbox
@@ -76,8 +77,7 @@ class Worker:
         self._inbox = inbox
         self._lifeline = lifeline
         self._parent = parent
-        self._pid = os.getpid()
-        self._is_fork = False  # of the worker, by a handler
+        self._mark = fork_mark()
         self._title = f"woodenwaiter: worker {consumer.queue:.80} #{row.slot}"
         self._titled = ""
         self._raw = b""
@@ -85,7 +85,6 @@ class Worker:
         self._outage = Outage(self._link.address, lease, spokesman=False)
         self._interruptible = False
         self._memory = MemoryLimit(consumer.max_memory) if consumer.max_memory else None
-        os.register_at_fork(after_in_child=self._note_fork)
         signal.signal(TIME_IS_UP, self._on_timeout)
         answer_with(self._delivery)
 
@@ -98,8 +97,6 @@ class Worker:
         self._become(State.LEFT)
 
     def _next_step(self) -> Step:
-        if os.getpid() != self._pid:
-            os._exit(0)  # a handler had forked this process behind Python's back
         leaving = self._told_to_leave()
         return self._claims.next(time.monotonic(), quiet=self._row.quiet, leaving=leaving)
 
@@ -128,12 +125,16 @@ class Worker:
             elif not isinstance(step, Deed):
                 self._request(step)
             self._outage.over()
+            if step is not Deed.REST:
+                self._check_memory()
         except Interrupted:
             self._claims.interrupted()
         except ServerTrouble as error:
             self._claims.unheard(step)
             self._get_over(error)
         self._row.rename(self._claims.generation)
+
+    def _check_memory(self) -> None:
         if self._memory and self._memory.is_exceeded():
             self._become(State.SPENT)
 
@@ -146,7 +147,8 @@ class Worker:
         elif isinstance(request, Fail):
             with suppress(LeaseLost):  # it is with somebody else already; the next claim will tell
                 self._queue.fail(*request)
-            self._finish(request.seq)
+            self._row.finish(request.seq)
+            self._claims.finish(time.monotonic(), signalled=bool(self._inbox))
         else:
             self._queue.release(*request)
             self._claims.released()
@@ -192,17 +194,16 @@ class Worker:
 
     def _get_over(self, error: Exception) -> None:
         """Wait a little for the server to get well, or for a signal."""
-        seconds = self._outage.note(error)
-        if self._told_to_leave():
-            log.debug("trouble at the end, which the housekeeper will see to: %s", error)
+        if self._told_to_leave() or self._claims.is_spent:
+            log.debug("%s leaves its end to the housekeeper: %s", self._row.owner, error)
         else:
-            self._inbox.wait((self._lifeline,), seconds)
+            self._inbox.wait((self._lifeline,), self._outage.note(error))
 
     # Tasks.
 
     def _run(self) -> None:
         """Run claims in their order, until one fails or the rest is to be asked for again."""
-        claims, row = self._claims, self._row
+        claims, row, mark, signals = self._claims, self._row, self._mark, self._inbox.pending
         now = time.monotonic()
         while (raw := claims.begin()) is not None:
             seq = claims.completed + 1
@@ -214,36 +215,28 @@ class Worker:
                     self._handler(foods(raw))
                 finally:
                     self._interruptible = False
-                    if self._is_fork:
-                        os._exit(0)  # it came back from a handler
+                    if not mark[0]:
+                        os._exit(0)  # the handler had forked this process, and it came back
             except BaseException as error:  # a handler's SystemExit is no reason to leave, either
                 self._fail(raw, seq, error)
                 return
-            now = self._finish(seq)
-
-    def _finish(self, seq: int) -> float:
-        """Tell that a claim is done; returns the time, read after whoever looks can see it."""
-        self._row.finish(seq)
-        now = time.monotonic()
-        self._claims.finish(now, signalled=bool(self._inbox))
-        return now
+            row.finish(seq)
+            now = time.monotonic()  # after whoever looks can see that it is done
+            claims.finish(now, signalled=bool(signals))
 
     def _fail(self, raw: bytes, seq: int, error: BaseException) -> None:
         self._row.note_failure(seq)
         failure = failure_of(error)
         owner = self._claims.owner
         verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)
-        announce(failure, verdict, error)
         self._claims.failed(verdict)
+        announce(failure, verdict, error)
 
     def _on_timeout(self, number: int, frame: FrameType | None) -> None:
         """Raise in the handler whose time is up; not in any other code, and not in a later task."""
         if self._interruptible and self._row.overdue == self._claims.completed + 1:
             self._interruptible = False
             raise TaskTimeout
-
-    def _note_fork(self) -> None:
-        self._is_fork = True
 
     def _delivery(self) -> Delivery:
         name = f"{self._claims.owner}/{self._claims.completed + 1}"
