@@ -13,6 +13,7 @@ from functools import partial
 
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
 from .harness import OURS, Bench, Finding, Metric, Step, settle
@@ -92,21 +93,31 @@ def _filled(
 def _cost_of_claims(bench: Bench, queue: Queue, want: int = AT_ONCE) -> float:
     """Microseconds a task; the list is as long afterwards."""
     _push(bench, CLAIMS * want)
-    queue.enroll("claimer", 0)
-    claims = iter(range(0, CLAIMS * want, want))
-    cost = _cost(lambda: queue.claim("claimer", next(claims), want), CLAIMS)
-    queue.release("claimer", CLAIMS * want)
+    queue.enroll("claimer", 0, 0)
+    claims = iter(range(CLAIMS))
+
+    def claim() -> None:
+        number = next(claims)
+        queue.claim("claimer", number * want, want, Tokens(number, number + 1))
+
+    cost = _cost(claim, CLAIMS)
+    queue.release("claimer", CLAIMS * want, CLAIMS)
     return cost / want
 
 
 def _cost_of_burials(bench: Bench, queue: Queue) -> float:
     """Microseconds a letter."""
     _push(bench, CLAIMS)
-    queue.enroll("claimer", 0)
+    queue.enroll("claimer", 0, 0)
     letter = judge(PAYLOAD, "claimer/1", Failure("", final=True), Policy(), "claimer")
-    numbers = iter(range(1, len(queue.claim("claimer", 0, CLAIMS)) + 1))
-    cost = _cost(lambda: queue.fail("claimer", next(numbers), letter), CLAIMS)
-    queue.release("claimer", CLAIMS)
+    numbers = iter(range(1, len(queue.claim("claimer", 0, CLAIMS, Tokens(0, 1))) + 1))
+
+    def bury() -> None:
+        number = next(numbers)
+        queue.fail("claimer", number, letter, Tokens(number, number + 1))
+
+    cost = _cost(bury, CLAIMS)
+    queue.release("claimer", CLAIMS, CLAIMS + 1)
     return cost
 
 

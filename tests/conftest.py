@@ -10,9 +10,9 @@ import hypothesis
 import pytest
 
 from woodenwaiter.protocol.link import Link
-from woodenwaiter.protocol.queue import Queue
 
 from .application import Application
+from .counting import CountingQueue
 from .support import Programs, Server
 
 # Ignored where the tests run in the background of a script; what they start would ignore it, too.
@@ -57,9 +57,9 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def queue(client: Any) -> Iterator[Queue]:
+def queue(client: Any) -> Iterator[CountingQueue]:
     """The queue ``t:d`` with leases of 30 s."""
-    queue = Queue(Link(client, timeout=10), "t:d", lease=30)
+    queue = CountingQueue(Link(client, timeout=10), "t:d", lease=30)
     yield queue
     queue.link.close()
 

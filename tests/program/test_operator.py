@@ -14,9 +14,9 @@ import pytest
 from woodenwaiter import __version__
 from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_REDIS, EXIT_USAGE
-from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
+from ..counting import CountingQueue
 from ..support import Programs, Server, free_port, run
 
 
@@ -34,7 +34,7 @@ def operate(server: Server, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
 
 @pytest.fixture
-def letters(queue: Queue, client: Any) -> list[str]:
+def letters(queue: CountingQueue, client: Any) -> list[str]:
     """Three dead letters: their payloads are a task, no JSON, and text in more than one line."""
     payloads = (b'{"n": 1}', b"\xff\x00", '{"text": "é\nline"}'.encode())
     queue.register()
@@ -53,9 +53,9 @@ def rows(printed: str) -> list[list[str]]:
 
 
 def test_status_of_all_queues(
-    operate: Callable[..., str], queue: Queue, client: Any, letters: list[str]
+    operate: Callable[..., str], queue: CountingQueue, client: Any, letters: list[str]
 ) -> None:
-    Queue(queue.link, "long:" + "name" * 5, lease=30).register()
+    CountingQueue(queue.link, "long:" + "name" * 5, lease=30).register()
     client.lpush("t:d", "{}", "{}")
     queue.enroll("b", 0)
     queue.claim("b", 0, 1)

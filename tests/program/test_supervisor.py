@@ -130,7 +130,7 @@ def test_what_ran_before_a_slow_task_is_settled_meanwhile(app: Application) -> N
     app.push(*({"n": n} for n in range(10)), {"n": 10, "sleep": 300})
     app.write(processes=1)
     supervisor = app.serve()
-    eventually(lambda: app.client.hvals("{t:d}:settled") == [b"10"])
+    eventually(lambda: [v.split()[0] for v in app.client.hvals("{t:d}:settled")] == [b"10"])
     assert app.begun == list(range(11))
     supervisor.signal(signal.SIGQUIT)
     supervisor.wait()

@@ -17,10 +17,10 @@ from redis.crc import key_slot
 
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Link
-from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 from woodenwaiter.supervisor.embedded import find_program
 
+from ..counting import CountingQueue
 from ..support import SERVER_PROGRAM, Command, eventually, free_port
 
 SUFFIXES = ("arrivals", "settled", "leases", "delayed", "dead", "claims:host.1.ab/1")
@@ -109,7 +109,7 @@ def test_own_hash_tag_decides(name: str) -> None:
 
 def push_and_settle(client: Any, name: str) -> None:
     """A task that is done, one that is buried, one that is put back."""
-    queue = Queue(Link(client, timeout=10), name, lease=30)
+    queue = CountingQueue(Link(client, timeout=10), name, lease=30)
     client.lpush(name, b"done", b"bad", b"left")
     queue.enroll("host.1.ab/1", 0)
     assert queue.claim("host.1.ab/1", 0, 2) == [b"done", b"bad"]

@@ -18,8 +18,10 @@ from woodenwaiter.protocol import queue as queue_module
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Interrupted, Link
 from woodenwaiter.protocol.queue import ENOUGH_BYTES, Queue, registered
+from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import DeadLetter, Failure, Policy, Redeliver, judge
 
+from ..counting import CountingQueue
 from ..support import Server, eventually
 
 ARRIVALS, DELAYED, DEAD = "{t:d}:arrivals", "{t:d}:delayed", "{t:d}:dead"
@@ -45,7 +47,7 @@ def lapse(client: Any, *owners: str) -> None:
 
 
 @pytest.fixture
-def holding(queue: Queue, client: Any) -> Queue:
+def holding(queue: CountingQueue, client: Any) -> CountingQueue:
     """Owner ``a`` holds 1, 2 and 3; 4 and 5 wait."""
     push(client, b"1", b"2", b"3", b"4", b"5")
     queue.enroll("a", 0)
@@ -56,8 +58,13 @@ def holding(queue: Queue, client: Any) -> Queue:
 # Claiming.
 
 
+def settled(client: Any) -> int:
+    """How many of a's claims are; the token beside it is another matter."""
+    return int(client.hget(SETTLED, "a").split()[0])
+
+
 def test_claims_are_the_oldest_and_numbered_from_where_the_owner_says(
-    queue: Queue, client: Any
+    queue: CountingQueue, client: Any
 ) -> None:
     push(client, b"1", b"2", b"3")
     queue.enroll("a", 10)
@@ -65,56 +72,58 @@ def test_claims_are_the_oldest_and_numbered_from_where_the_owner_says(
     assert queue.claim("a", 11, 2) == [b"2"]
     assert queue.claim("a", 12, 2) == [b"3"]
     assert queue.claim("a", 13, 2) == []
-    assert client.hget(SETTLED, "a") == b"13"
+    assert settled(client) == 13
 
 
-def test_claim_may_be_sent_again(holding: Queue, client: Any) -> None:
+def test_claim_may_be_sent_again(holding: CountingQueue, client: Any) -> None:
     assert holding.claim("a", 0, 3) == [b"1", b"2", b"3"]
     assert holding.claim("a", 3, 2) == holding.claim("a", 3, 2) == [b"4", b"5"]
     assert held(client) == []
 
 
-def test_late_claim_does_nothing(holding: Queue, client: Any) -> None:
+def test_late_claim_does_nothing(holding: CountingQueue, client: Any) -> None:
     assert holding.claim("a", 2, 3) == [b"3"]
     lapse(client, "a")
-    assert holding.claim("a", 1, 1) == []
+    assert holding.claim("a", 1, 1, Tokens(1, 2)) == []
     assert held(client, CLAIMS) == [b"3"]
     assert held(client) == [b"4", b"5"]
     assert holding.expired() == ["a"]
 
 
-def test_owner_has_a_lease_from_the_start(queue: Queue, client: Any) -> None:
+def test_owner_has_a_lease_from_the_start(queue: CountingQueue, client: Any) -> None:
     queue.enroll("a", 0)
     assert abs(client.zscore(LEASES, "a") / 1000 - time.time() - 30) < 15
 
 
-def test_enrolling_again_changes_nothing(holding: Queue) -> None:
+def test_enrolling_again_changes_nothing(holding: CountingQueue) -> None:
     holding.claim("a", 2, 3)
-    holding.enroll("a", 0)
+    Queue.enroll(holding, "a", 0, token=1)
     assert holding.claim("a", 2, 3) == [b"3"]
 
 
-def test_what_is_held_beyond_the_wish_goes_back_in_order(holding: Queue, client: Any) -> None:
+def test_what_is_held_beyond_the_wish_goes_back_in_order(
+    holding: CountingQueue, client: Any
+) -> None:
     assert holding.claim("a", 0, 1) == [b"1"]
     assert held(client) == [b"2", b"3", b"4", b"5"]
     assert held(client, CLAIMS) == [b"1"]
 
 
-def test_owners_share_without_overlap(holding: Queue) -> None:
+def test_owners_share_without_overlap(holding: CountingQueue) -> None:
     holding.enroll("b", 0)
     assert holding.claim("b", 0, 5) == [b"4"], "half of what waits"
     assert holding.claim("b", 1, 5) == [b"5"]
     assert holding.claim("a", 3, 5) == []
 
 
-def test_large_entries_are_noticed_before_many_are_taken(queue: Queue, client: Any) -> None:
+def test_large_entries_are_noticed_before_many_are_taken(queue: CountingQueue, client: Any) -> None:
     large = b"x" * (ENOUGH_BYTES // 2 + 1)
     push(client, *[large] * 10)
     queue.enroll("a", 0)
     assert len(queue.claim("a", 0, 256)) == 3  # one, then as many again and one
 
 
-def test_many_small_entries_are_taken_at_once(queue: Queue, client: Any) -> None:
+def test_many_small_entries_are_taken_at_once(queue: CountingQueue, client: Any) -> None:
     numbers = [b"%d" % n for n in range(5000)]
     push(client, *numbers)
     queue.enroll("a", 0)
@@ -122,14 +131,14 @@ def test_many_small_entries_are_taken_at_once(queue: Queue, client: Any) -> None
     assert held(client) == numbers[4000:]
 
 
-def test_arrivals_come_first(queue: Queue, client: Any) -> None:
+def test_arrivals_come_first(queue: CountingQueue, client: Any) -> None:
     push(client, b"3", b"4")
     push(client, b"1", b"2", key=ARRIVALS)
     queue.enroll("a", 0)
     assert queue.claim("a", 0, 3) == [b"1", b"2", b"3"]
 
 
-def test_every_step_of_an_unknown_owner_is_refused(queue: Queue, client: Any) -> None:
+def test_every_step_of_an_unknown_owner_is_refused(queue: CountingQueue, client: Any) -> None:
     push(client, b"1")
     steps: list[Callable[[], object]] = [
         lambda: queue.claim("a", 0, 1),
@@ -152,7 +161,7 @@ def _patient(fd: int, seconds: float) -> bool:
     return True
 
 
-def test_waits_for_a_push(queue: Queue, client: Any) -> None:
+def test_waits_for_a_push(queue: CountingQueue, client: Any) -> None:
     queue.enroll("a", 0)
     timer = threading.Timer(0.1, push, (client, b"1"))
     timer.start()
@@ -162,26 +171,26 @@ def test_waits_for_a_push(queue: Queue, client: Any) -> None:
     assert not client.exists("t:d", ARRIVALS)
 
 
-def test_wait_comes_to_an_end(queue: Queue) -> None:
+def test_wait_comes_to_an_end(queue: CountingQueue) -> None:
     queue.enroll("a", 0)
     began = time.monotonic()
     assert queue.wait_and_claim("a", 0, 1, 0.2, _patient) == []
     assert time.monotonic() - began >= 0.19
 
 
-def test_wait_settles_and_takes_more_than_what_rang(holding: Queue, client: Any) -> None:
+def test_wait_settles_and_takes_more_than_what_rang(holding: CountingQueue, client: Any) -> None:
     assert holding.wait_and_claim("a", 3, 9, 8, _patient) == [b"4", b"5"]
     assert held(client, CLAIMS) == [b"4", b"5"]
 
 
-def test_wait_works_on_a_server_that_forgot_the_scripts(queue: Queue, client: Any) -> None:
+def test_wait_works_on_a_server_that_forgot_the_scripts(queue: CountingQueue, client: Any) -> None:
     queue.enroll("a", 0)
     push(client, b"1", b"2")
     client.script_flush()
     assert queue.wait_and_claim("a", 0, 2, 8, _patient) == [b"1", b"2"]
 
 
-def test_interrupted_wait_moves_nothing_any_more(queue: Queue, client: Any) -> None:
+def test_interrupted_wait_moves_nothing_any_more(queue: CountingQueue, client: Any) -> None:
     queue.enroll("a", 0)
 
     def give_up(fd: int, seconds: float) -> bool:
@@ -195,7 +204,9 @@ def test_interrupted_wait_moves_nothing_any_more(queue: Queue, client: Any) -> N
     assert queue.claim("a", 0, 1) == [b"1"]
 
 
-def test_mere_waiting_tells_whether_there_is_something_to_claim(queue: Queue, client: Any) -> None:
+def test_mere_waiting_tells_whether_there_is_something_to_claim(
+    queue: CountingQueue, client: Any
+) -> None:
     assert not queue.wait(0.05, _patient)
     push(client, b"1", b"2")
     assert queue.wait(8, _patient)
@@ -208,7 +219,7 @@ def test_mere_waiting_tells_whether_there_is_something_to_claim(queue: Queue, cl
 # Failing.
 
 
-def test_failed_claim_is_delayed(holding: Queue, client: Any) -> None:
+def test_failed_claim_is_delayed(holding: CountingQueue, client: Any) -> None:
     holding.fail("a", 1, AGAIN)
     [(entry, due)] = client.zrange(DELAYED, 0, -1, withscores=True)
     assert entry == b"again"
@@ -216,7 +227,7 @@ def test_failed_claim_is_delayed(holding: Queue, client: Any) -> None:
     assert holding.claim("a", 1, 3) == [b"2", b"3"]
 
 
-def test_failed_claim_is_buried(holding: Queue, client: Any) -> None:
+def test_failed_claim_is_buried(holding: CountingQueue, client: Any) -> None:
     holding.fail("a", 1, LETTER)
     [(_, fields)] = client.xrange(DEAD)
     assert fields == {b"payload": b"{}", b"reason": b"because"}
@@ -225,7 +236,7 @@ def test_failed_claim_is_buried(holding: Queue, client: Any) -> None:
 
 @pytest.mark.parametrize("verdict", [AGAIN, LETTER])
 def test_failure_may_be_reported_again(
-    holding: Queue, client: Any, verdict: Redeliver | DeadLetter
+    holding: CountingQueue, client: Any, verdict: Redeliver | DeadLetter
 ) -> None:
     for _ in range(3):
         holding.fail("a", 1, verdict)
@@ -233,14 +244,14 @@ def test_failure_may_be_reported_again(
     assert held(client, CLAIMS) == [b"2", b"3"]
 
 
-def test_failure_settles_what_ran_before(holding: Queue, client: Any) -> None:
+def test_failure_settles_what_ran_before(holding: CountingQueue, client: Any) -> None:
     holding.fail("a", 3, AGAIN)
     assert held(client, CLAIMS) == []
-    assert client.hget(SETTLED, "a") == b"3"
+    assert settled(client) == 3
     assert client.zrange(DELAYED, 0, -1) == [b"again"]
 
 
-def test_late_failure_of_a_settled_claim_does_nothing(holding: Queue, client: Any) -> None:
+def test_late_failure_of_a_settled_claim_does_nothing(holding: CountingQueue, client: Any) -> None:
     holding.claim("a", 2, 3)
     holding.fail("a", 2, AGAIN)
     holding.fail("a", 1, LETTER)
@@ -248,7 +259,7 @@ def test_late_failure_of_a_settled_claim_does_nothing(holding: Queue, client: An
     assert not client.exists(DELAYED, DEAD)
 
 
-def test_same_bytes_delayed_twice_are_two_tasks(holding: Queue, client: Any) -> None:
+def test_same_bytes_delayed_twice_are_two_tasks(holding: CountingQueue, client: Any) -> None:
     holding.fail("a", 1, AGAIN)
     holding.fail("a", 2, AGAIN)
     assert client.zrange(DELAYED, 0, -1) + held(client) == [b"again", b"4", b"5", b"again"]
@@ -256,7 +267,7 @@ def test_same_bytes_delayed_twice_are_two_tasks(holding: Queue, client: Any) -> 
 
 @pytest.mark.parametrize(("key", "verdict"), [(DELAYED, AGAIN), (DEAD, LETTER)])
 def test_nothing_is_lost_where_it_cannot_go(
-    holding: Queue, client: Any, key: str, verdict: Redeliver | DeadLetter
+    holding: CountingQueue, client: Any, key: str, verdict: Redeliver | DeadLetter
 ) -> None:
     client.set(key, "in the way")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
@@ -270,7 +281,7 @@ def test_nothing_is_lost_where_it_cannot_go(
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\x00", "é€🧀", "x" * 100_000])
-def test_any_error_text_can_be_buried(holding: Queue, client: Any, text: str) -> None:
+def test_any_error_text_can_be_buried(holding: CountingQueue, client: Any, text: str) -> None:
     failure = Failure(text, text, text, final=True)
     holding.fail("a", 1, judge(b"{}", "a/1", failure, Policy(), "a"))
     [(_, fields)] = client.xrange(DEAD)
@@ -281,7 +292,9 @@ def test_any_error_text_can_be_buried(holding: Queue, client: Any, text: str) ->
 # Releasing.
 
 
-def test_release_puts_back_in_order_and_forgets_the_owner(holding: Queue, client: Any) -> None:
+def test_release_puts_back_in_order_and_forgets_the_owner(
+    holding: CountingQueue, client: Any
+) -> None:
     assert holding.release("a", 1) == 2
     assert held(client) == [b"2", b"3", b"4", b"5"]
     assert client.keys() == [b"t:d"]
@@ -291,7 +304,7 @@ def test_release_puts_back_in_order_and_forgets_the_owner(holding: Queue, client
 
 @pytest.mark.parametrize("verdict", [AGAIN, LETTER])
 def test_release_with_a_verdict_on_what_was_running(
-    holding: Queue, client: Any, verdict: Redeliver | DeadLetter
+    holding: CountingQueue, client: Any, verdict: Redeliver | DeadLetter
 ) -> None:
     for _ in range(2):
         holding.release("a", 1, verdict)
@@ -300,20 +313,22 @@ def test_release_with_a_verdict_on_what_was_running(
     assert not client.exists(CLAIMS, SETTLED, LEASES)
 
 
-def test_verdict_on_no_claim_is_void(holding: Queue, client: Any) -> None:
+def test_verdict_on_no_claim_is_void(holding: CountingQueue, client: Any) -> None:
     assert holding.release("a", 3, LETTER) == 0
     assert held(client) == [b"4", b"5"]
     assert not client.exists(DEAD)
 
 
-def test_verdict_on_a_claim_that_was_settled_meanwhile_is_void(holding: Queue, client: Any) -> None:
+def test_verdict_on_a_claim_that_was_settled_meanwhile_is_void(
+    holding: CountingQueue, client: Any
+) -> None:
     holding.claim("a", 2, 3)
     holding.release("a", 1, LETTER)
     assert held(client) == [b"3", b"4", b"5"]
     assert not client.exists(DEAD)
 
 
-def test_lease_that_holds_is_respected(holding: Queue, client: Any) -> None:
+def test_lease_that_holds_is_respected(holding: CountingQueue, client: Any) -> None:
     assert holding.release("a", 0, LETTER, lapsed=True) is None
     assert held(client, CLAIMS) == [b"1", b"2", b"3"]
     lapse(client, "a")
@@ -324,7 +339,7 @@ def test_lease_that_holds_is_respected(holding: Queue, client: Any) -> None:
 
 @pytest.mark.parametrize("lapsed", [True, False])
 def test_claims_of_an_owner_whose_count_is_gone_all_go_back(
-    holding: Queue, client: Any, lapsed: bool
+    holding: CountingQueue, client: Any, lapsed: bool
 ) -> None:
     client.delete(SETTLED, LEASES)
     assert holding.release("a", 2, LETTER, lapsed=lapsed) == 3
@@ -335,7 +350,7 @@ def test_claims_of_an_owner_whose_count_is_gone_all_go_back(
 # What a housekeeper does.
 
 
-def test_give_back_keeps_only_what_is_running(holding: Queue, client: Any) -> None:
+def test_give_back_keeps_only_what_is_running(holding: CountingQueue, client: Any) -> None:
     assert holding.give_back("a", 2) == 1
     assert held(client, CLAIMS) == [b"2"]
     assert held(client) == [b"3", b"4", b"5"]
@@ -343,14 +358,14 @@ def test_give_back_keeps_only_what_is_running(holding: Queue, client: Any) -> No
     assert holding.claim("a", 2, 1) == [b"3"]
 
 
-def test_late_give_back_does_not_touch_later_claims(holding: Queue, client: Any) -> None:
+def test_late_give_back_does_not_touch_later_claims(holding: CountingQueue, client: Any) -> None:
     holding.claim("a", 3, 2)
     assert [holding.give_back("a", running) for running in (1, 2, 3)] == [0, 0, 0]
     assert held(client, CLAIMS) == [b"4", b"5"]
     assert holding.give_back("unknown", 1) == 0
 
 
-def test_running_is_the_oldest_claim_not_settled(holding: Queue, client: Any) -> None:
+def test_running_is_the_oldest_claim_not_settled(holding: CountingQueue, client: Any) -> None:
     assert holding.oldest_claim("a", 0) == (0, b"1")
     assert holding.oldest_claim("a", 2) == (2, b"3")
     assert holding.oldest_claim("a", 3) == (3, None)
@@ -360,7 +375,7 @@ def test_running_is_the_oldest_claim_not_settled(holding: Queue, client: Any) ->
     assert held(client, CLAIMS) == [b"2", b"3"]
 
 
-def test_renewal_is_for_owners_alone(holding: Queue, client: Any) -> None:
+def test_renewal_is_for_owners_alone(holding: CountingQueue, client: Any) -> None:
     lapse(client, "a")
     holding.renew(["unknown", "a"])
     assert client.zrange(LEASES, 0, -1) == [b"a"]
@@ -368,13 +383,13 @@ def test_renewal_is_for_owners_alone(holding: Queue, client: Any) -> None:
     holding.renew([])
 
 
-def test_claiming_renews_the_lease(holding: Queue, client: Any) -> None:
+def test_claiming_renews_the_lease(holding: CountingQueue, client: Any) -> None:
     lapse(client, "a")
     holding.claim("a", 3, 1)
     assert holding.expired() == []
 
 
-def test_expired_are_those_whose_time_is_up(holding: Queue, client: Any) -> None:
+def test_expired_are_those_whose_time_is_up(holding: CountingQueue, client: Any) -> None:
     holding.enroll("b", 0)
     holding.enroll("c", 0)
     assert holding.expired() == []
@@ -384,7 +399,7 @@ def test_expired_are_those_whose_time_is_up(holding: Queue, client: Any) -> None
 
 
 def test_owner_without_a_lease_gets_one_and_expires(client: Any, server: Server) -> None:
-    queue = Queue(Link(client, timeout=10), "t:d", lease=0.2)
+    queue = CountingQueue(Link(client, timeout=10), "t:d", lease=0.2)
     queue.enroll("a", 0)
     client.delete(LEASES)
     assert queue.expired() == []
@@ -393,14 +408,16 @@ def test_owner_without_a_lease_gets_one_and_expires(client: Any, server: Server)
     queue.link.close()
 
 
-def test_lease_of_one_is_not_extended_by_the_lack_of_anothers(holding: Queue, client: Any) -> None:
+def test_lease_of_one_is_not_extended_by_the_lack_of_anothers(
+    holding: CountingQueue, client: Any
+) -> None:
     holding.enroll("b", 0)
     client.zrem(LEASES, "b")
     lapse(client, "a")
     assert holding.expired() == ["a"]
 
 
-def test_due_retries_come_to_the_front_longest_due_first(queue: Queue, client: Any) -> None:
+def test_due_retries_come_to_the_front_longest_due_first(queue: CountingQueue, client: Any) -> None:
     push(client, b"new")
     client.zadd(DELAYED, {"second": 2, "first": 1, "later": (time.time() + 60) * 1000})
     due, seconds = queue.promote()
@@ -411,7 +428,7 @@ def test_due_retries_come_to_the_front_longest_due_first(queue: Queue, client: A
     assert client.zrange(DELAYED, 0, -1) == [b"later"]
 
 
-def test_promotes_no_more_than_asked(queue: Queue, client: Any) -> None:
+def test_promotes_no_more_than_asked(queue: CountingQueue, client: Any) -> None:
     client.zadd(DELAYED, {"a": 1, "b": 2, "c": 3})
     assert queue.promote(most=2) == (2, 0)
     assert queue.promote(most=2) == (1, None)
@@ -419,7 +436,7 @@ def test_promotes_no_more_than_asked(queue: Queue, client: Any) -> None:
     assert queue.promote() == (0, None)
 
 
-def test_stranded_arrivals_wake_another_worker(queue: Queue, client: Any) -> None:
+def test_stranded_arrivals_wake_another_worker(queue: CountingQueue, client: Any) -> None:
     push(client, b"3")
     push(client, b"1", b"2", key=ARRIVALS)
     client.zadd(DELAYED, {"due": 1})
@@ -432,7 +449,7 @@ def test_stranded_arrivals_wake_another_worker(queue: Queue, client: Any) -> Non
 
 
 @pytest.fixture
-def letters(queue: Queue, client: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def letters(queue: CountingQueue, client: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of five dead letters, of which two are fetched at once."""
     monkeypatch.setattr(queue_module, "PAGE", 2)
     payloads = [b"1", b"2", b"3", b"4", b"5"]
@@ -443,7 +460,7 @@ def letters(queue: Queue, client: Any, monkeypatch: pytest.MonkeyPatch) -> list[
     return [letter for letter, _ in queue.dead_letters()]
 
 
-def test_dead_letters_are_listed_oldest_first(queue: Queue, letters: list[str]) -> None:
+def test_dead_letters_are_listed_oldest_first(queue: CountingQueue, letters: list[str]) -> None:
     found = list(queue.dead_letters())
     assert [fields["payload"] for _, fields in found] == [b"1", b"2", b"3", b"4", b"5"]
     assert found[0][1]["reason"] == b"no"
@@ -451,12 +468,14 @@ def test_dead_letters_are_listed_oldest_first(queue: Queue, letters: list[str]) 
     assert queue.newest_letter() == letters[-1]
 
 
-def test_no_dead_letters(queue: Queue) -> None:
+def test_no_dead_letters(queue: CountingQueue) -> None:
     assert list(queue.dead_letters()) == []
     assert queue.newest_letter() is None
 
 
-def test_requeued_letter_is_a_new_task_once(queue: Queue, client: Any, letters: list[str]) -> None:
+def test_requeued_letter_is_a_new_task_once(
+    queue: CountingQueue, client: Any, letters: list[str]
+) -> None:
     assert queue.requeue(letters[2])
     assert not queue.requeue(letters[2])
     assert held(client) == [b"3"]
@@ -464,21 +483,21 @@ def test_requeued_letter_is_a_new_task_once(queue: Queue, client: Any, letters: 
 
 
 def test_letters_can_go_while_they_are_listed(
-    queue: Queue, client: Any, letters: list[str]
+    queue: CountingQueue, client: Any, letters: list[str]
 ) -> None:
     for letter, _ in queue.dead_letters():
         assert queue.requeue(letter)
     assert held(client) == [b"1", b"2", b"3", b"4", b"5"]
 
 
-def test_dropped_letter_is_gone(queue: Queue, client: Any, letters: list[str]) -> None:
+def test_dropped_letter_is_gone(queue: CountingQueue, client: Any, letters: list[str]) -> None:
     assert queue.drop(letters[0])
     assert not queue.drop(letters[0])
     assert client.xlen(DEAD) == 4
     assert held(client) == []
 
 
-def test_sizes_count_every_entry_once(holding: Queue, client: Any) -> None:
+def test_sizes_count_every_entry_once(holding: CountingQueue, client: Any) -> None:
     push(client, b"0", key=ARRIVALS)
     holding.enroll("b", 0)
     holding.claim("b", 0, 1)
@@ -488,8 +507,8 @@ def test_sizes_count_every_entry_once(holding: Queue, client: Any) -> None:
     assert holding.sizes() == {"waiting": 3, "claimed": 2, "delayed": 1, "dead": 1, "workers": 2}
 
 
-def test_registered_queues_are_found(queue: Queue) -> None:
-    Queue(queue.link, "another", lease=1).register()
+def test_registered_queues_are_found(queue: CountingQueue) -> None:
+    CountingQueue(queue.link, "another", lease=1).register()
     queue.register()
     queue.register()
     assert registered(queue.link) == ["another", "t:d"]
@@ -500,7 +519,7 @@ def test_registered_queues_are_found(queue: Queue) -> None:
 
 def test_full_server_can_be_drained(make_server: Callable[..., Server]) -> None:
     client = make_server().client
-    queue = Queue(Link(client, timeout=10), "t:d", lease=30)
+    queue = CountingQueue(Link(client, timeout=10), "t:d", lease=30)
     push(client, b"1", b"2", b"3", b"4", b"5", b"6")
     client.zadd(DELAYED, {"due": 1})
     push(client, b"0", key=ARRIVALS)
@@ -528,7 +547,7 @@ def test_full_server_does_not_refuse_a_registered_queue(
     make_server: Callable[..., Server],
 ) -> None:
     client = make_server().client
-    queue = Queue(Link(client, timeout=10), "t:d", lease=30)
+    queue = CountingQueue(Link(client, timeout=10), "t:d", lease=30)
     queue.register()
     client.config_set("maxmemory", 1)
     queue.register()  # every housekeeper does

@@ -4,6 +4,7 @@ in whatever order, every task is in Redis once, or was handled, or was dropped b
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +23,10 @@ from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.link import Link
-from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
+
+from ..counting import CountingQueue
 
 NAMES = ("t:d", "{u}:e")
 QUEUES = st.integers(0, len(NAMES) - 1)
@@ -35,7 +38,7 @@ POLICY = Policy(max_deliveries=3)
 class Worker:
     """A worker as the scoreboard shows it, and the claims in its hands."""
 
-    queue: Queue
+    queue: CountingQueue
     owner: str
     completed: int = 0
     buffer: list[bytes] = field(default_factory=list)
@@ -60,11 +63,12 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.client.flushdb()
         self.link = Link(self.client, timeout=10)
-        self.queues = [Queue(self.link, name, lease=100) for name in NAMES]
+        self.queues = [CountingQueue(self.link, name, lease=100) for name in NAMES]
         self.pushed = self.names = 0
         self.waiting: set[bytes] = set()
         self.handled: set[bytes] = set()
         self.workers = []
+        self.replica: dict[bytes, bytes] = {}
         for queue in self.queues[:1] * 2 + self.queues:
             self.push(queue, 4)
             self.hire(queue)
@@ -85,7 +89,7 @@ class Machine(RuleBasedStateMachine):
         busy = [worker for worker in self.workers if worker.buffer] or self.workers
         return busy[number % len(busy)]
 
-    def hire(self, queue: Queue) -> None:
+    def hire(self, queue: CountingQueue) -> None:
         """Another worker, with the first claims in its hands."""
         worker = Worker(queue, self.new_name())
         queue.enroll(worker.owner, 0)
@@ -106,7 +110,7 @@ class Machine(RuleBasedStateMachine):
     def produce(self, queue: int, tasks: int) -> None:
         self.push(self.queues[queue], tasks)
 
-    def push(self, queue: Queue, tasks: int) -> None:
+    def push(self, queue: CountingQueue, tasks: int) -> None:
         for _ in range(tasks):
             self.pushed += 1
             task = b"%d" % self.pushed
@@ -153,7 +157,7 @@ class Machine(RuleBasedStateMachine):
             for _ in range(times):
                 worker.queue.fail(worker.owner, worker.running, verdict)
         except LeaseLost:
-            pass
+            worker.buffer.clear()
         worker.completed += 1
 
     @rule(number=NUMBERS)
@@ -190,7 +194,10 @@ class Machine(RuleBasedStateMachine):
         """A claim from before, which comes when its sender has long asked again."""
         worker = self.chosen(number)
         if worker.queue.oldest_claim(worker.owner, 0)[0] > worker.completed - ago >= 0:
-            assert worker.queue.claim(worker.owner, worker.completed - ago, want) == []
+            last = worker.queue.tokens[worker.owner]
+            tokens, completed = Tokens(last - 1, last), worker.completed - ago
+            with suppress(LeaseLost):  # the server came back with older data
+                assert worker.queue.claim(worker.owner, completed, want, tokens) == []
 
     @rule(number=NUMBERS, ago=st.integers(0, 5))
     def give_back(self, number: int, ago: int) -> None:
@@ -203,6 +210,21 @@ class Machine(RuleBasedStateMachine):
         elif worker.queue.oldest_claim(worker.owner, 0)[0] >= running > 0:
             assert worker.queue.give_back(worker.owner, running) == 0
 
+    @rule()
+    def fall_behind(self) -> None:
+        """A replica has what the server has now, and nothing that comes later."""
+        self.replica = {key: self.client.dump(key) for key in self.client.scan_iter()}
+
+    @precondition(lambda self: self.replica)
+    @rule()
+    def fail_over(self) -> None:
+        """The replica is the server: what it has is to be run, the rest is lost by the failover."""
+        self.client.flushdb()
+        for key, dumped in self.replica.items():
+            self.client.restore(key, 0, dumped)
+        there = {task for queue in self.queues for task in self.entries(queue)}
+        self.waiting &= there
+
     # Housekeepers.
 
     @rule(number=NUMBERS, sign_of_life=st.booleans())
@@ -214,11 +236,19 @@ class Machine(RuleBasedStateMachine):
                 worker.queue.renew([owner])
             self.recover(worker.queue, owner, refused=sign_of_life)
 
-    def recover(self, queue: Queue, owner: str, *, refused: bool = False) -> None:
+    def recover(self, queue: CountingQueue, owner: str, *, refused: bool = False) -> None:
         settled, raw = queue.oldest_claim(owner, 0)
         verdict = None if raw is None else verdict_on(raw)
         put_back = queue.release(owner, settled if verdict else 0, verdict, lapsed=True)
         assert (put_back is None) == refused
+
+    def recover_all(self, queue: CountingQueue) -> None:
+        """Also owners that only an older server knows."""
+        leases = key_prefix(queue.name) + "leases"
+        queue.expired()
+        for owner in self.client.zrange(leases, 0, -1):
+            self.client.zadd(leases, {owner: 1})
+            self.recover(queue, owner.decode())
 
     # Operators.
 
@@ -244,15 +274,14 @@ class Machine(RuleBasedStateMachine):
 
     # The account.
 
-    def entries(self, queue: Queue) -> list[bytes]:
+    def entries(self, queue: CountingQueue) -> list[bytes]:
         """All that is in Redis for this queue, wherever it is."""
         prefix, pipe = key_prefix(queue.name), self.client.pipeline(transaction=False)
         pipe.lrange(queue.name, 0, -1)
         pipe.lrange(prefix + "arrivals", 0, -1)
         pipe.zrange(prefix + "delayed", 0, -1)
-        for worker in self.workers:
-            if worker.queue is queue:
-                pipe.lrange(f"{prefix}claims:{worker.owner}", 0, -1)
+        for claims in self.client.scan_iter(f"{prefix}claims:*"):
+            pipe.lrange(claims, 0, -1)
         living = [entry for part in pipe.execute() for entry in part]
         return [load(raw).payload for raw in living] + [
             fields["payload"] for _, fields in queue.dead_letters()
@@ -275,6 +304,7 @@ class Machine(RuleBasedStateMachine):
             worker.queue.release(worker.owner, worker.completed)
         self.workers.clear()
         for queue in self.queues:
+            self.recover_all(queue)
             queue.promote(1000)
             worker = Worker(queue, self.new_name())
             queue.enroll(worker.owner, 0)

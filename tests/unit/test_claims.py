@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from woodenwaiter.pace import AHEAD, LONG, PATIENCE
 from woodenwaiter.protocol.entry import Entry
+from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.worker.claims import (
     MOST_AHEAD,
     Claim,
@@ -33,13 +34,38 @@ REDELIVERED = Entry(b"{}", id="w/1", deliveries=1, first_failed=1.0, reason="fai
 
 def enrolled(**given: Any) -> Claims:
     claims = Claims(lambda generation: f"w{generation}", LEASE, **given)
-    assert step(claims) == Enroll("w0", claims.completed)
+    assert step(claims) == enroll("w0", claims.completed)
     claims.enrolled()
     return claims
 
 
 def step(claims: Claims, now: float = 0.0, *, quiet: bool = False, leaving: bool = False) -> Step:
-    return claims.next(now, quiet=quiet, leaving=leaving)
+    """What it does next; its tokens are another matter."""
+    found = claims.next(now, quiet=quiet, leaving=leaving)
+    if isinstance(found, Enroll):
+        return found._replace(token=0)
+    if isinstance(found, Release):
+        return found._replace(known=0)
+    return found if isinstance(found, Deed) else found._replace(tokens=NONE)
+
+
+NONE = Tokens(0, 0)
+
+
+def enroll(owner: str, completed: int) -> Enroll:
+    return Enroll(owner, completed, 0)
+
+
+def claim(owner: str, completed: int, want: int, *, waits: bool) -> Claim:
+    return Claim(owner, completed, want, NONE, waits)
+
+
+def fail(owner: str, seq: int, verdict: str) -> Fail:
+    return Fail(owner, seq, verdict, NONE)
+
+
+def release(owner: str, completed: int, verdict: str | None = None) -> Release:
+    return Release(owner, completed, 0, verdict)
 
 
 def run(claims: Claims, tasks: int, now: float = 0.0, each: float = 0.0) -> float:
@@ -55,29 +81,59 @@ def run(claims: Claims, tasks: int, now: float = 0.0, each: float = 0.0) -> floa
 def test_claims_one_then_twice_as_many_each_time() -> None:
     claims, wants = enrolled(), []
     for _ in range(10):
-        claim = step(claims)
-        assert isinstance(claim, Claim)
-        wants.append(claim.want)
-        claims.claimed(PLAIN[: claim.want], 0.0)
-        run(claims, claim.want)
+        asked = step(claims)
+        assert isinstance(asked, Claim)
+        wants.append(asked.want)
+        claims.claimed(PLAIN[: asked.want], 0.0)
+        run(claims, asked.want)
     assert wants == [1, 2, 4, 8, 16, 32, 64, 128, 256, 256]
     assert claims.completed == sum(wants)
+
+
+def test_stands_on_the_token_of_the_last_request_that_was_answered() -> None:
+    claims = enrolled()
+    assert claims.token == 1
+    for tried in (2, 3, 4):
+        asked = claims.next(0.0, quiet=False, leaving=False)
+        assert isinstance(asked, Claim)
+        assert asked.tokens == Tokens(known=1, fresh=tried)
+        claims.unheard(asked)
+    claims.interrupted()
+    claims.claimed(PLAIN[:1], 0.0)
+    assert claims.token == 6
+    claims.begin()
+    claims.failed("verdict")
+    assert claims.next(0.0, quiet=False, leaving=False) == Fail("w0", 1, "verdict", Tokens(6, 7))
+    claims.told(0.0, signalled=False)
+    assert (claims.token, claims.completed) == (7, 1)
+    assert claims.next(0.0, quiet=True, leaving=False) == Release("w0", 1, known=7)
+
+
+def test_failure_that_is_refused_is_settled_by_no_server() -> None:
+    """The token of the request that was refused is known to none."""
+    claims = enrolled()
+    claims.claimed(PLAIN[:3], 0.0)
+    claims.begin()
+    claims.failed("verdict")
+    claims.refused(0.0)
+    assert claims.next(0.0, quiet=False, leaving=True) == Release("w0", 1, known=3)
+    assert step(claims) == claim("w0", 1, 2, waits=False), "it holds nothing that it would run"
 
 
 def test_counts_go_on_in_the_next_claim() -> None:
     claims = enrolled()
     claims.claimed(PLAIN[:3], 0.0)
     run(claims, 3)
-    assert step(claims) == Claim("w0", 3, 2, waits=False)
+    assert step(claims) == claim("w0", 3, 2, waits=False)
 
 
 def test_waits_after_a_claim_in_vain_and_sleeps_after_two() -> None:
     claims = enrolled()
     claims.claimed([], 0.0)
-    assert step(claims) == Claim("w0", 0, 1, waits=True)
+    assert step(claims) == claim("w0", 0, 1, waits=True)
     claims.claimed([], 0.0)
     assert step(claims) is Deed.WAIT
-    assert step(claims, LEASE) == Claim("w0", 0, 1, waits=True), "once per lease it asks"
+    assert step(claims, LEASE) == claim("w0", 0, 1, waits=True), "once per lease it asks"
 
 
 def test_claims_at_once_when_the_bell_rings_and_sleeps_on_if_others_were_faster() -> None:
@@ -85,7 +141,7 @@ def test_claims_at_once_when_the_bell_rings_and_sleeps_on_if_others_were_faster(
     for _ in range(2):
         claims.claimed([], 0.0)
     claims.rang()
-    assert step(claims) == Claim("w0", 0, 1, waits=False)
+    assert step(claims) == claim("w0", 0, 1, waits=False)
     claims.claimed([], 0.0)
     assert step(claims) is Deed.WAIT
 
@@ -95,7 +151,7 @@ def test_does_not_wait_for_what_has_rung_however_late_it_is() -> None:
     for _ in range(2):
         claims.claimed([], 0.0)
     claims.rang()
-    assert step(claims, 2 * LEASE) == Claim("w0", 0, 1, waits=False)
+    assert step(claims, 2 * LEASE) == claim("w0", 0, 1, waits=False)
 
 
 @pytest.mark.parametrize("what", ["interrupted", "unheard"])
@@ -108,7 +164,7 @@ def test_asks_at_once_after_a_wait_without_an_answer(what: str) -> None:
         claims.interrupted()
     else:
         claims.unheard(Deed.WAIT)
-    assert step(claims) == Claim("w0", 0, 1, waits=False)
+    assert step(claims) == claim("w0", 0, 1, waits=False)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +191,7 @@ def test_lets_go_of_the_rest_when_a_signal_came() -> None:
     claims.claimed(PLAIN[:3], 0.0)
     assert claims.begin() == PLAIN[0]
     claims.finish(0.0, signalled=True)
-    assert step(claims, leaving=True) == Release("w0", 1)
+    assert step(claims, leaving=True) == release("w0", 1)
 
 
 def test_time_of_a_task_begins_where_the_one_before_it_ended() -> None:
@@ -150,10 +206,10 @@ def test_redelivered_entry_runs_with_nothing_before_it_and_nothing_behind() -> N
     claims.claimed([PLAIN[0], REDELIVERED, PLAIN[1]], 0.0)
     run(claims, 1)
     assert claims.begin() is None, "what ran before it is to be settled first"
-    assert step(claims) == Claim("w0", 1, 1, waits=False)
+    assert step(claims) == claim("w0", 1, 1, waits=False)
     claims.claimed([REDELIVERED, PLAIN[1]], 0.0)
     run(claims, 1)
-    assert step(claims) == Claim("w0", 2, 1, waits=False), "so is it, before another begins"
+    assert step(claims) == claim("w0", 2, 1, waits=False), "so is it, before another begins"
 
 
 def test_what_was_begun_and_not_ended_is_asked_for_again() -> None:
@@ -163,7 +219,7 @@ def test_what_was_begun_and_not_ended_is_asked_for_again() -> None:
     run(claims, 1)
     claims.begin()
     claims.unheard(Deed.RUN)
-    assert step(claims) == Claim("w0", 1, 1, waits=False)
+    assert step(claims) == claim("w0", 1, 1, waits=False)
 
 
 def test_failure_is_told_though_what_else_was_claimed_is_forgotten() -> None:
@@ -172,9 +228,9 @@ def test_failure_is_told_though_what_else_was_claimed_is_forgotten() -> None:
     claims.begin()
     claims.failed("verdict")
     claims.unheard(Deed.RUN)
-    assert step(claims) == Fail("w0", 1, "verdict")
-    claims.finish(0.0, signalled=False)
-    assert step(claims) == Claim("w0", 1, 1, waits=False)
+    assert step(claims) == fail("w0", 1, "verdict")
+    claims.told(0.0, signalled=False)
+    assert step(claims) == claim("w0", 1, 1, waits=False)
 
 
 def test_failure_is_told_before_anything_else_runs() -> None:
@@ -183,12 +239,12 @@ def test_failure_is_told_before_anything_else_runs() -> None:
     run(claims, 1)
     claims.begin()
     claims.failed("verdict")
-    fail = Fail("w0", 2, "verdict")
-    assert step(claims) == fail
-    claims.unheard(fail)
-    assert step(claims) == fail, "again and again"
-    assert step(claims, quiet=True) == fail, "also when told to be quiet"
-    claims.finish(0.0, signalled=False)
+    told = fail("w0", 2, "verdict")
+    assert step(claims) == told
+    claims.unheard(told)
+    assert step(claims) == told, "again and again"
+    assert step(claims, quiet=True) == told, "also when told to be quiet"
+    claims.told(0.0, signalled=False)
     assert (claims.completed, step(claims)) == (2, Deed.RUN)
 
 
@@ -197,7 +253,7 @@ def test_failure_goes_with_the_release_of_one_that_leaves() -> None:
     claims.claimed(PLAIN[:3], 0.0)
     claims.begin()
     claims.failed("verdict")
-    assert step(claims, leaving=True) == Release("w0", 0, "verdict")
+    assert step(claims, leaving=True) == release("w0", 0, "verdict")
 
 
 def test_starts_over_as_another_owner_without_its_lease() -> None:
@@ -205,22 +261,22 @@ def test_starts_over_as_another_owner_without_its_lease() -> None:
     claims.claimed(PLAIN[:1], 0.0)
     run(claims, 1)
     claims.lost()
-    assert step(claims, leaving=True) == Release("w0", 1), "for claims whose count was deleted"
+    assert step(claims, leaving=True) == release("w0", 1), "for claims whose count was deleted"
     claims.released()
-    assert step(claims) == Enroll("w1", 1)
+    assert step(claims) == enroll("w1", 1)
 
 
 def test_former_owner_is_released_once_heard_or_not() -> None:
     claims = enrolled()
     claims.lost()
     claims.unheard(step(claims))
-    assert step(claims) == Enroll("w1", 0)
+    assert step(claims) == enroll("w1", 0)
 
 
 def test_enrolls_under_another_name_at_each_attempt() -> None:
     claims = Claims(lambda generation: f"w{generation}", LEASE)
     for generation in range(3):
-        assert step(claims) == Enroll(f"w{generation}", 0)
+        assert step(claims) == enroll(f"w{generation}", 0)
         claims.unheard(step(claims))
     assert claims.generation == 3
 
@@ -228,23 +284,23 @@ def test_enrolls_under_another_name_at_each_attempt() -> None:
 def test_gives_back_what_it_claimed_when_told_to_be_quiet() -> None:
     claims = enrolled()
     claims.claimed(PLAIN[:3], 0.0)
-    release = step(claims, quiet=True)
-    assert release == Release("w0", 0)
-    claims.unheard(release)
-    assert step(claims) == release, "it must be heard, though it may go on"
+    asked = step(claims, quiet=True)
+    assert asked == release("w0", 0)
+    claims.unheard(asked)
+    assert step(claims) == asked, "it must be heard, though it may go on"
     claims.released()
     assert step(claims, quiet=True) is Deed.REST
-    assert step(claims) == Enroll("w1", 0)
+    assert step(claims) == enroll("w1", 0)
 
 
 def test_leaves_after_one_attempt_to_release() -> None:
     for heard in (True, False):
         claims = enrolled()
-        release = step(claims, leaving=True)
+        asked = step(claims, leaving=True)
         if heard:
             claims.released()
         else:
-            claims.unheard(release)
+            claims.unheard(asked)
         assert step(claims, leaving=True) is Deed.LEAVE
         assert claims.generation == heard, "the housekeeper finds it under the name it had"
 
@@ -261,12 +317,12 @@ def test_runs_no_more_than_it_may() -> None:
     claims.claimed(PLAIN[:1], 0.0)
     assert not claims.is_last_batch
     run(claims, 1)
-    assert step(claims) == Claim("w0", 1, 2, waits=False), "and claims no more either"
+    assert step(claims) == claim("w0", 1, 2, waits=False), "and claims no more either"
     claims.claimed(PLAIN[:2], 0.0)
     assert claims.is_last_batch
     run(claims, 2)
     assert claims.is_spent
-    assert step(claims) == Release("w0", 3)
+    assert step(claims) == release("w0", 3)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def row() -> Row:
 def test_claim_that_was_seen_running_is_charged(
     settled: int, raw: bytes | None, is_charged: bool
 ) -> None:
-    assert Takeover("w/1", 4, FAILURE).charges(settled, raw) == is_charged
+    assert Takeover("w/1", 4, 0, FAILURE).charges(settled, raw) == is_charged
 
 
 @pytest.mark.parametrize("settled", [0, 3, 1000])
@@ -76,13 +76,13 @@ def test_lapse_is_known_by_the_lease_alone() -> None:
 def test_end_in_a_task_is_its_failure(row: Row, status: int, ending: str) -> None:
     row.close(status, Cause.CHARGED)
     failure = Failure(f"its worker (pid {os.getpid()}) {ending}")
-    assert takeover_of(row) == Takeover(row.owner, 4, failure)
+    assert takeover_of(row) == Takeover(row.owner, 4, 0, failure)
 
 
 def test_end_between_tasks_is_nobodys_failure(row: Row) -> None:
     row.finish(5)
     row.close(SIGKILL, Cause.CHARGED)
-    assert takeover_of(row) == Takeover(row.owner, 5, None)
+    assert takeover_of(row) == Takeover(row.owner, 5, 0, None)
 
 
 def test_end_before_the_first_task_is_nobodys_failure() -> None:
@@ -90,12 +90,12 @@ def test_end_before_the_first_task_is_nobodys_failure() -> None:
     assert row
     row.open(queue=0, slot=0, incarnation=1)
     row.close(1 << 8, Cause.CHARGED)
-    assert takeover_of(row) == Takeover(row.owner, 0, None)
+    assert takeover_of(row) == Takeover(row.owner, 0, 0, None)
 
 
 def test_end_that_the_supervisor_wanted_is_nobodys_failure(row: Row) -> None:
     row.close(SIGKILL, Cause.BLAMELESS)
-    assert takeover_of(row) == Takeover(row.owner, 4, None)
+    assert takeover_of(row) == Takeover(row.owner, 4, 0, None)
 
 
 def test_end_of_its_time_is_the_failure_of_the_late_task(row: Row) -> None:
@@ -109,7 +109,7 @@ def test_end_of_its_time_is_the_failure_of_the_late_task(row: Row) -> None:
 def test_end_of_its_time_is_not_the_failure_of_the_next_task(row: Row) -> None:
     row.mark_overdue(4)
     row.close(SIGKILL, Cause.TIMED_OUT)
-    assert takeover_of(row) == Takeover(row.owner, 4, None)
+    assert takeover_of(row) == Takeover(row.owner, 4, 0, None)
 
 
 def test_failure_that_was_being_reported_is_charged_by_who_knows_of_it(row: Row) -> None:

@@ -35,7 +35,7 @@ class Upkeep:
                 self._sights.forget(row)
                 row.free()
             elif running := self._sights.slow_claim(row, now, time.monotonic):
-                self._queue.give_back(row.owner, running)
+                self._queue.give_back(row.owner, running, row.token)
                 self._sights.gave_back(row)
         if now >= self._renew_at:
             self._queue.renew([row.owner for row in rows])
@@ -52,4 +52,4 @@ def takeover_of(row: Row) -> Takeover:
     """Of a worker that died here."""
     charged = row.running and row.is_charged
     failure = Failure(f"its worker (pid {row.pid}) {row.ending}") if charged else None
-    return Takeover(row.owner, row.completed, failure)
+    return Takeover(row.owner, row.completed, row.token, failure)

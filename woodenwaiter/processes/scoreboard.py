@@ -51,6 +51,7 @@ _QUIET = 10
 # … and in 64-bit words.
 _OVERDUE = 4
 _FAILED = 6
+_TOKEN = 7
 # The second, which the worker alone writes, at every task: 64-bit words.
 _STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST = range(8, 13)
 
@@ -73,6 +74,7 @@ class Row:
         self._large[_STARTED] = self._large[_COMPLETED] = 0
         self._large[_FIRST] = self._large[_LAST] = 0
         self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_FAILED] = 0
+        self._large[_TOKEN] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
         self._small[_INCARNATION] = incarnation
@@ -117,6 +119,11 @@ class Row:
         """Become another owner. The counts go on: who reads old and new words mixed does no harm,
         as it asks about an owner that is gone, or about a claim that is settled."""
         self._small[_GENERATION] = generation
+
+    def stand_on(self, token: int) -> None:
+        """The token of the last request that was answered: counts mean something to a server that
+        knows it."""
+        self._large[_TOKEN] = token
 
     def become(self, state: State) -> None:
         self._small[_STATE] = state
@@ -190,6 +197,10 @@ class Row:
         """The number of the claim whose handler is running, or 0."""
         running = self.running
         return 0 if running == self._large[_FAILED] else running
+
+    @property
+    def token(self) -> int:
+        return self._large[_TOKEN]
 
     @property
     def started(self) -> int:

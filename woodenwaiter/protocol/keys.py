@@ -5,7 +5,8 @@ Beside the list ``Q`` that producers push to:
 ====================  ======  ==================================================================
 ``{Q}:arrivals``      list    entries moved by a blocked worker's wake-up, on their way to a claim
 ``{Q}:claims:OWNER``  list    what a worker has claimed and not settled, the oldest at the right
-``{Q}:settled``       hash    owner -> how many of its claims are settled; it is the list of owners
+``{Q}:settled``       hash    owner -> how many of its claims are settled, and a token; it is
+                              the list of owners
 ``{Q}:leases``        zset    owner -> when its lease ends, by the server's clock, in ms
 ``{Q}:delayed``       zset    entries that wait for another delivery, by due time
 ``{Q}:dead``          stream  dead letters

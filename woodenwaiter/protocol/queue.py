@@ -2,6 +2,10 @@
 
 An owner's claims are numbered from 1 in the order in which they were claimed, and run in that
 order. Requests give absolute numbers, so that each may be sent again when its reply was lost.
+
+A server may come back with older data, or another may answer in its place. It obeys a count only if
+it knows the token that the owner has last been answered on, hence all that the owner was told;
+else it answers that the owner is lost, and settles nothing: what a server has, runs.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from . import scripts
 from .keys import REGISTRY, Keys
 from .link import Command, Link, Pause, is_outage
 from .scripts import Script
+from .tokens import Tokens
 from .verdict import Redeliver, Verdict
 
 ENOUGH_BYTES = 1 << 20
@@ -44,20 +49,26 @@ class Queue:
 
     # What a worker does.
 
-    def enroll(self, owner: str, completed: int) -> None:
+    def enroll(self, owner: str, completed: int, token: int) -> None:
         """Make a new owner, whose claims are numbered from ``completed`` + 1."""
-        self._run(scripts.ENROLL, owner, owner, completed, self._lease)
+        self._run(scripts.ENROLL, owner, owner, completed, self._lease, token)
 
-    def claim(self, owner: str, completed: int, want: int) -> list[bytes]:
+    def claim(self, owner: str, completed: int, want: int, tokens: Tokens) -> list[bytes]:
         """Settle claims up to ``completed`` and return the next, ``want`` at most, oldest first.
 
         They are all that the owner holds afterwards. Raises LeaseLost.
         """
-        keys, arguments = self._claim(owner, completed, want)
+        keys, arguments = self._claim(owner, completed, want, tokens)
         return _claimed(self.link.run(scripts.CLAIM, keys, arguments))
 
     def wait_and_claim(
-        self, owner: str, completed: int, want: int, seconds: float, pause: Pause
+        self,
+        owner: str,
+        completed: int,
+        want: int,
+        tokens: Tokens,
+        seconds: float,
+        pause: Pause,
     ) -> list[bytes]:
         """Wait up to ``seconds`` for the queue to have something, then `claim`, in one round trip.
 
@@ -65,12 +76,12 @@ class Queue:
         moment lies where every claim looks first. Raises LeaseLost; and Interrupted where
         ``pause`` gave up: then there may be claims that only the next `claim` will tell of.
         """
-        keys, arguments = self._claim(owner, completed, want)
+        keys, arguments = self._claim(owner, completed, want, tokens)
         claim = ("EVALSHA", scripts.CLAIM.sha, len(keys), *keys, *arguments)
         try:
             return _claimed(self.link.wait([self._doorbell(seconds), claim], seconds, pause))
         except NoScriptError:
-            return self.claim(owner, completed, want)
+            return self.claim(owner, completed, want, tokens)
 
     def wait(self, seconds: float, pause: Pause) -> bool:
         """Wait up to ``seconds``; whether there is something to claim. Asks least of the server.
@@ -82,13 +93,19 @@ class Queue:
     def _doorbell(self, seconds: float) -> Command:
         return ("BLMOVE", self.name, self._keys.arrivals, "RIGHT", "LEFT", seconds)
 
-    def fail(self, owner: str, seq: int, verdict: Verdict) -> None:
+    def fail(self, owner: str, seq: int, verdict: Verdict, tokens: Tokens) -> None:
         """Take claim number ``seq``, which failed, to where the verdict says. Raises LeaseLost."""
-        if self._run(scripts.FAIL, owner, owner, seq, *_arguments(verdict)) is None:
+        if self._run(scripts.FAIL, owner, owner, seq, *tokens, *_arguments(verdict)) is None:
             raise LeaseLost(owner)
 
     def release(
-        self, owner: str, completed: int, verdict: Verdict | None = None, *, lapsed: bool = False
+        self,
+        owner: str,
+        completed: int,
+        known: int,
+        verdict: Verdict | None = None,
+        *,
+        lapsed: bool = False,
     ) -> int | None:
         """End an owner: settle, carry out the verdict on the claim after, put back the rest.
 
@@ -97,20 +114,20 @@ class Queue:
         """
         arguments = _arguments(verdict) if verdict else []
         put_back: int | None = self._run(
-            scripts.RELEASE, owner, owner, completed, "1" if lapsed else "", *arguments
+            scripts.RELEASE, owner, owner, completed, known, "1" if lapsed else "", *arguments
         )
         return put_back
 
     # What a housekeeper does.
 
-    def give_back(self, owner: str, running: int) -> int:
+    def give_back(self, owner: str, running: int, known: int) -> int:
         """Put all that the owner holds but claim ``running`` back; returns how many went back."""
-        put_back: int = self._run(scripts.GIVE_BACK, owner, owner, running)
+        put_back: int = self._run(scripts.GIVE_BACK, owner, owner, running, known)
         return put_back
 
-    def oldest_claim(self, owner: str, completed: int) -> tuple[int, bytes | None]:
+    def oldest_claim(self, owner: str, completed: int, known: int) -> tuple[int, bytes | None]:
         """How many claims would be settled, at least ``completed``, and the one after them."""
-        reply = self._run(scripts.OLDEST_CLAIM, owner, owner, completed)
+        reply = self._run(scripts.OLDEST_CLAIM, owner, owner, completed, known)
         return (completed, None) if reply is None else (reply[0], reply[1])
 
     def renew(self, owners: list[str]) -> None:
@@ -173,8 +190,10 @@ class Queue:
         """Delete a dead letter for good; False if there is no such letter."""
         return bool(self.link.call("XDEL", self._keys.dead, letter))
 
-    def _claim(self, owner: str, completed: int, want: int) -> tuple[list[str], list[Any]]:
-        arguments = [owner, completed, want, ENOUGH_BYTES, self._lease]
+    def _claim(
+        self, owner: str, completed: int, want: int, tokens: Tokens
+    ) -> tuple[list[str], list[Any]]:
+        arguments = [owner, completed, want, ENOUGH_BYTES, self._lease, *tokens]
         return self._keys.of_script(owner), arguments
 
     def _run(self, script: Script, owner: str | None, *arguments: Any) -> Any:

@@ -15,13 +15,15 @@ from .verdict import Failure, Policy, Verdict, announce, judge
 class Takeover:
     """How to end an owner that cannot do it itself.
 
-    ``completed``: how many of its claims it had done, as far as somebody knows; ``failure``: what
+    ``completed``: how many of its claims it had done, as far as somebody knows, and ``known``: the
+    token on which it counted; ``failure``: what
     its end means for the claim after these; None: nothing. ``lapsed``: all that is known is that
     its lease ran out, and it is ended only if that is still so.
     """
 
     owner: str
     completed: int
+    known: int
     failure: Failure | None
     lapsed: bool = False
 
@@ -37,19 +39,20 @@ class Takeover:
 
 def lapse_of(owner: str) -> Takeover:
     """Of an owner whose lease ran out."""
-    return Takeover(owner, 0, Failure("the lease of its worker ran out"), lapsed=True)
+    return Takeover(owner, 0, 0, Failure("the lease of its worker ran out"), lapsed=True)
 
 
 def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
     """End the owner, whose claims go where they belong. Raises what is in ServerTrouble."""
-    owner, completed, failure = takeover.owner, takeover.completed, takeover.failure
+    owner, known, failure = takeover.owner, takeover.known, takeover.failure
+    completed = takeover.completed
     verdict: Verdict | None = None
     if failure:
-        settled, raw = queue.oldest_claim(owner, completed)
+        settled, raw = queue.oldest_claim(owner, completed, known)
         if raw is not None and takeover.charges(settled, raw):
             completed = settled
             verdict = judge(raw, f"{owner}/{completed + 1}", failure, policy, owner)
-    put_back = queue.release(owner, completed, verdict, lapsed=takeover.lapsed)
+    put_back = queue.release(owner, completed, known, verdict, lapsed=takeover.lapsed)
     if put_back is None:
         return  # it gave a sign of life after all
     if failure and verdict:

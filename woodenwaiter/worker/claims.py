@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from .. import pace
 from ..protocol.entry import RECORD_SEPARATOR
+from ..protocol.tokens import Tokens
 
 MOST_AHEAD = 256
 """Claims at once, at most: a round trip then costs a no-op task 1/256 of itself."""
@@ -26,6 +27,7 @@ class Enroll(NamedTuple):
 
     owner: str
     completed: int
+    token: int
 
 
 class Claim(NamedTuple):
@@ -34,6 +36,7 @@ class Claim(NamedTuple):
     owner: str
     completed: int
     want: int
+    tokens: Tokens
     waits: bool
 
 
@@ -43,6 +46,7 @@ class Fail(NamedTuple):
     owner: str
     seq: int
     verdict: Any
+    tokens: Tokens
 
 
 class Release(NamedTuple):
@@ -50,6 +54,7 @@ class Release(NamedTuple):
 
     owner: str
     completed: int
+    known: int
     verdict: Any = None
 
 
@@ -84,6 +89,7 @@ class Claims:
         "_position",
         "_releasing",
         "_rung",
+        "_tried",
         "_until",
         "_vain",
         "_verdict",
@@ -91,6 +97,7 @@ class Claims:
         "completed",
         "generation",
         "owner",
+        "token",
         "want",
     )
 
@@ -101,7 +108,9 @@ class Claims:
         self.generation = 0  # the number of the present owner, or of the next
         self.owner = ""  # none yet
         self.completed = 0  # claims, of all its owners
+        self.token = 0  # of the last request that was answered
         self.want = 1
+        self._tried = 0  # the token of the last request
         self._former = ""  # an owner that was lost
         self._releasing = False
         self._vain = 0  # claims that came back empty since one did not
@@ -118,11 +127,11 @@ class Claims:
     def next(self, now: float, *, quiet: bool, leaving: bool) -> Step:
         """What to do at ``now`` (monotonic seconds). ``quiet``: claim nothing for now."""
         if self._former:
-            return Release(self._former, self.completed)
+            return Release(self._former, self.completed, self.token)
         if leaving or self.is_spent:
             return self._leave()
         if self._verdict is not None:
-            return Fail(self.owner, self.completed + 1, self._verdict)
+            return Fail(self.owner, self.completed + 1, self._verdict, self._tokens)
         if quiet or self._releasing:
             return self._rest()
         if self._batch:
@@ -143,7 +152,7 @@ class Claims:
         if not self.owner:
             return Deed.LEAVE
         self._releasing = False  # once is enough
-        return Release(self.owner, self.completed, self._verdict)
+        return Release(self.owner, self.completed, self.token, self._verdict)
 
     def _rest(self) -> Step:
         """Give back what is claimed. A release that was tried must succeed before the next claim:
@@ -153,7 +162,7 @@ class Claims:
         if not self.owner:
             return Deed.REST
         self._releasing = True
-        return Release(self.owner, self.completed)
+        return Release(self.owner, self.completed, self.token)
 
     def _ask(self, now: float) -> Step:
         """For claims, once it is an owner.
@@ -163,17 +172,22 @@ class Claims:
         have claimed something for it.
         """
         if not self.owner:
-            return Enroll(self._names(self.generation), self.completed)
+            return Enroll(self._names(self.generation), self.completed, self._tokens.fresh)
         asleep = self._vain >= ASLEEP_AFTER and now < self._wakes_at
         if asleep and not self._rung:
             return Deed.WAIT
         want = int(min(self.want, self._most - self.completed))
         waits = self._vain > 0 and not asleep and not self._rung
-        return Claim(self.owner, self.completed, want, waits)
+        return Claim(self.owner, self.completed, want, self._tokens, waits)
+
+    @property
+    def _tokens(self) -> Tokens:
+        return Tokens(self.token, self._tried + 1)
 
     # What came of it.
 
     def enrolled(self) -> None:
+        self._stand()
         self.owner = self._names(self.generation)
 
     def rang(self) -> None:
@@ -182,6 +196,7 @@ class Claims:
 
     def claimed(self, entries: Sequence[bytes], now: float) -> None:
         """These are all that the owner holds now, oldest first."""
+        self._stand()
         self._rung = False
         self._vain = 0 if entries else min(self._vain + 1, ASLEEP_AFTER)
         self._wakes_at = now + self._lease
@@ -191,7 +206,7 @@ class Claims:
 
     def lost(self) -> None:
         """The owner is unknown: what it held was given to others. It is released all the same, for
-        claims whose owner's count was deleted."""
+        claims whose owner's count was deleted, or of a server that came back with older data."""
         self._former = self.owner
         self._disown()
 
@@ -204,6 +219,7 @@ class Claims:
     def unheard(self, step: Step) -> None:
         """Something went wrong in this step. A request may have been carried out, or be so at any
         time; a claim may have been begun and not ended."""
+        self._tried += 1
         self._vain = 0
         self._rung = False
         if not isinstance(step, Fail):
@@ -217,6 +233,7 @@ class Claims:
 
     def interrupted(self) -> None:
         """It gave up waiting; the server may have claimed something for it all the same."""
+        self._tried += 1
         self._vain = 0
         self._rung = False
 
@@ -249,8 +266,20 @@ class Claims:
         """The running claim failed; nothing else runs before Redis knows."""
         self._verdict = verdict
 
+    def told(self, now: float, *, signalled: bool) -> None:
+        """The running claim's failure is where it belongs."""
+        self._stand()
+        self.finish(now, signalled=signalled)
+
+    def refused(self, now: float) -> None:
+        """Its failure was told to a server that does not know the owner, or not so far. No server
+        has ever seen the token of that request: none will settle what failed. The next claim tells
+        the same, and the worker starts over."""
+        self._stand()
+        self.finish(now, signalled=True)
+
     def finish(self, now: float, *, signalled: bool) -> None:
-        """The running claim is done, or its failure told. ``now`` is read after whoever looks can
+        """The running claim is done. ``now`` is read after whoever looks can
         see that: the time it took is no shorter than others saw it running."""
         self._verdict = None
         self.completed += 1
@@ -264,6 +293,11 @@ class Claims:
             self._forfeit(now)
         else:
             self._began = now
+
+    def _stand(self) -> None:
+        """A request was answered."""
+        self._tried += 1
+        self.token = self._tried
 
     def _forfeit(self, now: float) -> None:
         """Forget the rest of what was claimed: the next claim returns what is still its own."""

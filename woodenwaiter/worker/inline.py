@@ -20,12 +20,17 @@ from ..protocol.link import Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
 from ..protocol.recovery import Sweep
+from ..protocol.tokens import Tokens
 from ..protocol.verdict import Verdict, announce, judge
 from .failures import failure_of
 from .handling import answer_with, delivery_of
 
 LEASE = pace.LEASE
 """Seconds until another process takes over the task of one that died."""
+
+
+TOKENS = Tokens(known=1, fresh=2)
+"""Of an owner's only claim, after it has enrolled."""
 
 
 class InlineWorker:
@@ -50,10 +55,10 @@ class InlineWorker:
             may_expire = now - self._since >= pace.grace_after_outage(LEASE)
             self._sweep.attend(now, may_expire=may_expire)
             owner = next(self._owners)
-            self._queue.enroll(owner, 0)
-            claimed = self._queue.claim(owner, 0, 1)
+            self._queue.enroll(owner, 0, TOKENS.known)
+            claimed = self._queue.claim(owner, 0, 1, TOKENS)
             if not claimed:
-                self._queue.release(owner, 0)
+                self._queue.release(owner, 0, TOKENS.fresh)
         except ServerTrouble:
             self._since = time.monotonic()  # others may not have been able to renew their leases
             raise
@@ -82,7 +87,7 @@ class InlineWorker:
 
     def _release(self, owner: str, completed: int, verdict: Verdict | None = None) -> None:
         try:
-            self._queue.release(owner, completed, verdict)
+            self._queue.release(owner, completed, TOKENS.fresh, verdict)
         except ServerTrouble as error:
             log.warning("task %s/1 could not be settled and will run again: %s", owner, error)
 

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from types import FrameType
 
 from setproctitle import setproctitle
@@ -133,6 +132,7 @@ class Worker:
             self._claims.unheard(step)
             self._get_over(error)
         self._row.rename(self._claims.generation)
+        self._row.stand_on(self._claims.token)
 
     def _check_memory(self) -> None:
         if self._memory and self._memory.is_exceeded():
@@ -145,24 +145,23 @@ class Worker:
         elif isinstance(request, Claim):
             self._claim(request)
         elif isinstance(request, Fail):
-            with suppress(LeaseLost):  # it is with somebody else already; the next claim will tell
-                self._queue.fail(*request)
-            self._row.finish(request.seq)
-            self._claims.finish(time.monotonic(), signalled=bool(self._inbox))
+            self._tell_failure(request)
         else:
             self._queue.release(*request)
             self._claims.released()
 
     def _claim(self, claim: Claim) -> None:
-        owner, completed, want, waits = claim
+        owner, completed, want, tokens, waits = claim
         try:
             if waits:
-                wait = self._wait
-                entries = self._queue.wait_and_claim(owner, completed, want, wait, self._pause)
+                entries = self._queue.wait_and_claim(
+                    owner, completed, want, tokens, self._wait, self._pause
+                )
             else:
-                entries = self._queue.claim(owner, completed, want)
+                entries = self._queue.claim(owner, completed, want, tokens)
         except LeaseLost:
-            log.warning("the lease of %s ran out: what it had not finished runs elsewhere", owner)
+            message = "the lease of %s ran out: what it had not finished runs elsewhere"
+            log.warning(message, owner)
             self._claims.lost()
         else:
             self._receive(entries)
@@ -172,10 +171,21 @@ class Worker:
         self._claims.claimed(entries, time.monotonic())
         if entries:
             self._entitle_busy(len(entries))
+            self._row.stand_on(self._claims.token)
             self._row.hold(self._claims.completed + 1, self._claims.completed + len(entries))
             if self._claims.is_last_batch:
                 self._become(State.SPENT)  # in time for another one to be ready after the last task
             self._run()
+
+    def _tell_failure(self, fail: Fail) -> None:
+        try:
+            self._queue.fail(*fail)
+        except LeaseLost:
+            self._row.finish(fail.seq)
+            self._claims.refused(time.monotonic())
+        else:
+            self._row.finish(fail.seq)
+            self._claims.told(time.monotonic(), signalled=bool(self._inbox))
 
     def _sleep(self) -> None:
         if self._queue.wait(self._slumber, self._pause):

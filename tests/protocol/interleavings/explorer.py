@@ -12,6 +12,7 @@ from woodenwaiter import pace
 from woodenwaiter.housekeeper.sights import Sights
 from woodenwaiter.housekeeper.upkeep import takeover_of
 from woodenwaiter.protocol.recovery import Takeover, lapse_of
+from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.worker import claims as decisions
 from woodenwaiter.worker.claims import Claim, Deed, Enroll, Fail, Release
 
@@ -60,7 +61,8 @@ class Explorer:
             world = waiting.popleft()
             with self._telling(world):
                 self._check(world)
-                following = [after for _, after in self._steps(world) if after != world]
+                steps = [self._tidy(after) for _, after in self._steps(world)]
+                following = [after for after in steps if after != world]
                 if not following:
                     self._check_end(world)
             for after in following:
@@ -86,7 +88,7 @@ class Explorer:
 
     def _label(self, before: World, after: World) -> tuple[Any, ...]:
         for label, world in self._steps(before):
-            if world == after:
+            if self._tidy(world) == after:
                 return tuple(label)
         raise LookupError(after)
 
@@ -97,6 +99,8 @@ class Explorer:
         names = [name for name, _ in there]
         if len(set(names)) < len(names):
             raise Violation("a task is there twice")
+        if world.other is not None:
+            names += [name for name, _ in world.other.deliveries()]
         for number, task in enumerate(world.tasks, 1):
             pushed = number <= self._tasks - world.faults.pushes
             if pushed and not task.handled and b"%d" % number not in names:
@@ -141,11 +145,10 @@ class Explorer:
         """The worker's decisions hear of something; its row says which owner it is now."""
         worker = world.workers[index]
         _, mind = self._minds.do(worker.mind, method, *given, **flags)
-        generation = self._minds[mind].generation
-        if generation == worker.row.generation:
-            return world.with_worker(index, mind=mind, rung=False)
-        row = worker.row._replace(generation=generation)
-        return world.with_worker(index, mind=mind, row=row, lapsed=False, rung=False)
+        claims = self._minds[mind]
+        lapsed = worker.lapsed and claims.generation == worker.row.generation
+        row = worker.row._replace(generation=claims.generation, token=claims.token)
+        return world.with_worker(index, mind=mind, row=row, lapsed=lapsed, rung=False)
 
     # One step of anybody.
 
@@ -157,6 +160,7 @@ class Explorer:
                 yield from self._recover(world, index, worker)
         yield from self._late(world)
         yield from self._upkeep(world)
+        yield from self._fail_over(world)
         if world.faults.pushes:
             task = b"%d" % (self._tasks + 1 - world.faults.pushes)
             contents = world.contents._replace(queue=(*world.contents.queue, task))
@@ -164,6 +168,34 @@ class Explorer:
                 ("a producer pushes",),
                 world.spend("pushes")._replace(contents=self._server.intern(contents)),
             )
+
+    def _fail_over(self, world: World) -> Iterator[Step]:
+        if world.other is None:
+            if world.faults.rollbacks or world.faults.swaps:
+                yield ("a replica falls behind",), world._replace(other=world.contents)
+            return
+        for fault, other in (("rollbacks", None), ("swaps", world.contents)):
+            if getattr(world.faults, fault):
+                after = world.with_contents(world.other).spend(fault)._replace(other=other)
+                yield (fault[:-1], "to", world.other), _excused(after)
+
+    def _tidy(self, world: World) -> World:
+        """Tokens matter by their order: the same world with the smallest numbers that have it."""
+        for index, worker in enumerate(world.workers):
+            claims = self._minds[worker.mind] if worker.life == Life.ALIVE else None
+            used = {worker.row.token, *(_tokens(world, worker.letter))}
+            if claims:
+                used |= {claims.token, claims._tried}
+            if max(used) >= len(used):
+                ranks = {token: rank for rank, token in enumerate(sorted(used))}
+                if claims:
+                    tokens = ranks[claims.token], ranks[claims._tried]
+                    mind = self._minds.with_tokens(worker.mind, *tokens)
+                    world = world.with_worker(index, mind=mind)
+                row = worker.row._replace(token=ranks[worker.row.token])
+                world = _renumbered(world.with_worker(index, row=row), worker.letter, ranks)
+                world = world.with_contents(self._server.intern(world.contents))
+        return world
 
     def _live(self, world: World, index: int, worker: Worker) -> Iterator[Step]:
         if worker.running is not None and not self._is_failing(worker):
@@ -273,7 +305,7 @@ class Explorer:
         if isinstance(step, Release):
             return self._think(world, index, "released")
         if isinstance(step, Fail):
-            return self._finished(world, index)
+            return self._finished(world, index, "refused" if reply == LOST else "told")
         if reply == LOST:
             return self._think(world, index, "lost")
         if len(reply) > step.want:
@@ -334,15 +366,19 @@ class Explorer:
             yield (worker.letter, "fails in", task), after
         yield from self._deaths(world, index)
 
-    def _finished(self, world: World, index: int, *, signalled: bool = False) -> World:
+    def _finished(
+        self, world: World, index: int, how: str = "finish", *, signalled: bool = False
+    ) -> World:
         worker = world.workers[index]
         now = self._minds[worker.mind]._began + worker.took
         row = worker.row._replace(completed=worker.row.started)
         world = world.with_worker(index, row=row, running=None, took=0.0)
-        world = self._think(world, index, "finish", now, signalled=signalled)
+        flags = {} if how == "refused" else {"signalled": signalled}
+        world = self._think(world, index, how, now, **flags)
         if self._has_claims(world, index):
             return world
-        return world.with_worker(index, row=row._replace(first=0, last=0))
+        row = world.workers[index].row._replace(first=0, last=0)
+        return world.with_worker(index, row=row)
 
     def _looks(self, world: World, index: int, worker: Worker) -> Iterator[Step]:
         """Its housekeeper sees this task at two moments, and calls `give_back` some day if the
@@ -358,7 +394,7 @@ class Explorer:
                     (worker.letter, "is seen to be slow"),
                     world.spend("slow")
                     .with_worker(index, took=seconds)
-                    .with_late(("give_back", worker.row.owner, slow)),
+                    .with_late(("give_back", worker.row.owner, slow, worker.row.token)),
                 )
 
     # Deaths.
@@ -388,16 +424,23 @@ class Explorer:
             judged = world.ending(index, Life.JUDGED, failed)
             yield (*label, "and charges" if failed else "", raw), judged
             return
-        request = ("release", takeover.owner, takeover.completed, worker.failed)
+        request = (
+            "release",
+            takeover.owner,
+            takeover.completed,
+            takeover.known,
+            worker.failed,
+        )
         put_back, contents = self._server.perform(world.contents, request)
         ran = world.with_contents(contents)
-        _check_charge(world, ran, takeover.owner, worker.failed)
+        if not worker.lapsed:
+            _check_charge(world, ran, takeover.owner, worker.failed)
         yield (*label, *request, "->", put_back), ran.ending(index, Life.GONE)
         if world.faults.lost:
             yield (*label, "-> reply lost"), ran.ending(index, Life.DEAD).spend("lost")
 
     def _oldest(self, contents: Contents, takeover: Takeover) -> Any:
-        request = ("oldest_claim", takeover.owner, takeover.completed)
+        request = ("oldest_claim", takeover.owner, takeover.completed, takeover.known)
         return self._server.perform(contents, request)[0]
 
     def _upkeep(self, world: World) -> Iterator[Step]:
@@ -485,12 +528,12 @@ class Explorer:
         if request[0] == "give_back":
             for worker in world.workers:
                 if worker.letter == request[1][0] and worker.row.owner != request[1]:
-                    yield (request[0], worker.row.owner, request[2])
+                    yield (request[0], worker.row.owner, *request[2:])
 
 
 def _request(step: Any) -> Request:
     """A worker's request as the server takes it."""
-    given = step[:3] if isinstance(step, Claim) else step
+    given = step[:4] if isinstance(step, Claim) else step
     return (type(step).__name__.lower(), *given)
 
 
@@ -500,3 +543,54 @@ def _check_charge(before: World, after: World, owner: str, failed: Failed | None
         task, deliveries = task_of(failed.raw), deliveries_of(failed.raw)
         if (task, deliveries + 1) not in after.contents.deliveries():
             raise Violation(f"task {task.decode()} killed {owner} uncharged")
+
+
+TOKENS_AT = {"enroll": 3, "claim": 4, "fail": 4, "release": 3, "give_back": 3}
+"""Where a request has its token, or tokens."""
+
+
+def _tokens(world: World, letter: str) -> Iterator[int]:
+    """All that servers and late requests have of one worker."""
+    for contents in filter(None, (world.contents, world.other)):
+        yield from (token for owner, _, token in contents.settled if owner[0] == letter)
+    for request in world.late:
+        if request[1][0] == letter:
+            tokens = request[TOKENS_AT[request[0]]]
+            yield from tokens if isinstance(tokens, tuple) else (tokens,)
+
+
+def _renumbered(world: World, letter: str, ranks: dict[int, int]) -> World:
+    def contents(old: Contents) -> Contents:
+        settled = (
+            (owner, count, ranks[token] if owner[0] == letter else token)
+            for owner, count, token in old.settled
+        )
+        return old._replace(settled=tuple(settled))
+
+    def request(old: Request) -> Request:
+        if old[1][0] != letter:
+            return old
+        at = TOKENS_AT[old[0]]
+        tokens = old[at]
+        new = (
+            Tokens(*map(ranks.__getitem__, tokens)) if isinstance(tokens, tuple) else ranks[tokens]
+        )
+        return (*old[:at], new, *old[at + 1 :])
+
+    other = None if world.other is None else contents(world.other)
+    late = tuple(sorted(map(request, world.late), key=repr))
+    return world._replace(contents=contents(world.contents), other=other, late=late)
+
+
+def _excused(world: World) -> World:
+    """After a failover: what the server has may run once more, and what it has not is not lost by
+    us. Workers go on with what they have in hand until they hear of it."""
+    there = {name for name, _ in world.contents.deliveries()}
+    if world.other is not None:
+        there |= {name for name, _ in world.other.deliveries()}
+    tasks = (
+        task._replace(startable=True, handled=task.handled or b"%d" % number not in there)
+        for number, task in enumerate(world.tasks, 1)
+    )
+    workers = tuple(worker._replace(lapsed=True) for worker in world.workers)
+    return world._replace(workers=workers, tasks=tuple(tasks))

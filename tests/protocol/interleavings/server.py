@@ -52,7 +52,7 @@ class Contents(NamedTuple):
     queue: Entries = ()
     arrivals: Entries = ()
     claims: tuple[tuple[str, Entries], ...] = ()
-    settled: tuple[tuple[str, int], ...] = ()
+    settled: tuple[tuple[str, int, int], ...] = ()
     leases: tuple[tuple[str, bool], ...] = ()
     delayed: Entries = ()
     dead: tuple[tuple[bytes, int], ...] = ()
@@ -61,7 +61,7 @@ class Contents(NamedTuple):
         return dict(self.claims).get(owner, ())
 
     def settled_of(self, owner: str) -> int | None:
-        return dict(self.settled).get(owner)
+        return next((count for name, count, _ in self.settled if name == owner), None)
 
     def entries(self) -> Iterator[bytes]:
         yield from self.queue + self.arrivals + self.delayed
@@ -126,7 +126,7 @@ class Server:
         self._queue.link.call("BLMOVE", self._queue.name, arrivals, "RIGHT", "LEFT", 10)
 
     def _release_lapsed(self, owner: str, completed: int, verdict: Verdict | None) -> Any:
-        return self._queue.release(owner, completed, verdict, lapsed=True)
+        return self._queue.release(owner, completed, 0, verdict, lapsed=True)
 
     def _restore(self, contents: Contents) -> None:
         prefix, pipe = self._prefix, self._client.pipeline(transaction=False)
@@ -137,7 +137,10 @@ class Server:
             if entries:
                 pipe.lpush(key, *entries)
         if contents.settled:
-            pipe.hset(prefix + "settled", mapping=dict(contents.settled))
+            fields: dict[Any, Any] = {
+                owner: f"{count} {token}" for owner, count, token in contents.settled
+            }
+            pipe.hset(prefix + "settled", mapping=fields)
         if contents.leases:
             scores = {o: self.HELD if holds else self.LAPSED for o, holds in contents.leases}
             pipe.zadd(prefix + "leases", scores)
@@ -162,7 +165,9 @@ class Server:
                 queue=_oldest_first(queue),
                 arrivals=_oldest_first(arrivals),
                 claims=tuple((self._owner(key), self._claims(key)) for key in sorted(claims)),
-                settled=tuple(sorted((owner.decode(), int(n)) for owner, n in settled.items())),
+                settled=tuple(
+                    sorted((o.decode(), *map(int, field.split())) for o, field in settled.items())
+                ),
                 leases=tuple(sorted((o.decode(), score > self.LAPSED) for o, score in leases)),
                 delayed=tuple(delayed),
                 dead=tuple((f[b"payload"], int(f[b"deliveries"])) for _, f in dead),

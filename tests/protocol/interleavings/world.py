@@ -59,6 +59,12 @@ class Minds:
             self._steps[key] = tuple(dict.fromkeys(step for step, _ in steps)), steps[0][1]
         return self._steps[key]
 
+    def with_tokens(self, number: int, token: int, tried: int) -> int:
+        """The same state, but for the numbers of its tokens."""
+        claims = copy.copy(self._claims[number])
+        claims.token, claims._tried = token, tried
+        return self._number(claims)
+
     def _number(self, claims: Any) -> int:
         if not claims._batch:  # what is said of the last one means nothing any more
             claims._position, claims._careful = 0, False
@@ -79,6 +85,7 @@ class Words(NamedTuple):
     completed: int = 0
     first: int = 0
     last: int = 0
+    token: int = 0
 
     @property
     def owner(self) -> str:
@@ -93,6 +100,7 @@ def row_of(words: Words) -> Row:
     row.hold(words.first, words.last)
     row.begin(words.started, 0.0)
     row.finish(words.completed)
+    row.stand_on(words.token)
     row.close(0, Cause.CHARGED)
     row.named = words.owner
     return row
@@ -149,7 +157,9 @@ class Faults(NamedTuple):
     ``late``: its caller saw an error, and the script runs at any time after;
     ``expiries``: of a lease whose worker lives; ``slow``: a task that two looks see running;
     ``failures``: of a handler; ``rests``: a worker is told to be quiet, and to go on;
-    ``pushes``: tasks that come while others run already; ``drains``: workers told to leave.
+    ``pushes``: tasks that come while others run already; ``drains``: workers told to leave;
+    ``rollbacks``: the server comes back with what it had some steps ago; ``swaps``: another server
+    answers, which has what this one had some steps ago, and the two change places.
     """
 
     crashes: int = 0
@@ -162,6 +172,8 @@ class Faults(NamedTuple):
     rests: int = 0
     pushes: int = 0
     drains: int = 2
+    rollbacks: int = 0
+    swaps: int = 0
 
 
 class Task(NamedTuple):
@@ -189,15 +201,16 @@ class World(NamedTuple):
     faults: Faults
     late: tuple[Request, ...] = ()
     expiry: Expiry | None = None
+    other: Contents | None = None
 
     # Millions are made: `_replace` would take most of the time.
 
     def with_contents(self, contents: Contents) -> World:
-        return World(contents, self.workers, self.tasks, self.faults, self.late, self.expiry)
+        return World(contents, *self[1:])
 
     def with_workers(self, index: int, worker: Worker) -> World:
         workers = (*self.workers[:index], worker, *self.workers[index + 1 :])
-        return World(self.contents, workers, self.tasks, self.faults, self.late, self.expiry)
+        return World(self.contents, workers, *self[2:])
 
     def spend(self, fault: str) -> World:
         return self._replace(

@@ -1,15 +1,18 @@
 -- Settles what is done and hands out what to run next. After it, the owner's claims are exactly
 -- what it returned: those it had lost sight of if there are any, else new ones; at most `want`.
--- ARGV: owner, completed, want, bytes after which to stop, lease in ms
--- Returns the claims, oldest first; nil for an unknown owner.
+-- ARGV: owner, completed, want, bytes after which to stop, lease in ms, the token that the owner
+-- knows, this request's own
+-- Returns the claims, oldest first; nil for an owner that this server does not know, or not so far.
 local owner, completed, want, enough = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local settled = settle(owner, completed)
-if not settled then
+local known, token = tonumber(ARGV[6]), tonumber(ARGV[7])
+local settled, last = standing(owner)
+if not settled or last < known then
   return false
 end
-if settled > completed then
+if last >= token then
   return {} -- late, from a broken connection: its sender has asked again since, and gone on
 end
+settle(owner, settled, completed, token)
 extend_lease(owner, ARGV[5])
 
 put_back(want)

@@ -14,15 +14,26 @@ local function extend_lease(owner, milliseconds)
   redis.call('ZADD', LEASES, now() + milliseconds, owner)
 end
 
--- Drops the owner's claims up to number `completed`. Returns how many are settled now, or nil for
--- an owner that does not exist. Counts are absolute: the same request may come twice.
-local function settle(owner, completed)
-  local settled = tonumber(redis.call('HGET', SETTLED, owner) or nil)
-  if settled and settled < completed then
+-- How many of the owner's claims are settled, and the token of the request that was last obeyed; nil
+-- for an owner that does not exist. Before there were tokens a count stood alone.
+local function standing(owner)
+  local count, token = string.match(redis.call('HGET', SETTLED, owner) or '', '^(%d+) ?(%d*)$')
+  return tonumber(count), tonumber(token) or 0
+end
+
+local function stand(owner, settled, token)
+  redis.call('HSET', SETTLED, owner, string.format('%.0f %.0f', settled, token))
+end
+
+-- Drops the owner's claims up to number `completed`, of which `settled` are settled; returns how many
+-- are now. Counts are absolute: the same request may come twice. What is dropped is counted at once:
+-- a key of the wrong type may stop the script later.
+local function settle(owner, settled, completed, token)
+  if settled < completed then
     redis.call('LTRIM', CLAIMS, 0, settled - completed - 1)
-    redis.call('HSET', SETTLED, owner, completed)
     settled = completed
   end
+  stand(owner, settled, token)
   return settled
 end
 
@@ -42,15 +53,14 @@ local function delay(milliseconds, entry)
   end
 end
 
--- The owner's failed claim number `seq` goes where the verdict says:
+-- The oldest claim, which failed, goes where the verdict says:
 -- 'redeliver', milliseconds, entry  or  'bury', field, value, field, value, …
 -- Added before it is taken: a key of the wrong type stops the script here, and nothing is lost.
-local function carry_out(owner, seq, verdict, ...)
+local function carry_out(verdict, ...)
   if verdict == 'redeliver' then
     delay(...)
   else
     redis.call('XADD', DEAD, '*', ...)
   end
   redis.call('RPOP', CLAIMS)
-  redis.call('HSET', SETTLED, owner, seq)
 end

@@ -1,0 +1,76 @@
+"""A queue whose requests bring the tokens that a worker's would, each of them answered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from woodenwaiter.errors import LeaseLost
+from woodenwaiter.protocol.link import Pause
+from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.tokens import Tokens
+from woodenwaiter.protocol.verdict import Verdict
+
+
+class CountingQueue(Queue):
+    """Tests say what is claimed and settled; ``tokens`` has where each owner stands."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.tokens: Counter[str] = Counter()
+        self._tried: Counter[str] = Counter()
+
+    @contextmanager
+    def _fresh(self, owner: str) -> Iterator[Tokens]:
+        """For a request that stands if it is answered."""
+        self._tried[owner] += 1
+        tokens = Tokens(self.tokens[owner], self._tried[owner])
+        yield tokens
+        self.tokens[owner] = tokens.fresh
+
+    def enroll(self, owner: str, completed: int, token: int = 0) -> None:
+        with self._fresh(owner) as tokens:
+            super().enroll(owner, completed, tokens.fresh)
+
+    def claim(
+        self, owner: str, completed: int, want: int, tokens: Tokens | None = None
+    ) -> list[bytes]:
+        if tokens:
+            return super().claim(owner, completed, want, tokens)
+        with self._fresh(owner) as fresh:
+            return super().claim(owner, completed, want, fresh)
+
+    def wait_and_claim(  # type: ignore[override]
+        self, owner: str, completed: int, want: int, seconds: float, pause: Pause
+    ) -> list[bytes]:
+        with self._fresh(owner) as fresh:
+            return super().wait_and_claim(owner, completed, want, fresh, seconds, pause)
+
+    def fail(self, owner: str, seq: int, verdict: Verdict, tokens: Tokens | None = None) -> None:
+        with self._fresh(owner) as fresh:
+            try:
+                super().fail(owner, seq, verdict, tokens or fresh)
+            except LeaseLost:
+                self.tokens[owner] = fresh.fresh  # which no server knows
+                raise
+
+    def release(  # type: ignore[override]
+        self,
+        owner: str,
+        completed: int,
+        verdict: Verdict | None = None,
+        *,
+        known: int | None = None,
+        lapsed: bool = False,
+    ) -> int | None:
+        if known is None:
+            known = 0 if lapsed else self.tokens[owner]
+        return super().release(owner, completed, known, verdict, lapsed=lapsed)
+
+    def give_back(self, owner: str, running: int, known: int | None = None) -> int:
+        return super().give_back(owner, running, self.tokens[owner] if known is None else known)
+
+    def oldest_claim(self, owner: str, completed: int, known: int = 0) -> tuple[int, bytes | None]:
+        return super().oldest_claim(owner, completed, known)
