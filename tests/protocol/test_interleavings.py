@@ -129,17 +129,15 @@ def test_what_a_server_has_runs(scripts: Server, faults: Faults) -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("faults", MORE_FAILOVERS, ids=name)
 def test_what_a_server_has_runs_amid_more_faults(scripts: Server, faults: Faults) -> None:
     assert Explorer(scripts, faults, workers=1).explore() > 1_000
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "faults", [Faults(rollbacks=1), Faults(swaps=1), Faults(rollbacks=1, failures=1)], ids=name
-)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("faults", [Faults(rollbacks=1), Faults(swaps=1)], ids=name)
 def test_what_a_server_has_runs_beside_others(scripts: Server, faults: Faults) -> None:
     assert Explorer(scripts, faults, tasks=2).explore() > 10_000
 
@@ -151,14 +149,14 @@ def test_every_interleaving_of_one_worker(scripts: Server, faults: Faults) -> No
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("faults", LARGE, ids=name)
 def test_every_interleaving_of_many_faults(scripts: Server, faults: Faults) -> None:
     assert Explorer(scripts, faults).explore() > 10_000
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("faults", ALONE, ids=name)
 def test_every_interleaving_of_very_many_faults(scripts: Server, faults: Faults) -> None:
     """One worker and its housekeepers, four tasks."""
