@@ -208,8 +208,11 @@ def test_redelivered_entry_runs_with_nothing_before_it_and_nothing_behind() -> N
     assert claims.begin() is None, "what ran before it is to be settled first"
     assert step(claims) == claim("w0", 1, 1, waits=False)
     claims.claimed([REDELIVERED, PLAIN[1]], 0.0)
+    assert claims.begin() is None, "what is behind it is to go back first"
+    assert step(claims) == claim("w0", 1, 1, waits=False)
+    claims.claimed([REDELIVERED], 0.0)
     run(claims, 1)
-    assert step(claims) == claim("w0", 2, 1, waits=False), "so is it, before another begins"
+    assert step(claims) == claim("w0", 2, 1, waits=False), "it is settled before another begins"
 
 
 def test_what_was_begun_and_not_ended_is_asked_for_again() -> None:

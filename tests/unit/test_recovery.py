@@ -10,6 +10,7 @@ import pytest
 from woodenwaiter.housekeeper.upkeep import takeover_of
 from woodenwaiter.processes.children import UNKNOWN_STATUS
 from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard
+from woodenwaiter.protocol.entry import RECORD_SEPARATOR, Suspicion
 from woodenwaiter.protocol.recovery import Takeover, lapse_of
 from woodenwaiter.protocol.verdict import Failure
 
@@ -49,16 +50,18 @@ def test_claim_that_was_seen_running_is_charged(
 
 
 @pytest.mark.parametrize("settled", [0, 3, 1000])
-def test_oldest_claim_is_charged_where_nobody_saw_which_one_ran(settled: int) -> None:
+def test_where_nobody_saw_which_one_ran_it_is_the_one_that_ran_alone(settled: int) -> None:
     lapse = lapse_of("w/1")
-    assert lapse.charges(settled, RAW)
+    assert lapse.charges(settled, RECORD_SEPARATOR + RAW)
+    assert not lapse.charges(settled, RAW)
     assert not lapse.charges(settled, None)
 
 
 def test_lapse_is_known_by_the_lease_alone() -> None:
     lapse = lapse_of("w/1")
     assert (lapse.owner, lapse.completed, lapse.lapsed) == ("w/1", 0, True)
-    assert lapse.failure == Failure("the lease of its worker ran out")
+    assert lapse.failure
+    assert lapse.failure.suspicion == Suspicion.RAN
 
 
 # Of a worker, by what its row tells.

@@ -7,16 +7,32 @@ so plain payloads need no escaping and old producers no change.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Any
 
 from ..errors import BadEntry
 
 RECORD_SEPARATOR = b"\x1e"
 MOST_DELIVERIES = 1_000_000
-LONGEST_ID = 1_000
+LONGEST_ID = 1_000  # characters
 LATEST = 1e12  # Unix time in seconds, in some 30,000 years
+LONGEST_HEADER = 1 << 16
 """A header that is beyond one of these is taken to be forged."""
+
+LONGEST_NAME = 200
+"""Bytes of a claim's name that become a task's id."""
+
+
+class Suspicion(IntEnum):
+    """That a task takes its host down: what it was when a host died."""
+
+    NONE = 0
+    HELD = 1
+    """Among others, any of which may have run. Nobody was charged."""
+    RAN = 2
+    """The only one that its worker had begun. It was charged, and runs beside no other such."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +40,7 @@ class Entry:
     """One task as it stands in Redis.
 
     ``deliveries`` counts those that failed so far; ``first_failed`` is Unix time in seconds.
-    ``id`` is empty until the first failure: until then the claim's own name serves.
+    ``id`` is empty until there is a header: until then the claim's own name serves.
     """
 
     payload: bytes
@@ -32,37 +48,59 @@ class Entry:
     deliveries: int = 0
     first_failed: float = 0.0
     reason: str = ""
+    suspicion: Suspicion = Suspicion.NONE
 
-    def dump(self) -> bytes:
-        if not self.deliveries:
-            return self.payload
+    @property
+    def header(self) -> bytes:
+        """What stands before the payload."""
+        if not self.deliveries and not self.suspicion:
+            return b""
+        # Version 1.0.0 takes a header without deliveries to be forged.
+        uncharged = self.suspicion == Suspicion.HELD
         header = {
             "id": self.id,
-            "deliveries": self.deliveries,
+            "deliveries": self.deliveries + uncharged,
             "first_failed": self.first_failed,
             "reason": self.reason,
         }
-        return RECORD_SEPARATOR + json.dumps(header).encode() + b"\n" + self.payload
+        if self.suspicion:
+            header[SUSPECT] = self.suspicion
+        return RECORD_SEPARATOR + json.dumps(header).encode() + b"\n"
+
+    def dump(self) -> bytes:
+        return self.header + self.payload
+
+
+SUSPECT = "suspect"
+
+RUNS_ALONE = json.dumps({SUSPECT: Suspicion.RAN})[1:-1]
+"""In the header of a task that is to run beside no other such."""
 
 
 def load(raw: bytes) -> Entry:
     """Split an entry into header and payload; raises BadEntry if the header is not one of ours."""
     if not raw.startswith(RECORD_SEPARATOR):
         return Entry(raw)
-    line, newline, payload = raw[1:].partition(b"\n")
+    end = raw.find(b"\n", 0, LONGEST_HEADER)
+    if end < 0:
+        raise BadEntry("unreadable header: it has no end")
     try:
-        header = json.loads(line)
+        header = json.loads(raw[1:end])
+        suspicion = Suspicion(header.get(SUSPECT, Suspicion.NONE))
         entry = Entry(
-            payload,
+            raw[end + 1 :],
             id=header["id"],
             deliveries=header["deliveries"],
             first_failed=header["first_failed"],
             reason=header["reason"],
+            suspicion=suspicion,
         )
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadEntry(f"unreadable header: {error!r:.200}") from None
-    if not newline or not _plausible(entry):
+    if not _plausible(entry):
         raise BadEntry("unreadable header: a field has the wrong type or an impossible value")
+    if suspicion == Suspicion.HELD:
+        return replace(entry, deliveries=entry.deliveries - 1)
     return entry
 
 
@@ -77,6 +115,14 @@ def _plausible(entry: Entry) -> bool:
         and 0 <= entry.first_failed < LATEST
         and isinstance(entry.reason, str)
     )
+
+
+def mark_of(owner: str) -> tuple[bytes, bytes]:
+    """The header for what an owner held when its host died, around the number of the claim."""
+    name = excerpt(owner.encode(errors="backslashreplace"), LONGEST_NAME) + "/#"
+    suspect = Entry(b"", name, 0, time.time(), "its host died", Suspicion.HELD)
+    before, _, after = suspect.header.rpartition(b"#")
+    return before, after
 
 
 _decode = json.JSONDecoder().decode

@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from ..errors import LeaseLost
 from ..logs import log
 from . import scripts
+from .entry import LONGEST_HEADER, RUNS_ALONE, mark_of
 from .keys import REGISTRY, Keys
 from .link import Command, Link, Pause, is_outage
 from .scripts import Script
@@ -26,6 +27,9 @@ from .verdict import Redeliver, Verdict
 
 ENOUGH_BYTES = 1 << 20
 """A claim stops at about this many bytes, so that a worker never holds a crowd of large entries."""
+
+ALONE_AGAIN = 1000
+"""Milliseconds until a task that has to run alone is tried again, while another such one runs."""
 
 PAGE = 100
 """How many dead letters to fetch at once; each may be large."""
@@ -109,12 +113,13 @@ class Queue:
     ) -> int | None:
         """End an owner: settle, carry out the verdict on the claim after, put back the rest.
 
-        With ``lapsed`` only if its lease ran out. Returns how many claims went back to the queue,
-        None where the lease holds.
+        With ``lapsed`` only if its lease ran out, and what it held is marked as suspect. Returns
+        how many claims went back to the queue, None where the lease holds.
         """
+        mark = mark_of(owner) if lapsed else ("", "")
         arguments = _arguments(verdict) if verdict else []
         put_back: int | None = self._run(
-            scripts.RELEASE, owner, owner, completed, known, "1" if lapsed else "", *arguments
+            scripts.RELEASE, owner, owner, completed, known, *mark, *arguments
         )
         return put_back
 
@@ -126,8 +131,9 @@ class Queue:
         return put_back
 
     def oldest_claim(self, owner: str, completed: int, known: int) -> tuple[int, bytes | None]:
-        """How many claims would be settled, at least ``completed``, and the one after them."""
-        reply = self._run(scripts.OLDEST_CLAIM, owner, owner, completed, known)
+        """How many claims would be settled, at least ``completed``, and the one after them: its
+        first LONGEST_HEADER bytes."""
+        reply = self._run(scripts.OLDEST_CLAIM, owner, owner, completed, known, LONGEST_HEADER)
         return (completed, None) if reply is None else (reply[0], reply[1])
 
     def renew(self, owners: list[str]) -> None:
@@ -194,6 +200,7 @@ class Queue:
         self, owner: str, completed: int, want: int, tokens: Tokens
     ) -> tuple[list[str], list[Any]]:
         arguments = [owner, completed, want, ENOUGH_BYTES, self._lease, *tokens]
+        arguments += [RUNS_ALONE, ALONE_AGAIN]
         return self._keys.of_script(owner), arguments
 
     def _run(self, script: Script, owner: str | None, *arguments: Any) -> Any:
@@ -208,8 +215,8 @@ def _claimed(reply: list[bytes] | None) -> list[bytes]:
 
 def _arguments(verdict: Verdict) -> list[Any]:
     if isinstance(verdict, Redeliver):
-        return ["redeliver", int(verdict.after * 1000), verdict.entry]
-    return ["bury", *(part for field in verdict.fields.items() for part in field)]
+        return ["redeliver", verdict.skip, verdict.header, int(verdict.after * 1000)]
+    return ["bury", verdict.skip, *(part for field in verdict.fields.items() for part in field)]
 
 
 def registered(link: Link) -> list[str]:

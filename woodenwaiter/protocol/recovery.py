@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .. import pace
 from ..logs import log
+from .entry import RECORD_SEPARATOR, Suspicion
 from .queue import Queue
 from .verdict import Failure, Policy, Verdict, announce, judge
 
@@ -16,9 +17,9 @@ class Takeover:
     """How to end an owner that cannot do it itself.
 
     ``completed``: how many of its claims it had done, as far as somebody knows, and ``known``: the
-    token on which it counted; ``failure``: what
-    its end means for the claim after these; None: nothing. ``lapsed``: all that is known is that
-    its lease ran out, and it is ended only if that is still so.
+    token on which it counted; ``failure``: what its end means for the claim after these; None:
+    nothing. ``lapsed``: all that is known is that its lease ran out, and it is ended only if that
+    is still so; what it held is suspect from then on.
     """
 
     owner: str
@@ -31,15 +32,18 @@ class Takeover:
         """Whether the claim ``raw``, after the ``settled`` first, is to be charged.
 
         A count that is ahead: the worker had reported the failure itself before it died. Where
-        nobody saw what was running, it is the oldest claim, so that a task that takes its whole
-        host down is not tried for ever.
+        nobody saw what was running, it is the oldest claim if it has a header, as then it ran
+        alone; a task that takes its whole host down has one from its second time on.
         """
-        return raw is not None and (settled == self.completed or self.lapsed)
+        if raw is None:
+            return False
+        return raw.startswith(RECORD_SEPARATOR) if self.lapsed else settled == self.completed
 
 
 def lapse_of(owner: str) -> Takeover:
     """Of an owner whose lease ran out."""
-    return Takeover(owner, 0, 0, Failure("the lease of its worker ran out"), lapsed=True)
+    failure = Failure("the lease of its worker ran out", suspicion=Suspicion.RAN)
+    return Takeover(owner, 0, 0, failure, lapsed=True)
 
 
 def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
@@ -58,7 +62,8 @@ def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
     if failure and verdict:
         announce(failure, verdict)
     if put_back:
-        log.info("tasks of %s that are back in the queue: %d", owner, put_back)
+        gone = f"the lease of {owner} ran out; its tasks" if takeover.lapsed else f"tasks of {owner}"
+        log.info("%s that are back in the queue: %d", gone, put_back)
 
 
 class Sweep:

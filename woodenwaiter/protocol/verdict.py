@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from ..backoff import Backoff
 from ..errors import BadEntry
 from ..logs import log
-from .entry import Entry, excerpt, load
+from .entry import LONGEST_NAME, Entry, Suspicion, excerpt, load
 
-LONGEST_ERROR = 1500
-"""Bytes of an exception's message in one line of the log; its traceback has all of it."""
+LONGEST_TOLD = 1500
+"""Bytes of an exception's message in one line of the log."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +24,34 @@ class Policy:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a delivery failed. ``after``: seconds, not the backoff's; ``final``: no other follows."""
+    """Why a delivery failed. ``after``: seconds, not the backoff's; ``final``: no other follows;
+    ``suspicion``: of the task, from now on."""
 
     reason: str
     error: str = ""
     traceback: str = ""
     after: float | None = None
     final: bool = False
+    suspicion: Suspicion = Suspicion.NONE
 
 
 @dataclass(frozen=True)
 class Redeliver:
-    """Deliver ``entry`` again, ``after`` seconds from now. ``summary`` is for the log."""
+    """Deliver the claim again, ``after`` seconds from now: what comes after its first ``skip``
+    bytes, behind this header. ``summary`` is for the log."""
 
-    entry: bytes
+    skip: int
+    header: bytes
     after: float
     summary: str
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """Set the task aside with these fields. ``summary`` is for the log."""
+    """Set the claim aside: what comes after its first ``skip`` bytes, with these fields. ``summary``
+    is for the log."""
 
+    skip: int
     fields: dict[str, bytes]
     summary: str
 
@@ -56,7 +62,8 @@ Verdict = Redeliver | DeadLetter
 def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) -> Verdict:
     """Decide about the entry ``raw``, whose delivery to ``worker`` has just failed.
 
-    ``name``: of the claim; it becomes the task's id if it has none yet.
+    ``raw`` may be just its first LONGEST_HEADER bytes. ``name``: of the claim; it becomes the
+    task's id if it has none yet.
     """
     try:
         entry = load(raw)
@@ -64,19 +71,22 @@ def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) 
         entry, failure = Entry(raw), Failure("unreadable entry", str(bad), final=True)
     failed = replace(
         entry,
-        id=entry.id or name,
+        id=entry.id or excerpt(name.encode(errors="backslashreplace"), LONGEST_NAME),
         deliveries=entry.deliveries + 1,
         first_failed=entry.first_failed or time.time(),
         reason=failure.reason,
+        suspicion=failure.suspicion,
     )
+    skip = len(raw) - len(entry.payload)
     if failure.final or failed.deliveries >= policy.max_deliveries:
         summary = _summary(failed, name, failure, "buried")
-        return DeadLetter(_letter(failed, failure, worker), summary)
+        return DeadLetter(skip, _letter(failed, failure, worker), summary)
     after = failure.after
     if after is None:
         after = policy.backoff.jittered(failed.deliveries)
     following = f"delivery {failed.deliveries + 1} of {policy.max_deliveries} in {after:.1f} s"
-    return Redeliver(failed.dump(), after, _summary(failed, name, failure, following))
+    summary = _summary(failed, name, failure, following)
+    return Redeliver(skip, failed.header, after, summary)
 
 
 def announce(failure: Failure, verdict: Verdict, error: BaseException | None = None) -> None:
@@ -98,13 +108,12 @@ def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
         "worker": worker,
     }
     # An error may quote a lone surrogate, which JSON can carry and UTF-8 cannot.
-    encoded = {name: text.encode(errors="backslashreplace") for name, text in texts.items()}
-    return {**encoded, "payload": failed.payload}
+    return {name: text.encode(errors="backslashreplace") for name, text in texts.items()}
 
 
 def _summary(failed: Entry, name: str, failure: Failure, following: str) -> str:
     # A worker's death is told with the claim's name; the task has that of its first one.
     task = failed.id if failed.id == name else f"{failed.id}, claim {name}"
-    error = excerpt(failure.error.encode(errors="backslashreplace"), LONGEST_ERROR)
+    error = excerpt(failure.error.encode(errors="backslashreplace"), LONGEST_TOLD)
     why = f"{failure.reason}: {error}" if error else failure.reason
     return f"task {task}: {why}; {following}: {excerpt(failed.payload)}"

@@ -249,14 +249,14 @@ class Claims:
     def begin(self) -> bytes | None:
         """The entry to run now, as claim number ``completed`` + 1; None where it is to ask again.
 
-        A redelivered entry may be what killed its last worker. With all before it settled and
-        nothing behind it begun, its next victim cannot be blamed on another task.
+        An entry with a header may be what killed its last worker, or its host. With all before it
+        settled and nothing held behind it, its next victim cannot be blamed on another task.
         """
         if not self._batch:
             return None
         raw = self._batch[self._position]
         self._careful = raw.startswith(RECORD_SEPARATOR)
-        if self._careful and self._position:
+        if self._careful and len(self._batch) > 1:
             self._forfeit(self._began)
             return None
         self._position += 1

@@ -7,10 +7,15 @@ import traceback
 from ..errors import BadEntry, Reject, Retry, TaskTimeout, text_of
 from ..protocol.verdict import Failure
 
+LONGEST_ERROR = 16 << 10
+LONGEST_TRACEBACK = 64 << 10
+"""Bytes of an exception's message and of its traceback that are kept: a message may quote all that
+the handler had in memory."""
+
 
 def failure_of(error: BaseException) -> Failure:
     """A failed delivery, another one asked for, or the end of a task that is none."""
-    text = text_of(error)
+    text = shortened(text_of(error), LONGEST_ERROR)
     if isinstance(error, Reject):
         return Failure("rejected", error=text, final=True)
     if isinstance(error, Retry):
@@ -18,8 +23,21 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, BadEntry):
         return Failure("unreadable entry", error=text, final=True)
     timed_out = isinstance(error, TaskTimeout)
+    lines = (shortened(line, LONGEST_TRACEBACK) for line in traceback.format_exception(error))
     return Failure(
         "the time limit was exceeded" if timed_out else "the handler failed",
         error=type(error).__name__ + (f": {text}" if text else ""),
-        traceback="".join(traceback.format_exception(error)),
+        traceback=shortened("".join(lines), LONGEST_TRACEBACK),
     )
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or of one that is longer than ``most`` bytes the beginning and the end, and how
+    much is missing."""
+    encoded = text.encode(errors="backslashreplace")
+    missing = len(encoded) - most
+    if missing <= 0:
+        return text
+    ends = encoded[: most // 2], encoded[-(most // 2) :]
+    head, tail = (end.decode(errors="ignore") for end in ends)
+    return f"{head} … {missing} bytes are left out … {tail}"

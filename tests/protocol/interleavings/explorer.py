@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import permutations
 from types import ModuleType
 from typing import Any
 
@@ -23,13 +24,18 @@ Step = tuple[Any, World]
 """What happens, and the world after it."""
 
 
+KILLER = b"2"
+"""Its neighbours come before it and after it."""
+
+
 class Violation(AssertionError):
     """The protocol broke a promise."""
 
 
 class Explorer:
     """``module``: where the workers' `Claims` are from: the product, or a mutant of it;
-    ``ordered``: whether tasks must start in their order."""
+    ``ordered``: whether tasks must start in their order; ``lives``: in how many lives of the host
+    the task KILLER may run, which takes it down each time; 0: it does not."""
 
     def __init__(
         self,
@@ -40,19 +46,31 @@ class Explorer:
         tasks: int = 3,
         module: ModuleType = decisions,
         ordered: bool = False,
+        lives: int = 0,
     ) -> None:
         self._server = server
         self._ordered = ordered
+        self._lives = lives
         self._tasks = tasks
         self._minds = Minds(module)
         present = tuple(b"%d" % n for n in range(1, tasks + 1 - faults.pushes))
         self._start = World(
             server.intern(Contents(queue=present)),
-            tuple(Worker(Words(name), self._minds.new(name, want=2)) for name in "ABCD"[:workers]),
-            (Task(),) * tasks,
+            self._host("ABCD"[:workers]),
+            tuple(self._task(b"%d" % n, workers) for n in range(1, tasks + 1)),
             faults,
         )
         self._before: dict[World, World | None] = {self._start: None}
+
+    def _host(self, letters: str) -> tuple[Worker, ...]:
+        """A host's workers."""
+        return tuple(Worker(Words(name), self._minds.new(name, want=2)) for name in letters)
+
+    def _task(self, name: bytes, workers: int) -> Task:
+        """No neighbour of the killer is charged more than once, and none of the same worker's."""
+        if not self._lives:
+            return Task()
+        return Task(charges=self._lives if name == KILLER else int(workers > 1))
 
     def explore(self) -> int:
         """Returns the number of worlds; raises Violation with the way to it."""
@@ -334,6 +352,8 @@ class Explorer:
         task, owner = world.task(raw), self._owner(worker)
         row = worker.row._replace(started=worker.row.completed + 1)
         world = world.with_worker(index, running=raw, row=row)
+        if self._lives and task_of(raw) == KILLER and world.deaths == self._lives:
+            raise Violation("the task has taken its host down often enough")
         if not worker.lapsed:
             if not task.startable:
                 raise Violation(f"{owner} runs task {task_of(raw).decode()} again")
@@ -350,6 +370,9 @@ class Explorer:
         raw = worker.running
         assert raw is not None
         task = task_of(raw).decode()
+        if self._lives and task_of(raw) == KILLER:
+            yield from self._take_down_host(world, worker)
+            return
         done = self._finished(world.with_task(raw, handled=True), index)
         yield (worker.letter, "finishes", task), self._go_on(done, index)
         for label, after in self._deaths(done, index):
@@ -411,6 +434,22 @@ class Explorer:
         if world.faults.hosts:
             after = world.spend("hosts").excuse(world.contents.claimed_by(self._owner(worker)))
             yield (worker.letter, "dies with its host"), after.ending(index, Life.PERISHED)
+
+    def _take_down_host(self, world: World, worker: Worker) -> Iterator[Step]:
+        """Its workers' leases run out, in whatever order they are recovered; the host is there
+        again, and its workers are others."""
+        for dead in permutations([owner for owner, _ in world.contents.leases]):
+            after = world._replace(deaths=world.deaths + 1)
+            for owner in dead:
+                after = self._lapse(after, owner)[1]
+                [(_, after)] = self._expired(after)
+                after = self._release_expired(after, after.expiry)[1]
+            first = ord("A") + after.deaths * len(world.workers)
+            letters = map(chr, range(first, first + len(world.workers)))
+            yield (
+                (worker.letter, "takes its host down, recovered:", *dead),
+                after._replace(workers=self._host("".join(letters))),
+            )
 
     # A housekeeper.
 
@@ -485,7 +524,11 @@ class Explorer:
         for owner in owners:
             takeover = lapse_of(owner)
             settled, raw = self._oldest(contents, takeover)
-            failed = Failed(raw, final=False) if takeover.charges(settled, raw) else None
+            failed = None
+            if takeover.charges(settled, raw):
+                assert takeover.failure
+                limit = self._lives - 1 if self._lives else 5
+                failed = Failed(raw, False, takeover.failure.suspicion, limit)
             yield (
                 ("a housekeeper sees that the lease of", owner, "ran out"),
                 world._replace(contents=contents, expiry=Expiry(owner, settled, failed)),
@@ -500,7 +543,7 @@ class Explorer:
             if dict(world.contents.leases).get(owner):
                 raise Violation(f"{owner} is ended, though its lease holds")
             after = after.excuse(world.contents.claimed_by(owner))
-            if failed:
+            if failed and not self._lives:
                 after = after.charge(failed.raw)
             for index, worker in enumerate(world.workers):
                 if worker.life == Life.ALIVE and self._owner(worker) == owner:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
 import redis
 
 from woodenwaiter.errors import LeaseLost
-from woodenwaiter.protocol.entry import load
+from woodenwaiter.protocol.entry import Suspicion, load
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
@@ -23,17 +24,20 @@ LOST = "LOST"
 
 
 class Failed(NamedTuple):
-    """A delivery to pass judgement on; ``final``: no other follows."""
+    """A delivery to pass judgement on; ``final``: no other follows; ``limit``: of deliveries."""
 
     raw: bytes
     final: bool
+    suspicion: Suspicion = Suspicion.NONE
+    limit: int = 5
 
 
 @cache
 def verdict_on(failed: Failed) -> Verdict:
     """Always the same bytes: times and the names of claims are no part of a state."""
-    failure = Failure("failed", after=0, final=failed.final)
-    return judge(failed.raw, task_of(failed.raw).decode(), failure, Policy(), "worker")
+    failure = Failure("failed", after=0, final=failed.final, suspicion=failed.suspicion)
+    policy = Policy(max_deliveries=failed.limit)
+    return judge(failed.raw, task_of(failed.raw).decode(), failure, policy, "worker")
 
 
 @cache
@@ -44,6 +48,12 @@ def task_of(raw: bytes) -> bytes:
 @cache
 def deliveries_of(raw: bytes) -> int:
     return load(raw).deliveries
+
+
+@cache
+def anonymous(raw: bytes) -> bytes:
+    """Without the time and the claim's name in the mark of a suspect."""
+    return replace(load(raw), id=task_of(raw).decode(), first_failed=1.0).dump()
 
 
 class Contents(NamedTuple):
@@ -169,7 +179,7 @@ class Server:
                     sorted((o.decode(), *map(int, field.split())) for o, field in settled.items())
                 ),
                 leases=tuple(sorted((o.decode(), score > self.LAPSED) for o, score in leases)),
-                delayed=tuple(delayed),
+                delayed=tuple(map(anonymous, delayed)),
                 dead=tuple((f[b"payload"], int(f[b"deliveries"])) for _, f in dead),
             )
         )
@@ -182,4 +192,4 @@ class Server:
 
 
 def _oldest_first(entries: Any) -> Entries:
-    return tuple(reversed(entries))
+    return tuple(map(anonymous, reversed(entries)))

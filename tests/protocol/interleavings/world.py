@@ -202,6 +202,7 @@ class World(NamedTuple):
     late: tuple[Request, ...] = ()
     expiry: Expiry | None = None
     other: Contents | None = None
+    deaths: int = 0  # of the host
 
     # Millions are made: `_replace` would take most of the time.
 

@@ -1,7 +1,7 @@
 -- Settles what is done and hands out what to run next. After it, the owner's claims are exactly
 -- what it returned: those it had lost sight of if there are any, else new ones; at most `want`.
 -- ARGV: owner, completed, want, bytes after which to stop, lease in ms, the token that the owner
--- knows, this request's own
+-- knows, this request's own, the mark of what runs alone on its host, ms until it is tried again
 -- Returns the claims, oldest first; nil for an owner that this server does not know, or not so far.
 local owner, completed, want, enough = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local known, token = tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -15,13 +15,44 @@ end
 settle(owner, settled, completed, token)
 extend_lease(owner, ARGV[5])
 
+local function runs_alone(claim)
+  if not claim or string.byte(claim) ~= RECORD_SEPARATOR then
+    return false
+  end
+  local header = string.match(string.sub(claim, 1, 65536), '^[^\n]*')
+  return string.find(header, ARGV[8], 1, true) ~= nil
+end
+
+-- An owner's name begins with its host's.
+local function another_runs_alone()
+  local host = string.match(owner, '^(.*)/')
+  for _, other in ipairs(redis.call('HKEYS', SETTLED)) do
+    if other ~= owner and string.match(other, '^(.*)/') == host then
+      local claims = string.sub(CLAIMS, 1, -#owner - 1) .. other
+      if runs_alone(redis.call('LINDEX', claims, -1)) then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+-- What would run at once, if it has to wait for another that runs alone, tries again later.
+local function without_crowd(claims)
+  while runs_alone(claims[1]) and another_runs_alone() do
+    delay(ARGV[9], table.remove(claims, 1))
+    redis.call('RPOP', CLAIMS)
+  end
+  return claims
+end
+
 put_back(want)
 local claims = {}
 local held = redis.call('LRANGE', CLAIMS, 0, -1)
 for i = #held, 1, -1 do
   claims[#claims + 1] = held[i]
 end
-if #claims > 0 then
+if #without_crowd(claims) > 0 then
   return claims
 end
 
@@ -44,4 +75,4 @@ for _, source in ipairs({ARRIVALS, QUEUE}) do
     end
   end
 end
-return claims
+return without_crowd(claims)

@@ -1,5 +1,6 @@
 -- Stands before every script. KEYS are the same everywhere; the last only where there is an owner.
 local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, CLAIMS = unpack(KEYS)
+local RECORD_SEPARATOR = 30 -- with which a header begins
 
 -- A full server must still be drained: Redis checks `maxmemory` only until a script's first write,
 -- and one that changes nothing will do.
@@ -54,13 +55,24 @@ local function delay(milliseconds, entry)
 end
 
 -- The oldest claim, which failed, goes where the verdict says:
--- 'redeliver', milliseconds, entry  or  'bury', field, value, field, value, …
+-- 'redeliver', bytes of its header, the new header, milliseconds
+-- 'bury', bytes of its header, field, value, field, value, …
+-- Its payload is never sent again: whatever the server took once, it has.
 -- Added before it is taken: a key of the wrong type stops the script here, and nothing is lost.
-local function carry_out(verdict, ...)
+local function carry_out(verdict, header, ...)
+  local claim = redis.call('LINDEX', CLAIMS, -1)
+  if not claim then
+    return
+  end
+  local payload = string.sub(claim, header + 1)
   if verdict == 'redeliver' then
-    delay(...)
+    local new_header, milliseconds = ...
+    delay(milliseconds, new_header .. payload)
   else
-    redis.call('XADD', DEAD, '*', ...)
+    local fields = {...}
+    fields[#fields + 1] = 'payload'
+    fields[#fields + 1] = payload
+    redis.call('XADD', DEAD, '*', unpack(fields))
   end
   redis.call('RPOP', CLAIMS)
 end

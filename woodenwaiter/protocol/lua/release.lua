@@ -2,10 +2,12 @@
 -- one, puts the rest back, forgets the owner. Where this server does not know the owner, or not so
 -- far (an operator deleted the counts, or the server came back with older data), all its claims go
 -- back: what a server has, runs.
--- ARGV: owner, completed, the token that the owner knew, '1' for "only if its lease ran out" or '',
--- then the verdict or nothing
+-- ARGV: owner, completed, the token that the owner knew, what to mark suspects with ('', '' but where
+-- all that is known is that the lease ran out: only then it is ended), then the verdict or nothing
 -- Returns how many claims went back; nil if the lease holds.
-local owner, completed, known, lapsed = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local owner, completed, known = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local before, after = ARGV[4], ARGV[5]
+local lapsed = before ~= ''
 if lapsed and tonumber(redis.call('ZSCORE', LEASES, owner) or 0) > now() then
   return false
 end
@@ -14,10 +16,27 @@ if settled and last >= known and not lapsed then
   settled = settle(owner, settled, completed, last)
 end
 -- A count that is ahead: the failure is there already.
-if settled == completed and last >= known and ARGV[5] and redis.call('LLEN', CLAIMS) > 0 then
-  carry_out(unpack(ARGV, 5))
+if settled == completed and last >= known and ARGV[6] and redis.call('LLEN', CLAIMS) > 0 then
+  carry_out(unpack(ARGV, 6))
+  settled = settled + 1
+  stand(owner, settled, last)
 end
-local surplus = put_back(0)
+
+-- Any of them may have taken the host down. What has a header runs alone anyway.
+local function put_back_suspects(first)
+  local held = redis.call('LLEN', CLAIMS)
+  for number = first + held - 1, first, -1 do
+    local claim = redis.call('LINDEX', CLAIMS, 0)
+    if string.byte(claim) ~= RECORD_SEPARATOR then
+      claim = before .. number .. after .. claim
+    end
+    redis.call('RPUSH', QUEUE, claim)
+    redis.call('LPOP', CLAIMS)
+  end
+  return held
+end
+
+local surplus = lapsed and put_back_suspects((settled or 0) + 1) or put_back(0)
 redis.call('HDEL', SETTLED, owner)
 redis.call('ZREM', LEASES, owner)
 return surplus
