@@ -92,6 +92,16 @@ class Supervisor(Command):
         return self
 
 
+def kill_all(supervisor: Supervisor) -> None:
+    """A host's death: everything at once."""
+    family = [psutil.Process(supervisor.pid), *supervisor.tree()]
+    for process in family:
+        process.suspend()
+    for process in family:
+        process.kill()
+    supervisor.wait()
+
+
 class Application:
     """An application in a test's folder, its queue ``t:d`` on a server, and what its handlers
     noted. Whoever runs it is ended with the test."""

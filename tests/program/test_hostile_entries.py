@@ -4,15 +4,16 @@ somebody puts under a key of the protocol stops that queue alone, until it is go
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from woodenwaiter import Backoff
 
-from ..application import Application, Supervisor, customer
+from ..application import Application, Supervisor, customer, kill_all
 from ..hostile import BURIED, LARGE, TASKS, payload_of
-from ..support import eventually
+from ..support import Server, eventually
 
 HANDLER = """
     if foods.get("fail"):
@@ -78,3 +79,45 @@ def test_wrong_type_under_a_key(app: Application, supervisor: Supervisor, key: s
     assert {process.pid for process in supervisor.tree()} == processes
     assert supervisor.stop() == 0
     assert supervisor.log.count("WRONGTYPE") <= 3
+
+
+MEBIBYTE = 1 << 20
+
+
+def test_payloads_as_large_as_the_server_takes(
+    app: Application, make_server: Callable[..., Server]
+) -> None:
+    """A header would make them too large to be sent once more; and the host of one dies."""
+    server = make_server()
+    server.client.config_set("proto-max-bulk-len", MEBIBYTE)
+    app = app.at(server)
+    app.write(
+        handler="""
+            note("begun", foods["n"])
+            if foods["n"] == 1:
+                raise ValueError("x" * 60_000_000)
+            if foods["n"] == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if foods["n"] == 3:
+                time.sleep(300)
+        """,
+        processes=1,
+        max_deliveries=2,
+        backoff=Backoff(0, 0),
+    )
+    payloads = [(b'{"n": %d, "x": "' % n).ljust(MEBIBYTE - 2, b"x") + b'"}' for n in range(4)]
+    payloads.append(b"no task".ljust(MEBIBYTE))
+    server.client.lpush("t:d", *payloads)
+    for lives in range(1, 4):
+        supervisor = app.serve("--lease-seconds", "1")
+        eventually(lambda: app.begun.count(3) == lives, f"life {lives}")  # noqa: B023
+        kill_all(supervisor)
+    supervisor = app.serve("--lease-seconds", "1")
+    eventually(lambda: len(app.letters()) == 4)
+    letters = {letter[b"payload"]: letter for letter in app.letters()}
+    assert letters.keys() == set(payloads[1:])
+    assert len(letters[payloads[1]][b"error"]) < 20_000
+    assert len(letters[payloads[1]][b"traceback"]) < 70_000
+    assert supervisor.stop() == 0
+    assert not server.client.exists("t:d", "{t:d}:delayed", "{t:d}:settled")
+    assert app.begun.count(0) == 1

@@ -16,7 +16,7 @@ import pytest
 
 from woodenwaiter import Backoff
 
-from ..application import Application, Code, Supervisor
+from ..application import Application, Code, kill_all
 from ..support import PYTHON, Server, await_end_of, eventually
 
 
@@ -202,16 +202,6 @@ def test_another_host_takes_over_when_a_host_dies(app: Application) -> None:
     assert "ran out; its tasks that are back in the queue: 1" in supervisor.log
     assert supervisor.stop() == 0
     assert app.begun == [0, 0, 1, 2, 3, 4]
-
-
-def kill_all(supervisor: Supervisor) -> None:
-    """A host's death: everything at once."""
-    family = [psutil.Process(supervisor.pid), *supervisor.tree()]
-    for process in family:
-        process.suspend()
-    for process in family:
-        process.kill()
-    supervisor.wait()
 
 
 def test_task_that_takes_its_host_down_is_buried_and_its_neighbours_are_not(

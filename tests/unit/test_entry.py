@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from woodenwaiter.errors import BadEntry
 from woodenwaiter.protocol.entry import (
+    LONGEST_HEADER,
     MOST_DELIVERIES,
     RECORD_SEPARATOR,
     Entry,
+    Suspicion,
     excerpt,
     foods,
     load,
+    mark_of,
 )
 
 JSON_VALUES = st.recursive(
@@ -46,13 +49,32 @@ def test_plain_bytes_are_an_entry_as_they_are(raw: bytes) -> None:
         Entry,
         payload=st.binary(),
         id=IDS,
-        deliveries=st.integers(1, MOST_DELIVERIES),
+        deliveries=st.integers(1, MOST_DELIVERIES - 1),
         first_failed=st.floats(0, 1e11),
         reason=st.text(),
+        suspicion=st.sampled_from(Suspicion),
     )
 )
 def test_redelivered_entry_keeps_header_and_payload(entry: Entry) -> None:
     assert load(entry.dump()) == entry
+
+
+@given(st.text(), st.integers(1, 10**9), st.binary())
+def test_suspect_stays_what_it_is_and_was_not_delivered(
+    owner: str, number: int, payload: bytes
+) -> None:
+    before, after = mark_of(owner)
+    entry = load(before + str(number).encode() + after + payload)
+    assert (entry.payload, entry.deliveries) == (payload, 0)
+    assert entry.id.endswith(f"/{number}")
+    assert entry.suspicion == Suspicion.HELD
+    assert load(entry.dump()) == entry
+
+
+def test_version_1_0_0_takes_a_suspect_for_one_that_was_delivered_once() -> None:
+    """It knows no header without deliveries."""
+    header = json.loads(b"1".join(mark_of("host.1/1"))[1:])
+    assert header["deliveries"] == 1
 
 
 @given(FOODS)
@@ -91,6 +113,9 @@ def test_any_bytes_are_foods_or_a_bad_entry(raw: bytes) -> None:
         (RECORD_SEPARATOR + json.dumps(HEADER).encode(), "unreadable header"),
         (RECORD_SEPARATOR + b"[" * 200_000 + b"\n{}", "unreadable header"),
         (framed([]), "unreadable header"),
+        (framed(HEADER | {"suspect": 3}), "unreadable header"),
+        (framed(HEADER | {"suspect": "2"}), "unreadable header"),
+        (framed(HEADER | {"more": "x" * LONGEST_HEADER}), "unreadable header"),
     ],
 )
 def test_says_what_is_wrong(raw: bytes, why: str) -> None:

@@ -62,7 +62,9 @@ def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
     if failure and verdict:
         announce(failure, verdict)
     if put_back:
-        gone = f"the lease of {owner} ran out; its tasks" if takeover.lapsed else f"tasks of {owner}"
+        gone = (
+            f"the lease of {owner} ran out; its tasks" if takeover.lapsed else f"tasks of {owner}"
+        )
         log.info("%s that are back in the queue: %d", gone, put_back)
 
 

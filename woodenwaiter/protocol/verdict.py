@@ -48,8 +48,8 @@ class Redeliver:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """Set the claim aside: what comes after its first ``skip`` bytes, with these fields. ``summary``
-    is for the log."""
+    """Set the claim aside: what comes after its first ``skip`` bytes, with these fields.
+    ``summary`` is for the log."""
 
     skip: int
     fields: dict[str, bytes]

@@ -442,8 +442,8 @@ class Explorer:
             after = world._replace(deaths=world.deaths + 1)
             for owner in dead:
                 after = self._lapse(after, owner)[1]
-                [(_, after)] = self._expired(after)
-                after = self._release_expired(after, after.expiry)[1]
+                [(_, seen)] = self._expired(after)
+                [(_, after)] = self._expired(seen)
             first = ord("A") + after.deaths * len(world.workers)
             letters = map(chr, range(first, first + len(world.workers)))
             yield (
