@@ -23,7 +23,7 @@ from woodenwaiter.protocol.queue import Queue
 
 from ..support import Program, Server, eventually
 from . import report
-from .faults import Fault, Planned, Scene, make_durable, schedule
+from .faults import Fault, Planned, Scene, prepare_server, schedule
 from .hosts import ROOT, Host, end_children, left_behind
 from .kinds import CHILD, FATAL, MAX_DELIVERIES, QUEUES, id_in
 from .ledger import Ledger, Letter, check
@@ -104,7 +104,7 @@ class Soak:
             stack.callback(self._server.close)
             self._hosts = [stack.enter_context(self._host(f"host{n}")) for n in range(HOSTS)]
             scene = Scene(self._server, self._hosts, self._ledger, LEASE)
-            make_durable(scene)
+            prepare_server(scene)
             self._watch = Watch(self._hosts)
             stack.callback(self._watch.stop)
             self._start_producers(stack)

@@ -153,6 +153,14 @@ def out_of_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, former)
 
 
+def oversized() -> NoReturn:
+    raise ValueError("and the payload is as large as can be")
+
+
+def long_error() -> NoReturn:
+    raise ValueError("x" * 20 * MEGABYTE)
+
+
 def reject() -> NoReturn:
     raise Reject("as it should be")
 
@@ -186,6 +194,10 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def oversized_kill() -> None:
+    kill()
+
+
 def abort() -> NoReturn:
     os.abort()
 
@@ -208,6 +220,7 @@ FAILS: frozenset[Callable[[], Any]] = frozenset(
     {
         *(exception, system_exit, keyboard_interrupt, recursion, out_of_memory, reject, retry),
         *(hang, hang_deaf, exit, segfault, kill, abort, eat_until_killed),
+        *(oversized, oversized_kill, long_error),
     }
 )
 

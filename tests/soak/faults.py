@@ -20,7 +20,7 @@ import redis
 
 from ..support import Server, eventually
 from .hosts import Host, kill, send, serves_limits, title_of
-from .kinds import QUEUES
+from .kinds import MOST_BYTES, QUEUES
 from .ledger import Ledger
 
 T = TypeVar("T")
@@ -233,18 +233,19 @@ def configure(scene: Scene, name: str, value: str | int) -> None:
     ask(scene, "CONFIG", "SET", name, value)
 
 
-def make_durable(scene: Scene) -> None:
-    """Have the server write each reply's cause to its file before the reply, so that its kill loses
+def prepare_server(scene: Scene) -> None:
+    """Have it write each reply's cause to its file before the reply, so that its kill loses
     nothing. With "everysec" a slow disk may hold up the writing; what the kernel has, a mere kill
-    does not take."""
+    does not take. And have it take no more than MOST_BYTES at once."""
 
-    def is_durable() -> bool:
+    def is_prepared() -> bool:
         with suppress(redis.RedisError):  # it is loading
             configure(scene, "appendfsync", "no")
+            configure(scene, "proto-max-bulk-len", MOST_BYTES)
             return True
         return False
 
-    eventually(is_durable, "a server that has loaded its data")
+    eventually(is_prepared, "a server that has loaded its data")
 
 
 @fault(SERVER, lasts=0.7)
@@ -252,7 +253,7 @@ def kill_the_server(scene: Scene, chance: float) -> Iterator[None]:
     scene.server.kill()
     yield
     scene.server.start()
-    make_durable(scene)
+    prepare_server(scene)
 
 
 @fault(SERVER, lasts=1.5)
@@ -267,8 +268,12 @@ def stop_the_server_for_longer_than_a_lease(scene: Scene, chance: float) -> Iter
 
 @fault(SERVER, weight=2)
 def kill_connections(scene: Scene, chance: float) -> Iterator[None]:
-    ask(scene, "CLIENT", "KILL", "TYPE", "normal")
+    kill_all_connections(scene)
     yield
+
+
+def kill_all_connections(scene: Scene) -> None:
+    ask(scene, "CLIENT", "KILL", "TYPE", "normal")
 
 
 @fault(SERVER)
@@ -278,7 +283,7 @@ def pause_clients(scene: Scene, chance: float) -> Iterator[None]:
     yield
 
 
-@fault(SERVER, weight=2)
+@fault(SERVER)
 def flush_scripts(scene: Scene, chance: float) -> Iterator[None]:
     ask(scene, "SCRIPT", "FLUSH")
     yield
@@ -308,6 +313,33 @@ def refuse_writes(scene: Scene, chance: float) -> Iterator[None]:
     yield
     configure(scene, "save", "")
     configure(scene, "rdb-key-save-delay", 0)
+
+
+KEEP = """
+local kept = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  kept[#kept + 1] = key
+  kept[#kept + 1] = redis.call('DUMP', key)
+end
+return kept
+"""
+COME_BACK = """
+redis.call('FLUSHALL')
+for i = 1, #KEYS do
+  redis.call('RESTORE', KEYS[i], 0, ARGV[i])
+end
+"""
+
+
+@fault(SERVER, lasts=1.5)
+def roll_back(scene: Scene, chance: float) -> Iterator[None]:
+    """The server comes back with older data, as after a failover to a replica that lagged."""
+    scene.ledger.note("kept")
+    kept = scene.server.client.eval(KEEP, 0)
+    yield
+    scene.server.client.eval(COME_BACK, len(kept) // 2, *kept[::2], *kept[1::2])
+    kill_all_connections(scene)
+    scene.ledger.note("rollback", until=time.monotonic() + MOMENT)
 
 
 @fault(SERVER, lasts=1.0)

@@ -12,6 +12,15 @@ MAX_DELIVERIES = 3
 TIMEOUT = 2.0
 """Seconds, of the tasks in LIMITS."""
 
+MOST_BYTES = 1 << 20
+"""That the server takes at once."""
+
+LARGE = 300_000
+"""Bytes of a large payload: no claim of four stays below `queue.ENOUGH_BYTES`."""
+
+SIZES = {"large": LARGE, "oversized": MOST_BYTES, "oversized_kill": MOST_BYTES}
+"""Bytes of a large payload. A header makes the oversized ones larger than the server takes."""
+
 QUICK = ("nothing", "nap")
 """What most tasks are."""
 
@@ -20,6 +29,8 @@ ROUGH = {
         "slow",
         "longer_than_a_lease",
         "large",
+        "oversized",
+        "long_error",
         "fork",
         "zombie",
         "let_a_fork_return",
@@ -41,7 +52,10 @@ ROUGH = {
 """What is pushed now and then. Workers survive it."""
 
 DEADLY = {
-    PLAIN: ("exit", "segfault", "kill", "abort", "eat_until_killed", "close_descriptors"),
+    PLAIN: (
+        *("exit", "segfault", "kill", "abort", "eat_until_killed", "close_descriptors"),
+        "oversized_kill",
+    ),
     LIMITS: ("hang_deaf", "kill"),
 }
 """What their workers do not survive."""
@@ -60,7 +74,7 @@ FATAL = frozenset(
     {
         *("exception", "system_exit", "keyboard_interrupt", "recursion", "out_of_memory"),
         *("reject", "retry", "exit", "segfault", "kill", "abort", "eat_until_killed"),
-        *("hang", "hang_deaf", "garbage"),
+        *("hang", "hang_deaf", "oversized", "oversized_kill", "long_error", "garbage"),
     }
 )
 """The kinds that end in the dead letters. All others complete."""

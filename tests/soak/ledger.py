@@ -32,6 +32,8 @@ class Record:
     orphaned    ``pid`` is about to lose its supervisor: what it runs may end uncharged
     stopped     ``pid`` is made to stand still ``until``, in the middle of a task with a time limit
     lapse       leases of ``host`` may run out ``until``, or it is dead
+    kept        what comes from now on, the server may forget
+    rollback    it has forgotten it; ``until`` then, everybody knows
     ==========  ====================================================================================
     """
 
@@ -133,6 +135,7 @@ class History:
         self.orphaned: set[Worker] = set()
         self.stopped: dict[Worker, list[Period]] = defaultdict(list)
         self.lapses: dict[str, list[Period]] = defaultdict(list)
+        self.rollbacks: list[Period] = []
         self._births: Counter[int] = Counter()
         for record in records:
             getattr(self, f"_{record.what}")(record)
@@ -183,6 +186,16 @@ class History:
 
     def _stopped(self, record: Record) -> None:
         self.stopped[self._worker(record)].append(Period(record.at, record.until))
+
+    def _kept(self, record: Record) -> None:
+        self._kept_at = record.at
+
+    def _rollback(self, record: Record) -> None:
+        self.rollbacks.append(Period(self._kept_at, record.until))
+
+    def was_forgotten(self, task: Task) -> bool:
+        """Whether a server that was told of the task may not know it any more."""
+        return any(p.at <= task.pushing_at <= p.until for p in self.rollbacks)
 
     def _lapse(self, record: Record) -> None:
         self.lapses[record.host].append(Period(record.at, record.until))
@@ -239,6 +252,8 @@ def _fault(run: Run, history: History) -> str:
         return "the worker was stopped beyond the time limit"
     if any(run.overlaps(period) for period in history.lapses.get(run.host, ())):
         return "the host lost its leases"
+    if any(run.overlaps(period) for period in history.rollbacks):
+        return "the server came back with older data"
     return ""
 
 
@@ -260,7 +275,8 @@ def _problems(
 ) -> Iterator[str]:
     if task.pushing_at == math.inf:
         yield "never pushed"
-    if (task.pushed or task.runs) and not task.completed and not task.letters:
+    is_known = (task.pushed or task.runs) and not history.was_forgotten(task)
+    if is_known and not task.completed and not task.letters:
         yield "lost"
     if excuses.count("") > 1:
         yield "unexcused duplicate"

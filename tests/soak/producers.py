@@ -5,6 +5,7 @@ It uses what the published 0.0.4 has too, and runs with whichever ``woodenwaiter
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import sys
@@ -21,7 +22,7 @@ from redis.retry import Retry
 import woodenwaiter.woodenwaiter
 from woodenwaiter.woodenwaiter import WoodenCooker, WoodenMenu, WoodenWaiter
 
-from .kinds import DEADLY, GARBAGE, PLAIN, QUEUES, QUICK, ROUGH
+from .kinds import DEADLY, GARBAGE, PLAIN, QUEUES, QUICK, ROUGH, SIZES
 from .ledger import Ledger
 
 PAUSE = 0.3
@@ -34,9 +35,6 @@ ROUGH_EVERY = 0.6
 DEADLY_EVERY = 10.0
 GARBAGE_EVERY = 5.0
 """Seconds, for each producer."""
-
-LARGE = 300_000
-"""Bytes of a large payload: no claim of four stays below `queue.ENOUGH_BYTES`."""
 
 
 def deck(rng: random.Random, kinds: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
@@ -95,8 +93,9 @@ class Producer:
         def push(task: str) -> None:
             table, dish = queue.split(":")
             foods: dict[str, Any] = {"id": task, "kind": kind}
-            if kind == "large":
-                foods["ballast"] = "x" * LARGE
+            if kind in SIZES:
+                foods["ballast"] = ""
+                foods["ballast"] = "x" * (SIZES[kind] - len(json.dumps(foods)))
             WoodenCooker(WoodenMenu(table, dish, foods), self._waiter).cookone()
 
         self._on_record(kind, push)

@@ -212,6 +212,21 @@ def test_death_of_a_host_may_charge_for_nothing(story: Story) -> None:
     assert not story.problems
 
 
+def test_server_with_older_data_excuses_what_ran_meanwhile_and_may_have_lost_what_came(
+    story: Story,
+) -> None:
+    story.pushed("w").passes(10).run("w").passes(5).pushed("x").note("kept").run("x").pushed("y")
+    findings = story.note("rollback", until=40).run("x", B).check()
+    assert not findings.problems
+    assert findings.reruns == {"the server came back with older data": 1}
+    story.passes(30).run("w", B)
+    assert story.problems == {"unexcused duplicate": ["w"]}
+
+
+def test_server_with_older_data_excuses_no_loss_of_what_it_has(story: Story) -> None:
+    assert story.pushed("x").note("kept").note("rollback", until=20).problems == {"lost": ["x"]}
+
+
 def test_end_of_another_task_is_an_error_of_the_ledger(story: Story) -> None:
     with pytest.raises(ValueError, match="another task"):
         story.pushed("x").start("x").end("y").check()
