@@ -15,30 +15,33 @@ end
 settle(owner, settled, completed, token)
 extend_lease(owner, ARGV[5])
 
-local function runs_alone(claim)
-  if not claim or string.byte(claim) ~= RECORD_SEPARATOR then
-    return false
+-- A task that is to run alone waits for another such one on the same host, whose name an owner's
+-- begins with.
+local function without_crowd(claims)
+  if not claims[1] or string.byte(claims[1]) ~= RECORD_SEPARATOR then
+    return claims
   end
-  local header = string.match(string.sub(claim, 1, 65536), '^[^\n]*')
-  return string.find(header, ARGV[8], 1, true) ~= nil
-end
 
--- An owner's name begins with its host's.
-local function another_runs_alone()
-  local host = string.match(owner, '^(.*)/')
-  for _, other in ipairs(redis.call('HKEYS', SETTLED)) do
-    if other ~= owner and string.match(other, '^(.*)/') == host then
-      local claims = string.sub(CLAIMS, 1, -#owner - 1) .. other
-      if runs_alone(redis.call('LINDEX', claims, -1)) then
+  local function runs_alone(claim)
+    local header = string.match(string.sub(claim or '', 1, 65536), '^\30[^\n]*') or ''
+    return string.find(header, ARGV[8], 1, true)
+  end
+
+  local function another_runs_alone()
+    local host = string.match(owner, '^(.*)/')
+    for _, other in ipairs(redis.call('HKEYS', SETTLED)) do
+      local claims_of_other = string.sub(CLAIMS, 1, -#owner - 1) .. other
+      if
+        other ~= owner
+        and string.match(other, '^(.*)/') == host
+        and runs_alone(redis.call('LINDEX', claims_of_other, -1))
+      then
         return true
       end
     end
+    return false
   end
-  return false
-end
 
--- What would run at once, if it has to wait for another that runs alone, tries again later.
-local function without_crowd(claims)
   while runs_alone(claims[1]) and another_runs_alone() do
     delay(ARGV[9], table.remove(claims, 1))
     redis.call('RPOP', CLAIMS)
