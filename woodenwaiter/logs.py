@@ -10,8 +10,17 @@ import time
 from collections.abc import Iterator
 from select import PIPE_BUF
 
+from .text import escaped, escaped_json, escaped_lines, shortened
+
 FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
+
+LONGEST_MESSAGE = 64 << 10
+LONGEST_TRACEBACK = 256 << 10
+"""Bytes of what is logged. Of more the beginning and the end are."""
+
+IN_LINES = {"in_lines": True}
+"""A record's ``extra``, where the message's line ends are meant. Others are somebody's text."""
 
 log = logging.getLogger("woodenwaiter")
 
@@ -24,17 +33,39 @@ def set_role(role: str) -> None:
     _role = role
 
 
-class _TextFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """Takes whatever it is given."""
+
+    def message_of(self, record: logging.LogRecord) -> str:
+        try:
+            return shortened(record.getMessage(), LONGEST_MESSAGE)
+        except Exception as error:
+            where = f"{record.filename}:{record.lineno}"
+            return f"{where} logs what cannot be shown: {type(error).__name__}"
+
+    def traceback_of(self, record: logging.LogRecord) -> str:
+        try:
+            text = self.formatException(record.exc_info) if record.exc_info else ""
+        except Exception as error:
+            return f"it cannot be shown: {type(error).__name__}"
+        return shortened(text, LONGEST_TRACEBACK)
+
+
+class _TextFormatter(_Formatter):
+    """A record starts a line. Whatever follows stands behind a margin: it is none of its own."""
+
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
-        head = f"{moment}.{int(record.msecs):03d} {record.levelname:<7} [{os.getpid()} {_role}]"
-        body = record.getMessage()
-        if record.exc_info:
-            body += "\n" + self.formatException(record.exc_info)
+        who = f"[{os.getpid()} {escaped(_role)}]"
+        head = f"{moment}.{int(record.msecs):03d} {record.levelname:<7} {who}"
+        escape = escaped_lines if hasattr(record, "in_lines") else escaped
+        body = escape(self.message_of(record))
+        if traceback := self.traceback_of(record):
+            body += escaped_lines("\n" + traceback)
         return f"{head} {body}"
 
 
-class _JsonFormatter(logging.Formatter):
+class _JsonFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         fields = {
@@ -43,11 +74,11 @@ class _JsonFormatter(logging.Formatter):
             "logger": record.name,
             "pid": os.getpid(),
             "role": _role,
-            "message": record.getMessage(),
+            "message": self.message_of(record),
         }
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
+        if traceback := self.traceback_of(record):
+            fields["traceback"] = traceback
+        return escaped_json(json.dumps(fields, ensure_ascii=False))
 
 
 def portions(text: bytes) -> Iterator[bytes]:
@@ -71,7 +102,8 @@ class _StderrHandler(logging.Handler):
             former = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTTOU,))
             try:
                 for portion in portions(text):
-                    os.write(2, portion)
+                    while portion := portion[os.write(2, portion) :]:
+                        pass  # a signal came in between
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, former)
         except OSError:

@@ -16,7 +16,7 @@ from .backoff import Backoff
 from .errors import Misuse, WrongValue
 from .errors import WrongType as WrongType  # noqa: PLC0414 - public under this path, too
 from .protocol.client import REDIS_URL as REDIS_URL  # noqa: PLC0414 - likewise
-from .protocol.client import client_at, client_from_environment
+from .protocol.client import client_at, client_from_environment, require_host
 from .protocol.entry import load
 
 if TYPE_CHECKING:
@@ -56,6 +56,21 @@ def _positive(value: Number, name: str) -> Number:
     return value
 
 
+def _queue_of(table: str, dish: str) -> str:
+    try:
+        return table + ":" + dish
+    except TypeError:
+        _require(table, str, "table")
+        _require(dish, str, "dish")
+        raise
+
+
+def _require_servable(queue: str) -> None:
+    """A producer may push to a list of any name; a worker also has it in its process title."""
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in queue):
+        raise WrongValue(f"table and dish must be UTF-8 without NUL, not {queue!r:.100}")
+
+
 class WoodenMenu:
     """What a cooker makes: ``foods``, a dict that JSON can hold, for the queue ``table:dish``."""
 
@@ -70,7 +85,7 @@ class WoodenMenu:
 
     def get_menu(self) -> tuple[str, Foods]:
         """The queue's name and the foods."""
-        return self.table + ":" + self.dish, self.foods
+        return _queue_of(self.table, self.dish), self.foods
 
 
 class WoodenWaiter:
@@ -175,7 +190,9 @@ class WoodenCustomer:
             _require_callable(setup, "setup")
         if teardown is not None:
             _require_callable(teardown, "teardown")
-        self.table_dish = table + ":" + dish
+        self.table_dish = _queue_of(table, dish)
+        _require_servable(self.table_dish)
+        require_host(waiter.redis_clt)
         self.waiter = waiter
         self.process = process
         self.seconds = seconds

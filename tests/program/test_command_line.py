@@ -65,6 +65,10 @@ def test_help_tells_all_and_fits_the_screen(tmp_path: Path) -> None:
         ("two", "more than one WoodenManager"),
         ("bad_number", "the number of processes must be at least 1"),
         ("wrong_type", "waiter must be a WoodenWaiter"),
+        ("nul", "must be UTF-8 without NUL"),
+        ("surrogate", "must be UTF-8 without NUL"),
+        ("nowhere", "no name of a host: 'a..b'"),
+        ("hostile", r"importing it fails: ValueError: \x1b[2J\nforged"),
     ],
 )
 def test_app_that_cannot_be_loaded(tmp_path: Path, app: str, message: str) -> None:
@@ -75,6 +79,10 @@ def test_app_that_cannot_be_loaded(tmp_path: Path, app: str, message: str) -> No
         "two": source(text="another = WoodenManager()"),
         "bad_number": source(processes=0),
         "wrong_type": source(customer(waiter="None")),
+        "nul": source(customer("t\0:d")),
+        "surrogate": source(customer("t:\ud800")),
+        "nowhere": source(customer(waiter="WoodenWaiter('a..b')")),
+        "hostile": r"raise ValueError('\x1b[2J\nforged')",
     }
     for name, text in sources.items():
         (tmp_path / f"{name}.py").write_text(text)

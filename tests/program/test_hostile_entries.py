@@ -3,17 +3,22 @@ somebody puts under a key of the protocol stops that queue alone, until it is go
 
 from __future__ import annotations
 
+import json
+import re
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from woodenwaiter import Backoff
+from woodenwaiter.protocol.keys import key_prefix
 
 from ..application import Application, Supervisor, customer, kill_all
 from ..hostile import BURIED, LARGE, TASKS, payload_of
-from ..support import Server, eventually
+from ..support import Server, eventually, title
 
 HANDLER = """
     if foods.get("fail"):
@@ -121,3 +126,62 @@ def test_payloads_as_large_as_the_server_takes(
     assert supervisor.stop() == 0
     assert not server.client.exists("t:d", "{t:d}:delayed", "{t:d}:settled")
     assert app.begun.count(0) == 1
+
+
+def test_owner_of_foreign_bytes_is_recovered_and_told_in_one_line(app: Application) -> None:
+    client = app.client
+    app.write(handler=HANDLER)
+    supervisor = app.serve("--lease-seconds", "2").ready()
+    processes = {process.pid for process in supervisor.tree()}
+    owner = b"\xff\x1b[31m\n/1"
+    client.lpush(b"{t:d}:claims:" + owner, b'{"name": "first"}', b'{"name": "second"}')
+    client.hset("{t:d}:settled", owner, "0 1")
+    client.zadd("{t:d}:leases", {owner: 1})
+    eventually(lambda: {"first", "second"} <= set(app.noted("done")), "its claims", 60)
+    line = supervisor.logged(r"tasks of \udcff\x1b[31m\n/1 that are back in the queue: 1")
+    assert " [" in line
+    assert {process.pid for process in supervisor.tree()} == processes
+    assert supervisor.stop() == 0
+
+
+FORGED = "no\n1999-01-01 00:00:00.000 INFO    [1 main] forged \x1b[2J\x9b\u202e"
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_nothing_forges_a_line_of_the_log(app: Application, style: str) -> None:
+    """Neither an exception's message, nor a payload, nor a queue's name, nor code that hangs."""
+    queue = "\x1b]0;t\x07:d\n\u2028"
+    hang = "def hang_桌():\n    time.sleep(60)\n"
+    handler = """
+        if foods.get("hang"):
+            hang_桌()
+        raise ValueError(foods["message"])
+    """
+    app.write(customer(queue, max_deliveries=1), text=hang, handler=handler)
+    supervisor = app.serve("--log-format", style).ready()
+    titles = [title(process) for process in (psutil.Process(supervisor.pid), *supervisor.tree())]
+    assert all(map(str.isprintable, titles)), titles
+    app.client.lpush(queue, json.dumps({"message": FORGED}), b"{}\n" + FORGED.encode())
+    eventually(lambda: app.client.xlen(key_prefix(queue) + "dead") == 2)
+    app.client.lpush(queue, json.dumps({"hang": True}))
+    eventually(lambda: app.client.llen(queue) == 0)
+    supervisor.signal(signal.SIGUSR1)
+    supervisor.logged("is here:")
+    supervisor.signal(signal.SIGQUIT)
+    supervisor.wait()
+    log = supervisor.output.read_text()
+    assert log.replace("\n", "").isprintable()
+    assert "forged" in log
+    head = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \w+ +\[\d+ [a-z]|    |\{"
+    assert [line for line in log.splitlines() if not re.match(head, line)] == []
+    assert not re.search("^1999", log, re.M)
+
+
+def test_supervisor_works_in_any_locale(app: Application) -> None:
+    app.write(customer("tür:d", processes=2), handler='note("done", foods["n"])')
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    supervisor = app.serve(**ascii_only).ready(2)
+    app.client.lpush("tür:d", '{"n": 1}')
+    eventually(lambda: app.done == [1])
+    assert supervisor.stop() == 0
+    assert "tür:d" in supervisor.log

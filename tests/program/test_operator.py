@@ -94,7 +94,12 @@ def test_dead_letters_are_listed_in_two_lines_each(
 def test_letter_is_shown_whole(operate: Callable[..., str], letters: list[str]) -> None:
     printed = operate("show", "t:d", letters[0])
     told = [f"letter: {letters[0]}", "id: a/1", 'payload: {"n": 1}', "reason: the handler failed"]
-    told += ["error: ValueError: no", "traceback: Traceback:\n  x\n", "deliveries: 1", "worker: a"]
+    told += [
+        "error: ValueError: no",
+        "traceback: Traceback:\n      x\n",
+        "deliveries: 1",
+        "worker: a",
+    ]
     assert [text for text in told if text not in printed] == []
     assert re.search(r"^first_failed: 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d$", printed, re.M)
     assert operate("show", "t:d", "all").count("letter: ") == 3
@@ -163,12 +168,20 @@ def test_mistakes_are_told_in_one_line(
     assert "s3cret" not in line
 
 
+@pytest.mark.parametrize("number", ["-1", "0", "many", "1.5", "x" * 5000, ""])
 def test_number_that_makes_no_sense_is_told(
-    server: Server, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], number: str
 ) -> None:
-    assert main(["--redis", server.url, "dead", "t:d", "--most", "-1"]) == EXIT_USAGE
-    [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("woodenwaiter: ")
+    with pytest.raises(SystemExit) as ended:
+        main(["dead", "t:d", f"--most={number}"])
+    assert ended.value.code == EXIT_USAGE
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("woodenwaiter dead: error: argument --most: a number from 1 on, not ")
+    assert len(line) < 200
+
+
+def test_more_than_there_are_can_be_listed(operate: Callable[..., str], letters: list[str]) -> None:
+    assert operate("dead", "t:d", "--most", "9" * 5000).count("\n") == 6
 
 
 def test_refused_login_is_told(
@@ -236,3 +249,147 @@ def test_reader_that_has_seen_enough_is_no_trouble(
     reading.process.stdout.close()
     reading.wait()
     assert reading.log == ""
+
+
+# What others wrote.
+
+HOSTILE = {
+    "payload": "{}\nreason: forged\x1b[2J",
+    "reason": "\x1b[31mred\nletter: 1-1",
+    "error": "\x9b2J\x85\u2028",
+    "traceback": "Traceback\r\n\x1b]0;title\x07\nworker: forged",
+    "\x1b[1m\nworker": "\u202e",
+}
+
+
+def only_text(printed: str) -> bool:
+    return printed.replace("\n", "").isprintable()
+
+
+def test_letter_drives_no_terminal_and_forges_no_line(
+    operate: Callable[..., str], client: Any
+) -> None:
+    letter = client.xadd("{t:d}:dead", HOSTILE).decode()
+    listed, shown = operate("dead", "t:d"), operate("show", "t:d", "all")
+    assert only_text(listed)
+    assert only_text(shown)
+    assert len(listed.splitlines()) == 2
+    assert listed.startswith(rf"{letter}  \x1b[31mred\nletter: 1-1: \x9b2J\x85\u2028")
+    told = [line for line in shown.splitlines() if line and not line.startswith("    ")]
+    names = ["letter", "payload", "reason", "error", "traceback", r"\x1b[1m\nworker"]
+    assert [line.partition(": ")[0] for line in told] == names
+
+
+def test_letter_that_is_no_task_is_left_and_told(
+    server: Server, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = client.xadd("{t:d}:dead", {b"\xff": b"{}"}).decode()
+    client.xadd("{t:d}:dead", {"payload": "{}"})
+    assert main(["--redis", server.url, "requeue", "t:d", "all"]) == EXIT_USAGE
+    printed, errors = capsys.readouterr()
+    assert printed == "1 back in t:d\n"
+    [line] = errors.splitlines()
+    assert line == f"woodenwaiter: dead letter {foreign} in t:d is left: it has no field payload"
+    assert client.xlen("{t:d}:dead") == client.llen("t:d") == 1
+
+
+NAMES = [b"\xff:\xfe", "tür:桌子".encode(), b"\x1b[31m:\n", b"b:b", b"\0:\xed\xa0\x80"]
+
+
+def test_queue_of_any_name_is_shown(operate: Callable[..., str], client: Any) -> None:
+    client.sadd("woodenwaiter:queues", *NAMES)
+    client.lpush(NAMES[0], "{}")
+    client.hset(b"{\x1b[31m:\n}:settled", b"\xff", "no number")
+    printed = operate("status")
+    assert only_text(printed)
+    assert {row[0]: row[1:] for row in rows(printed)[1:]} == {
+        r"\udcff:\udcfe": ["1", "0", "0", "0", "0"],
+        "tür:桌子": ["0"] * 5,
+        r"\x1b[31m:\n": ["0", "0", "0", "0", "1"],
+        "b:b": ["0"] * 5,
+        r"\x00:\udced\udca0\udc80": ["0"] * 5,
+    }
+    assert len({len(line) for line in printed.splitlines()}) == 1
+
+
+def test_list_of_queues_that_is_none_is_told(
+    server: Server, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.set("woodenwaiter:queues", "text")
+    assert main(["--redis", server.url, "status"]) == EXIT_REDIS
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("woodenwaiter: woodenwaiter:queues: WRONGTYPE ")
+
+
+@pytest.mark.parametrize("key", ["settled", "claims:a", "dead", "delayed", "arrivals"])
+def test_key_of_another_kind_holds_up_its_queue_alone(
+    server: Server, client: Any, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    client.hset("{\x1b:d}:settled", "a", "0 1")
+    client.delete(f"{{\x1b:d}}:{key}")
+    client.set(f"{{\x1b:d}}:{key}", "text")
+    client.sadd("woodenwaiter:queues", "\x1b:d", "z:z")
+    assert main(["--redis", server.url, "status"]) == EXIT_REDIS
+    printed, errors = capsys.readouterr()
+    assert rows(printed)[1:] == [["z:z"] + ["0"] * 5]
+    [line] = errors.splitlines()
+    assert line.startswith(r"woodenwaiter: \x1b:d: WRONGTYPE ")
+
+
+OF_ASCII = {
+    "PYTHONIOENCODING": {"PYTHONIOENCODING": "ascii"},
+    "locale": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+}
+
+
+@pytest.mark.parametrize("environment", OF_ASCII.values(), ids=OF_ASCII)
+def test_terminal_that_knows_few_characters_is_shown_the_others_escaped(
+    server: Server, client: Any, tmp_path: Path, environment: dict[str, Any]
+) -> None:
+    name = "桌子:d"
+    client.sadd("woodenwaiter:queues", name)
+    letters = [
+        client.xadd(f"{{{name}}}:dead", {"payload": "盘子", "error": "no", "n": str(n)}).decode()
+        for n in range(2)
+    ]
+    arguments = {
+        "status": (),
+        "dead": (name,),
+        "show": (name, "all"),
+        "requeue": (name, letters[0]),
+        "drop": (name, letters[1]),
+    }
+    for command, more in arguments.items():
+        given = ("-m", "woodenwaiter", "--redis", server.url, command, *more)
+        result = run(tmp_path, *given, **environment)
+        assert (result.returncode, result.stderr) == (0, ""), command
+        assert result.stdout
+    assert client.lrange(name, 0, -1) == ["盘子".encode()]
+
+
+ECHOED = [
+    ("status", "--\x1b[2J"),
+    ("dead", "t:d", "\x1b[2J\u202e"),
+    ("\x1b[2J",),
+    ("--redis", "redis://\x1b[2J:x", "status"),
+    ("--redis", "red\x1b[2J", "status"),
+    ("show", "\x1b[2J", "\n"),
+    ("dead", "\x1b:d", "--most", "\x1b[2J"),
+]
+
+
+@pytest.mark.parametrize("arguments", ECHOED, ids=ascii)
+def test_arguments_are_echoed_as_text(
+    server: Server, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    given = ("-m", "woodenwaiter", *arguments)
+    result = run(tmp_path, *given, WOODENWAITER_REDIS_URL=server.url)
+    assert result.returncode != 0
+    assert only_text(result.stdout + result.stderr)
+    assert "Traceback" not in result.stderr
+    supervise = ("-m", "woodenwaiter.supervisor", *arguments)
+    result = run(tmp_path, *supervise, WOODENWAITER_REDIS_URL=server.url)
+    assert result.returncode != 0
+    assert only_text(result.stdout + result.stderr)
+    assert "Traceback" not in result.stderr

@@ -12,7 +12,7 @@ import pytest
 
 import woodenwaiter
 from woodenwaiter import errors
-from woodenwaiter.errors import StartupError
+from woodenwaiter.errors import StartupError, WrongValue
 from woodenwaiter.woodenwaiter import (
     WoodenCooker,
     WoodenCustomer,
@@ -119,6 +119,11 @@ WRONG: dict[str, Callable[..., Any]] = {
     "timeout": lambda: WoodenCustomer("t", "d", WAITER, print, timeout="1"),  # type: ignore[arg-type]
     "setup": lambda: WoodenCustomer("t", "d", WAITER, print, setup=3),  # type: ignore[arg-type]
     "teardown": lambda: WoodenCustomer("t", "d", WAITER, print, teardown=3),  # type: ignore[arg-type]
+    "table": lambda: WoodenCustomer(1, "d", WAITER, print),  # type: ignore[arg-type]
+    "dish": lambda: WoodenCustomer("t", None, WAITER, print),  # type: ignore[arg-type]
+    "table of bytes": lambda: WoodenCustomer(b"t", b"d", WAITER, print),  # type: ignore[arg-type]
+    "menu's table": WoodenMenu(1, "d", {}).get_menu,  # type: ignore[arg-type]
+    "menu's dish": WoodenCooker(WoodenMenu("t", b"d", {}), WAITER).cookone,  # type: ignore[arg-type]
     "backoff": lambda: WoodenCustomer("t", "d", WAITER, print, backoff=2),  # type: ignore[arg-type]
     "manager": lambda: WoodenManager().add_customer(print),  # type: ignore[arg-type]
 }
@@ -130,6 +135,37 @@ def test_wrong_type_is_told(name: str) -> None:
         WRONG[name]()
     assert isinstance(raised.value, TypeError)
     assert isinstance(raised.value, AssertionError)
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0b", "\ud800", "\udcff:x", "é\udfff"])
+def test_queue_that_no_worker_can_serve_is_told(name: str) -> None:
+    for table, dish in ((name, "d"), ("t", name)):
+        with pytest.raises(WrongValue, match=r"\Atable and dish must be UTF-8 without NUL, not '"):
+            WoodenCustomer(table, dish, WAITER, print)
+
+
+@pytest.mark.parametrize("host", ["a..b", "\ud800", "x" * 70, "é" * 70, "."])
+def test_host_that_is_none_is_told(host: str) -> None:
+    waiter = WoodenWaiter(host)  # as ever: nobody asks for it yet
+    with pytest.raises(WrongValue, match=r"\Ano name of a host: '"):
+        WoodenCustomer("t", "d", waiter, print)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "küche.example", "a.b.", ""])
+def test_host_that_may_be_one_is_not(host: str) -> None:
+    assert WoodenCustomer("t", "d", WoodenWaiter(host), print).consumer.queue == "t:d"
+
+
+def test_producer_may_push_to_whatever_it_could_push_to(server: Server) -> None:
+    waiter = WoodenWaiter.from_url(server.url)
+    for table in ("\0", "", "\x1b[31m\n", "\u202e", "x" * 10_000):
+        WoodenCooker(WoodenMenu(table, "d", {}), waiter).cookone()
+        assert server.client.lrange(table + ":d", 0, -1) == [b"{}"]
+    surrogate = WoodenMenu("\ud800", "d", {})
+    assert surrogate.get_menu() == ("\ud800:d", {})
+    with pytest.raises(UnicodeEncodeError):
+        WoodenCooker(surrogate, waiter).cookone()
+    waiter.redis_clt.close()
 
 
 def test_wrong_type_is_told_without_assertions(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.logs import portions
+from woodenwaiter.logs import LONGEST_MESSAGE, LONGEST_TRACEBACK, portions
 
 from ..support import run
 
@@ -57,8 +57,8 @@ def test_text_has_the_traceback_below(tmp_path: Path) -> None:
     output = logged(
         tmp_path, "try: 1 / 0\nexcept ZeroDivisionError as e: log.error('no', exc_info=e)"
     )
-    assert "] no\nTraceback (most recent call last):" in output
-    assert output.endswith("ZeroDivisionError: division by zero\n")
+    assert "] no\n    Traceback (most recent call last):" in output
+    assert output.endswith("    ZeroDivisionError: division by zero\n")
 
 
 def test_level_counts(tmp_path: Path) -> None:
@@ -91,8 +91,102 @@ def test_nobody_reads_it(tmp_path: Path) -> None:
     assert logged(tmp_path, body) == ""
 
 
-def test_wrong_call_of_the_log_ends_nothing(tmp_path: Path) -> None:
-    assert "after" in logged(tmp_path, 'log.info("%d", "x"); log.info("after")')
+FORGED = "no\n2026-01-01 00:00:00.000 INFO    [1 main] forged"
+HOSTILE = ["\x1b[2J", "\x9b2J", "\r", "\x85", "\u2028", "\u202e", "\ud800", FORGED]
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
+def test_what_came_from_outside_is_text_and_nothing_else(
+    tmp_path: Path, style: str, hostile: str
+) -> None:
+    body = f"""
+hostile = {hostile!a}
+set_role("worker " + hostile)
+log.info("said %s", hostile)
+try:
+    raise ValueError(hostile)
+except ValueError:
+    log.exception("failed")
+"""
+    output = logged(tmp_path, body, style)
+    records = [line for line in output.splitlines() if not line.startswith("    ")]
+    assert len(records) == 2
+    if style == "json":
+        said, failed = map(json.loads, records)
+        assert (said["message"], said["role"]) == (f"said {hostile}", f"worker {hostile}")
+        assert f"ValueError: {hostile}\n" in failed["traceback"] + "\n"
+    assert all(c.isprintable() for c in output.replace("\n", ""))
+
+
+def test_lines_that_are_meant_are_kept_behind_a_margin(tmp_path: Path) -> None:
+    body = """
+from woodenwaiter.logs import IN_LINES
+log.info("here:\\n%s", "one\\ntwo\\x1b", extra=IN_LINES)
+"""
+    assert logged(tmp_path, body).endswith("] here:\n    one\n    two\\x1b\n")
+    assert json.loads(logged(tmp_path, body, "json"))["message"] == "here:\none\ntwo\x1b"
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_long_text_is_cut(tmp_path: Path, style: str) -> None:
+    body = """
+log.info("begin" + "é" * 60_000_000 + "end")
+try:
+    raise ValueError("begin" + "\\n" * 1_000_000 + "end")
+except ValueError:
+    log.exception("failed")
+"""
+    output = logged(tmp_path, body, style)
+    assert len(output.encode()) < LONGEST_MESSAGE + 6 * LONGEST_TRACEBACK
+    assert output.count("begin") == output.count("end") == 2
+    assert "characters in all" in output
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_wrong_call_of_the_log_is_told_in_one_line(tmp_path: Path, style: str) -> None:
+    body = """
+class Odd:
+    def __str__(self):
+        raise ValueError("no")
+    __repr__ = __str__
+log.info("%d", "x")
+log.info("%s", Odd())
+log.info(Odd())
+log.info("after")
+"""
+    *told, after = logged(tmp_path, body, style).splitlines()
+    assert [line for line in told if "what cannot be shown: " not in line] == []
+    assert len(told) == 3
+    assert "after" in after
+
+
+def test_line_is_written_whole_however_little_is_taken(tmp_path: Path) -> None:
+    """A signal may end the writing of what a pipe does not take at once."""
+    body = """
+import os, signal, threading, time
+read, write = os.pipe()
+os.dup2(write, 2)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+
+def drain():
+    got = b""
+    while not got.endswith(b"end\\n"):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        got += os.read(read, 1000)
+    os.write(kept, got)
+
+kept = os.open("kept", os.O_CREAT | os.O_WRONLY)
+thread = threading.Thread(target=drain)
+thread.start()
+log.info("x" * 1_000_000 + "\\n%s", "y" * 60_000)
+log.info("end")
+thread.join()
+"""
+    logged(tmp_path, body)
+    first, last = (tmp_path / "kept").read_text().splitlines()
+    assert first.endswith("y")
+    assert last.endswith("end")
 
 
 @given(st.lists(st.integers(0, 2 * PIPE_BUF), max_size=8), st.booleans())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import threading
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..woodenwaiter import (
     WoodenMenu,
     WoodenWaiter,
 )
+from .terminal import complain, print_anything
 
 HOST, PORT = "localhost", 6379
 
@@ -27,10 +27,11 @@ def print_foods(foods: dict[str, Any]) -> None:
 
 
 def main() -> int:
+    print_anything()
     try:
         server = _server_if_needed()
     except StartupError as error:
-        print(f"woodenwaiter: {error}", file=sys.stderr)
+        complain(error)
         return error.exit_code
     try:
         _serve()

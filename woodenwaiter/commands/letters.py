@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from ..errors import StartupError
+from ..errors import EXIT_USAGE, StartupError
 from ..protocol.entry import excerpt
 from ..protocol.link import Link
 from ..protocol.queue import Letter, Queue
+from ..text import escaped, escaped_lines
+from .terminal import complain
 
 
 def _chosen(given: argparse.Namespace, queue: Queue) -> Iterable[Letter]:
@@ -30,10 +32,6 @@ def _chosen(given: argparse.Namespace, queue: Queue) -> Iterable[Letter]:
     return chosen
 
 
-def _text(fields: dict[str, bytes], name: str) -> str:
-    return fields.get(name, b"").decode(errors="backslashreplace")
-
-
 def _moment(seconds: str) -> str:
     """Unix time as people read it; anything else as it is."""
     try:
@@ -45,8 +43,8 @@ def _moment(seconds: str) -> str:
 def list_dead(given: argparse.Namespace, link: Link) -> int:
     letters = Queue(link, given.queue, lease=1).dead_letters()
     for letter, fields in itertools.islice(letters, given.most):
-        why = f"{_text(fields, 'reason')}: {excerpt(fields.get('error', b''), 1000)}"
-        print(f"{letter}  {why.rstrip(': ')}")
+        reason, error = (excerpt(fields.get(name, b""), 1000) for name in ("reason", "error"))
+        print(f"{letter}  {f'{reason}: {error}'.rstrip(': ')}")
         print(f"    {excerpt(fields.get('payload', b''))}")
     return 0
 
@@ -54,22 +52,28 @@ def list_dead(given: argparse.Namespace, link: Link) -> int:
 def show_letter(given: argparse.Namespace, link: Link) -> int:
     for letter, fields in _chosen(given, Queue(link, given.queue, lease=1)):
         print(f"letter: {letter}")
-        for name in fields:
-            text = _text(fields, name).rstrip()
-            print(f"{name}: {_moment(text) if name == 'first_failed' else text}")
+        for name, value in fields.items():
+            text = escaped_lines(value.decode(errors="backslashreplace").rstrip())
+            print(f"{escaped(name)}: {_moment(text) if name == 'first_failed' else text}")
         print()
     return 0
 
 
 def requeue_letters(given: argparse.Namespace, link: Link) -> int:
     queue = Queue(link, given.queue, lease=1)
-    count = sum(queue.requeue(letter) for letter, _ in _chosen(given, queue))
-    print(f"{count} back in {given.queue}")
-    return 0
+    count = code = 0
+    for letter, fields in _chosen(given, queue):
+        if "payload" in fields:
+            count += queue.requeue(letter)
+        else:
+            complain(f"dead letter {letter} in {given.queue} is left: it has no field payload")
+            code = EXIT_USAGE
+    print(f"{count} back in {escaped(given.queue)}")
+    return code
 
 
 def drop_letters(given: argparse.Namespace, link: Link) -> int:
     queue = Queue(link, given.queue, lease=1)
     count = sum(queue.drop(letter) for letter, _ in _chosen(given, queue))
-    print(f"{count} dropped from {given.queue}")
+    print(f"{count} dropped from {escaped(given.queue)}")
     return 0

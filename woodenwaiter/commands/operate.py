@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -15,14 +16,15 @@ from ..protocol.client import client_at, client_from_environment
 from ..protocol.link import Link, ServerTrouble
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
+from .terminal import Parser, complain, print_anything
 
 
 def parser() -> argparse.ArgumentParser:
-    server = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    server = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     server.add_argument(
         "--redis", metavar="URL", help="the server (WOODENWAITER_REDIS_URL, or localhost)"
     )
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="woodenwaiter",
         description="Look at queues and dead letters, and put these back.",
         parents=[server],
@@ -40,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "dead", parents=[server], help="list a queue's dead letters, oldest first"
     )
     dead.add_argument("queue", metavar="TABLE:DISH")
-    dead.add_argument("--most", type=int, default=50, metavar="N", help="how many to list (50)")
+    dead.add_argument("--most", type=_number, default=50, metavar="N", help="how many to list (50)")
     dead.set_defaults(run=list_dead)
 
     for name, run, summary in (
@@ -57,7 +59,14 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _number(text: str) -> int:
+    if not re.fullmatch("0*[1-9][0-9]*", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r:.50}")
+    return int(text[:18])  # there are not as many
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
+    print_anything()
     given = parser().parse_args(arguments)
     try:
         url = vars(given).get("redis")
@@ -70,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except ServerTrouble as error:
         failure = RedisUnusable(f"Redis does not answer as it should: {error}")
-        print(f"woodenwaiter: {failure}", file=sys.stderr)
+        complain(failure)
         return failure.exit_code
     except (StartupError, ValueError) as error:
-        print(f"woodenwaiter: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        complain(error)
+        return error.exit_code if isinstance(error, StartupError) else EXIT_USAGE

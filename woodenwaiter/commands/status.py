@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from redis.exceptions import ResponseError
 
-from ..errors import EXIT_REDIS
+from ..errors import EXIT_REDIS, RedisUnusable
+from ..protocol.keys import REGISTRY
 from ..protocol.link import Link
 from ..protocol.queue import Queue, registered
+from ..text import escaped
+from .terminal import complain
 
 
 def show_status(given: argparse.Namespace, link: Link) -> int:
-    names = given.queues or registered(link)
+    try:
+        names = given.queues or registered(link)
+    except ResponseError as error:
+        raise RedisUnusable(f"{REGISTRY}: {error}") from None
     states = ("waiting", "claimed", "delayed", "dead", "workers")
-    width = max([len("queue"), *map(len, names)])
+    shown = {name: escaped(name) for name in names}
+    width = max([len("queue"), *map(len, shown.values())])
     print(f"{'queue':{width}}", *(f"{state:>9}" for state in states))
     code = 0
     for name in names:
         try:
             sizes = Queue(link, name, lease=1).sizes()
         except ResponseError as error:
-            print(f"woodenwaiter: {name}: {error}", file=sys.stderr)
+            complain(f"{name}: {error}")
             code = EXIT_REDIS
         else:
-            print(f"{name:{width}}", *(f"{sizes[state]:9}" for state in states))
+            print(f"{shown[name]:{width}}", *(f"{sizes[state]:9}" for state in states))
     return code

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 from collections.abc import Sequence
 
 from .. import __version__, logs
@@ -15,6 +14,7 @@ from ..settings import Settings
 from ..supervisor.boot import run
 from ..supervisor.forked import SIGNALS
 from .application import find_customers
+from .terminal import Parser, complain
 
 DESCRIPTION = """\
 Run the worker processes of an application: one per WoodenCustomer, or as many as it says.
@@ -40,7 +40,7 @@ Each option but --redis has an environment variable, such as WOODENWAITER_DRAIN_
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m woodenwaiter.supervisor",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -107,5 +107,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         return run([customer.consumer for customer in customers], settings)
     except StartupError as error:
-        print(f"woodenwaiter: {error}", file=sys.stderr)
+        complain(error)
         return error.exit_code

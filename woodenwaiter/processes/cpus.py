@@ -26,7 +26,7 @@ def _affinity() -> int:
 def _quotas(root: Path) -> Iterator[float]:
     """The CPU quotas of this process's cgroup and those above it, in CPUs; of both versions."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text(errors="surrogateescape").splitlines()
     except OSError:
         return
     for line in lines:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
-import socket
 from collections.abc import Iterator
 from enum import IntEnum
 
+from ..names import unique_name
 from .children import ending
 
 ROW_BYTES = 128
@@ -241,8 +240,7 @@ class Scoreboard:
     """The rows of one supervisor's workers, made before the first fork, behind a header."""
 
     def __init__(self, rows: int = ROWS) -> None:
-        token = secrets.token_hex(2)
-        self.pool = f"{socket.gethostname()}.{os.getpid()}.{token}"
+        self.pool = unique_name()
         self._most = rows
         self._view = memoryview(mmap.mmap(-1, (rows + 1) * ROW_BYTES))
         self._header = self._view[:ROW_BYTES].cast("i")

@@ -27,7 +27,17 @@ def client_at(url: str, **options: Any) -> redis.Redis:
         raise WrongValue(f"no option of a connection: {str(error).rpartition(' ')[2]}") from None
     except redis.RedisError as error:
         raise WrongValue(str(error)) from None
+    require_host(client)
     return client
+
+
+def require_host(client: redis.Redis) -> None:
+    """Raises WrongValue where nobody can be asked for the server's address."""
+    host = str(client.connection_pool.connection_kwargs.get("host", ""))
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise WrongValue(f"no name of a host: {host!r:.100}") from None
 
 
 def client_from_environment() -> redis.Redis | None:

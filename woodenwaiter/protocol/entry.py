@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any
 
 from ..errors import BadEntry
+from ..text import escaped
 
 RECORD_SEPARATOR = b"\x1e"
 MOST_DELIVERIES = 1_000_000
@@ -40,7 +41,8 @@ class Entry:
     """One task as it stands in Redis.
 
     ``deliveries`` counts those that failed so far; ``first_failed`` is Unix time in seconds.
-    ``id`` is empty until there is a header: until then the claim's own name serves.
+    ``id`` is empty until there is a header: until then the claim's own name serves. ``more`` is
+    what another version has put into the header, as JSON text.
     """
 
     payload: bytes
@@ -49,6 +51,7 @@ class Entry:
     first_failed: float = 0.0
     reason: str = ""
     suspicion: Suspicion = Suspicion.NONE
+    more: str = ""
 
     @property
     def header(self) -> bytes:
@@ -58,20 +61,24 @@ class Entry:
         # Version 1.0.0 takes a header without deliveries to be forged.
         uncharged = self.suspicion == Suspicion.HELD
         header = {
-            "id": self.id,
+            "id": self.id[:LONGEST_ID],
             "deliveries": self.deliveries + uncharged,
             "first_failed": self.first_failed,
             "reason": self.reason,
         }
         if self.suspicion:
             header[SUSPECT] = self.suspicion
-        return RECORD_SEPARATOR + json.dumps(header).encode() + b"\n"
+        line = json.dumps(header)
+        if self.more:
+            line = f"{line[:-1]}, {self.more}}}"
+        return RECORD_SEPARATOR + line.encode() + b"\n"
 
     def dump(self) -> bytes:
         return self.header + self.payload
 
 
 SUSPECT = "suspect"
+OWN_FIELDS = frozenset(("id", "deliveries", "first_failed", "reason", SUSPECT))
 
 RUNS_ALONE = json.dumps({SUSPECT: Suspicion.RAN})[1:-1]
 """In the header of a task that is to run beside no other such."""
@@ -85,23 +92,28 @@ def load(raw: bytes) -> Entry:
     if end < 0:
         raise BadEntry("unreadable header: it has no end")
     try:
-        header = json.loads(raw[1:end])
-        suspicion = Suspicion(header.get(SUSPECT, Suspicion.NONE))
-        entry = Entry(
-            raw[end + 1 :],
-            id=header["id"],
-            deliveries=header["deliveries"],
-            first_failed=header["first_failed"],
-            reason=header["reason"],
-            suspicion=suspicion,
-        )
+        entry = _entry(json.loads(raw[1:end]), raw[end + 1 :])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadEntry(f"unreadable header: {error!r:.200}") from None
     if not _plausible(entry):
         raise BadEntry("unreadable header: a field has the wrong type or an impossible value")
-    if suspicion == Suspicion.HELD:
+    if entry.suspicion == Suspicion.HELD:
         return replace(entry, deliveries=entry.deliveries - 1)
     return entry
+
+
+def _entry(header: dict[str, Any], payload: bytes) -> Entry:
+    more = {name: header[name] for name in header.keys() - OWN_FIELDS}
+    suspicion = header.get(SUSPECT)  # of which another version may know more kinds
+    return Entry(
+        payload,
+        id=header["id"],
+        deliveries=header["deliveries"],
+        first_failed=header["first_failed"],
+        reason=header["reason"],
+        suspicion=Suspicion(suspicion) if suspicion in list(Suspicion) else Suspicion.NONE,
+        more=json.dumps(more)[1:-1],
+    )
 
 
 def _plausible(entry: Entry) -> bool:
@@ -146,5 +158,4 @@ def foods(raw: bytes) -> dict[str, Any]:
 def excerpt(payload: bytes, length: int = 100) -> str:
     """The payload's beginning in one printable line, for a log."""
     shown = payload[:length].decode(errors="backslashreplace")
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
-    return shown + ("…" if len(payload) > length else "")
+    return escaped(shown) + ("…" if len(payload) > length else "")

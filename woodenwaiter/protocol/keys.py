@@ -51,6 +51,11 @@ class Keys:
         return self._shared if owner is None else [*self._shared, self.claims(owner)]
 
 
+def text_of_name(name: bytes) -> str:
+    """Of a name that the server told, which may be any bytes: a `Link` sends the same."""
+    return name.decode(errors="surrogateescape")
+
+
 def key_prefix(queue: str) -> str:
     tag = hash_tag(queue)
     return f"{{{queue}}}:" if tag == queue else f"{{{tag}}}:{queue}:"
@@ -62,11 +67,11 @@ def hash_tag(queue: str) -> str:
     The queue's own hash tag where it has one, else its name. A name with a brace that is no tag
     cannot stand in braces: the first number of the same slot does.
     """
-    name = queue.encode()
+    name = queue.encode(errors="surrogateescape")
     start = name.find(b"{")
     end = name.find(b"}", start + 1)
     if start >= 0 and end > start + 1:
-        return name[start + 1 : end].decode()
+        return text_of_name(name[start + 1 : end])
     if b"}" not in name:
         return queue
     slot = key_slot(name)

@@ -79,6 +79,7 @@ class Link:
             "retry_on_error": [],
             "health_check_interval": 0,
             "decode_responses": False,
+            "encoding_errors": "surrogateescape",  # names of foreign bytes go as they came
         }
         # Made here and opened later: what redis-py loads for it, forked children can share.
         self._connection: Any = pool.connection_class(**settings)

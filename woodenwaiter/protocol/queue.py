@@ -19,7 +19,7 @@ from ..errors import LeaseLost
 from ..logs import log
 from . import scripts
 from .entry import LONGEST_HEADER, RUNS_ALONE, mark_of
-from .keys import REGISTRY, Keys
+from .keys import REGISTRY, Keys, text_of_name
 from .link import Command, Link, Pause, is_outage
 from .scripts import Script
 from .tokens import Tokens
@@ -150,7 +150,7 @@ class Queue:
 
     def expired(self, most: int = 100) -> list[str]:
         """The owners whose leases ran out."""
-        return [owner.decode() for owner in self._run(scripts.EXPIRED, None, most, self._lease)]
+        return [*map(text_of_name, self._run(scripts.EXPIRED, None, most, self._lease))]
 
     def register(self) -> None:
         """Let operators' commands find this queue, where the server allows it."""
@@ -166,21 +166,20 @@ class Queue:
     def sizes(self) -> dict[str, int]:
         """How many entries are in each state, and how many owners there are."""
         call, keys = self.link.call, self._keys
-        owners = call("HKEYS", keys.settled)
+        owners = [*map(text_of_name, call("HKEYS", keys.settled))]
         return {
             "waiting": call("LLEN", self.name) + call("LLEN", keys.arrivals),
-            "claimed": sum(call("LLEN", keys.claims(owner.decode())) for owner in owners),
+            "claimed": sum(call("LLEN", keys.claims(owner)) for owner in owners),
             "delayed": call("ZCARD", keys.delayed),
             "dead": call("XLEN", keys.dead),
             "workers": len(owners),
         }
 
     def dead_letters(self, first: str = "-", last: str = "+") -> Iterator[Letter]:
-        """Dead letters, oldest first: their ids and fields."""
+        """Dead letters, oldest first: their ids and fields, whoever wrote them."""
         while page := self.link.call("XRANGE", self._keys.dead, first, last, "COUNT", PAGE):
             for name, flat in page:
-                fields = zip(flat[::2], flat[1::2], strict=True)
-                yield name.decode(), {field.decode(): value for field, value in fields}
+                yield name.decode(), _fields(flat)
             first = f"({page[-1][0].decode()}"
 
     def newest_letter(self) -> str | None:
@@ -189,7 +188,7 @@ class Queue:
         return newest[0][0].decode() if newest else None
 
     def requeue(self, letter: str) -> bool:
-        """Put a dead letter's payload back into the queue; False if there is no such letter."""
+        """Put a dead letter's payload back into the queue; False if there is none."""
         return bool(self._run(scripts.REQUEUE, None, letter))
 
     def drop(self, letter: str) -> bool:
@@ -213,6 +212,15 @@ def _claimed(reply: list[bytes] | None) -> list[bytes]:
     return reply
 
 
+def _fields(flat: list[bytes]) -> dict[str, bytes]:
+    """A letter's fields by name; a name that comes again has its values in lines."""
+    fields: dict[str, bytes] = {}
+    for field, value in zip(flat[::2], flat[1::2], strict=True):
+        name = text_of_name(field)
+        fields[name] = fields[name] + b"\n" + value if name in fields else value
+    return fields
+
+
 def _arguments(verdict: Verdict) -> list[Any]:
     if isinstance(verdict, Redeliver):
         return ["redeliver", verdict.skip, verdict.header, int(verdict.after * 1000)]
@@ -221,4 +229,4 @@ def _arguments(verdict: Verdict) -> list[Any]:
 
 def registered(link: Link) -> list[str]:
     """The names of all queues that were ever served."""
-    return sorted(name.decode() for name in link.call("SMEMBERS", REGISTRY))
+    return sorted(map(text_of_name, link.call("SMEMBERS", REGISTRY)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .. import pace
 from ..logs import log
+from ..text import escaped
 from .entry import RECORD_SEPARATOR, Suspicion
 from .queue import Queue
 from .verdict import Failure, Policy, Verdict, announce, judge
@@ -50,21 +51,20 @@ def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
     """End the owner, whose claims go where they belong. Raises what is in ServerTrouble."""
     owner, known, failure = takeover.owner, takeover.known, takeover.failure
     completed = takeover.completed
+    name = escaped(owner)  # it may be anybody's bytes
     verdict: Verdict | None = None
     if failure:
         settled, raw = queue.oldest_claim(owner, completed, known)
         if raw is not None and takeover.charges(settled, raw):
             completed = settled
-            verdict = judge(raw, f"{owner}/{completed + 1}", failure, policy, owner)
+            verdict = judge(raw, f"{name}/{completed + 1}", failure, policy, name)
     put_back = queue.release(owner, completed, known, verdict, lapsed=takeover.lapsed)
     if put_back is None:
         return  # it gave a sign of life after all
     if failure and verdict:
         announce(failure, verdict)
     if put_back:
-        gone = (
-            f"the lease of {owner} ran out; its tasks" if takeover.lapsed else f"tasks of {owner}"
-        )
+        gone = f"the lease of {name} ran out; its tasks" if takeover.lapsed else f"tasks of {name}"
         log.info("%s that are back in the queue: %d", gone, put_back)
 
 

@@ -12,8 +12,8 @@ class Script:
     """``lua/NAME.lua`` behind the prelude that all have in common."""
 
     def __init__(self, name: str) -> None:
-        prelude = (LUA / "prelude.lua").read_text()
-        self.source = prelude + (LUA / f"{name}.lua").read_text()
+        prelude = (LUA / "prelude.lua").read_text(encoding="utf-8")
+        self.source = prelude + (LUA / f"{name}.lua").read_text(encoding="utf-8")
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 

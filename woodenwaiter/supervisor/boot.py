@@ -18,6 +18,7 @@ from ..processes.signals import in_main_thread
 from ..protocol.client import address_of, client_at
 from ..protocol.link import Link
 from ..settings import Settings
+from ..text import escaped
 from .embedded import server_for
 from .supervisor import Supervisor
 
@@ -35,7 +36,8 @@ def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None 
     if not consumers:
         raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
     server = server_for(consumers[0].client, settings)
-    setproctitle("woodenwaiter: supervisor of " + ", ".join(c.queue for c in consumers)[:200])
+    queues = escaped(", ".join(consumer.queue for consumer in consumers))
+    setproctitle(f"woodenwaiter: supervisor of {queues:.200}")
     _introduce(consumers, settings)
     Link(consumers[0].client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
     supervisor = Supervisor(consumers, settings, server, lifeline)

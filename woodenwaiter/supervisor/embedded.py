@@ -126,7 +126,7 @@ class EmbeddedServer:
             os.set_inheritable(lock, True)
             path.touch()
             path.chmod(0o600)
-            path.write_text(self._config())
+            path.write_text(self._config(), encoding="utf-8", errors="surrogateescape")
         except BlockingIOError:
             raise FolderTaken(
                 f"another embedded server has its data in {self.folder}: name another folder"

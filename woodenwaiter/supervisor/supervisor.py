@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from .. import pace
 from ..consumer import Consumer
 from ..errors import StartupError
-from ..logs import log
+from ..logs import IN_LINES, log
 from ..processes.children import ending, reap, send_signal
 from ..processes.fork import fork
 from ..processes.scoreboard import Cause, Scoreboard, State
@@ -26,6 +26,7 @@ from ..processes.signals import NEWS, SignalInbox
 from ..processes.traces import Trace
 from ..processes.tree import kill_tree
 from ..settings import Settings
+from ..text import escaped
 from .embedded import EmbeddedServer
 from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
 from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
@@ -272,4 +273,5 @@ class Supervisor:
         for slot in self._slots.workers():
             if slot.child and slot.child.trace:
                 trace = slot.child.trace.take()
-                log.info("%s (pid %d) is here:\n%s", slot.name, slot.child.pid, trace)
+                where = (escaped(slot.name), slot.child.pid, trace)
+                log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES)

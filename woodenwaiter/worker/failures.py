@@ -6,6 +6,7 @@ import traceback
 
 from ..errors import BadEntry, Reject, Retry, TaskTimeout, text_of
 from ..protocol.verdict import Failure
+from ..text import shortened
 
 LONGEST_ERROR = 16 << 10
 LONGEST_TRACEBACK = 64 << 10
@@ -29,15 +30,3 @@ def failure_of(error: BaseException) -> Failure:
         error=type(error).__name__ + (f": {text}" if text else ""),
         traceback=shortened("".join(lines), LONGEST_TRACEBACK),
     )
-
-
-def shortened(text: str, most: int) -> str:
-    """The text, or of one that is longer than ``most`` bytes the beginning and the end, and how
-    much is missing."""
-    encoded = text.encode(errors="backslashreplace")
-    missing = len(encoded) - most
-    if missing <= 0:
-        return text
-    ends = encoded[: most // 2], encoded[-(most // 2) :]
-    head, tail = (end.decode(errors="ignore") for end in ends)
-    return f"{head} … {missing} bytes are left out … {tail}"

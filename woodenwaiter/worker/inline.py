@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from typing import Any
 from .. import pace
 from ..consumer import Consumer
 from ..logs import log
+from ..names import unique_name
 from ..protocol.entry import foods
 from ..protocol.link import Link, ServerTrouble
 from ..protocol.outage import Outage
@@ -44,9 +43,8 @@ class InlineWorker:
         self.outage = Outage(self._queue.link.address, LEASE, spokesman=True)
         self._sweep = Sweep(self._queue, consumer.policy, LEASE)
         self._since = time.monotonic()
-        token = secrets.token_hex(2)
-        prefix = f"{socket.gethostname()}.{self.pid}.{token}"
-        self._owners = (f"{prefix}/inline{number}" for number in itertools.count(1))
+        pool = unique_name()
+        self._owners = (f"{pool}/inline{number}" for number in itertools.count(1))
 
     def claim(self) -> tuple[str, bytes] | None:
         """Claim one task: its owner and its entry. Raises what is in ServerTrouble."""

@@ -25,6 +25,7 @@ from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
 from ..protocol.verdict import announce, judge
+from ..text import escaped
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
 from .failures import failure_of
 from .handling import Delivery, answer_with, delivery_of
@@ -77,7 +78,7 @@ class Worker:
         self._lifeline = lifeline
         self._parent = parent
         self._mark = fork_mark()
-        self._title = f"woodenwaiter: worker {consumer.queue:.80} #{row.slot}"
+        self._title = f"woodenwaiter: worker {escaped(consumer.queue):.80} #{row.slot}"
         self._titled = ""
         self._raw = b""
         self._leaving = False

@@ -1,14 +1,16 @@
--- Puts a dead letter's payload back into the queue, as a producer would.
+-- Puts a dead letter's payload back into the queue, as a producer would. A letter without one is
+-- somebody else's, and stays.
 -- ARGV: the letter's id in the stream
--- Returns 1, or 0 if there is no such letter.
+-- Returns 1, or 0 if there is no such letter, or nothing in it to put back.
 local letter = redis.call('XRANGE', DEAD, ARGV[1], ARGV[1])[1]
 if not letter then
   return 0
 end
-local fields = letter[2]
+local fields, is_back = letter[2], false
 for i = 1, #fields, 2 do
   if fields[i] == 'payload' then
     redis.call('LPUSH', QUEUE, fields[i + 1])
+    is_back = true
   end
 end
-return redis.call('XDEL', DEAD, ARGV[1])
+return is_back and redis.call('XDEL', DEAD, ARGV[1]) or 0

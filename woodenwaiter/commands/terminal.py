@@ -1,0 +1,30 @@
+"""What commands have in common: how they read a command line, complain, and print on what cannot
+show everything."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from typing import NoReturn
+
+from ..text import escaped
+
+
+class Parser(argparse.ArgumentParser):
+    """Echoes what it does not understand as text."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escaped(message))
+
+
+def print_anything() -> None:
+    """Let what stdout and stderr have no bytes for be shown as backslash sequences."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def complain(trouble: object) -> None:
+    """In one line, on stderr."""
+    print(f"woodenwaiter: {escaped(str(trouble))}", file=sys.stderr)

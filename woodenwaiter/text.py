@@ -1,0 +1,44 @@
+"""Text that came from outside, made fit to be shown: it can neither drive a terminal nor pose as
+what it is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+_DOUBTFUL = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\x9f]+")
+"""Controls one by one, and whatever is not ASCII in stretches: few of them are to be escaped."""
+
+
+def escaped(text: str) -> str:
+    """In one line, with a backslash sequence for each character that is not printable: controls,
+    line ends of all kinds, turns of direction, lone surrogates, what is not seen."""
+    return _DOUBTFUL.sub(lambda found: _printable(found[0], ascii), text)
+
+
+def escaped_json(text: str) -> str:
+    """JSON text that means the same, and is as safe to show."""
+    return _DOUBTFUL.sub(lambda found: _printable(found[0], json.dumps), text)
+
+
+def _printable(text: str, quote: Callable[[str], str]) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else quote(c)[1:-1] for c in text)
+
+
+def escaped_lines(text: str, margin: str = "    ") -> str:
+    """Like `escaped`, but in the lines that it has, all but the first behind a margin."""
+    return ("\n" + margin).join(map(escaped, text.split("\n")))
+
+
+def shortened(text: str, most: int) -> str:
+    """Of more than ``most`` bytes of UTF-8 the beginning and the end, with a mark between them."""
+    ends = text if len(text) <= 2 * most else text[:most] + text[-most:]
+    encoded = ends.encode(errors="backslashreplace")
+    if len(encoded) <= most:
+        return text
+    head, tail = encoded[: most // 2], encoded[-(most // 2) :]
+    mark = f" [… {len(text):,} characters in all …] "
+    return head.decode(errors="ignore") + mark + tail.decode(errors="ignore")
