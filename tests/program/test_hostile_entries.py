@@ -138,7 +138,7 @@ def test_owner_of_foreign_bytes_is_recovered_and_told_in_one_line(app: Applicati
     client.hset("{t:d}:settled", owner, "0 1")
     client.zadd("{t:d}:leases", {owner: 1})
     eventually(lambda: {"first", "second"} <= set(app.noted("done")), "its claims", 60)
-    line = supervisor.logged(r"tasks of \udcff\x1b[31m\n/1 that are back in the queue: 1")
+    line = supervisor.logged(r"of \udcff\x1b[31m\n/1 ran out; its tasks that are back in the queue")
     assert " [" in line
     assert {process.pid for process in supervisor.tree()} == processes
     assert supervisor.stop() == 0

@@ -85,6 +85,7 @@ def test_queue_of_any_bytes_can_be_looked_after(client: Any, name: bytes, encodi
     link = Link(redis.Redis(port=options["port"], encoding=encoding), timeout=10)
     client.sadd(REGISTRY, name)
     client.lpush(name, b"{}")
+    client.script_flush()
     [found] = registered(link)
     queue = Queue(link, found, lease=1)
     prefix = key_prefix(found).encode(errors="surrogateescape")

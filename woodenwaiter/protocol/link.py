@@ -95,7 +95,7 @@ class Link:
         try:
             return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
-            return self.call("EVAL", script.source, len(keys), *keys, *arguments)
+            return self.call("EVAL", script.source.encode(), len(keys), *keys, *arguments)
 
     def wait(self, commands: list[Command], seconds: float, pause: Pause) -> Any:
         """Send the commands, of which the first may block, at once; return the last one's reply.
