@@ -13,6 +13,7 @@ from woodenwaiter.protocol.link import Link
 
 from .application import Application
 from .counting import CountingQueue
+from .proxy import Proxy
 from .support import Programs, Server
 
 # Ignored where the tests run in the background of a script; what they start would ignore it, too.
@@ -54,6 +55,14 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield make
     for server in made:
         server.close()
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """A stand-in for an empty server."""
+    proxy = Proxy(server)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture

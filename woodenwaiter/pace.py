@@ -96,7 +96,19 @@ REDIS_WAIT = 30.0
 """For Redis at the start, unless told otherwise: it may start at the same time."""
 
 REMIND = 60.0
-"""After which a trouble that lasts is mentioned again."""
+"""After which a trouble that lasts, or comes again and again, is mentioned again."""
+
+WELL = 1.0
+"""Without a failure, after which a trouble is held to be over."""
+
+BELL_AGAIN = 60.0
+"""After which a worker tries again to wait for tasks, where the server refused that."""
+
+POLL = 1.0
+"""Between two claims of an idle worker that may not wait for tasks."""
+
+LEAST_TRY = 1.0
+"""For an answer at the start, however little is left of REDIS_WAIT."""
 
 OPERATOR_WAIT = 10.0
 """For an answer to a command that a person typed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from woodenwaiter import __version__
 from woodenwaiter.errors import EXIT_APP, EXIT_REDIS, EXIT_USAGE
 
 from ..application import Application, customer, source
+from ..proxy import Proxy
 from ..support import Server, free_port, run
 
 SECRET = "s3cret"
@@ -177,6 +179,94 @@ def test_unreachable_server_is_waited_for_and_told(app: Application) -> None:
     assert f"redis://127.0.0.1:{port}/0" in line
     assert "--embedded" in line
     assert SECRET not in log
+
+
+@pytest.fixture
+def tls() -> Iterator[int]:
+    """The port of something that speaks TLS alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                    context.wrap_socket(connection, server_side=True).close()
+                except ssl.SSLError:
+                    connection.close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def told_within(app: Application, url: str, seconds: float) -> str:
+    """The one line on a server that cannot be used, which is there this soon. It has half the
+    usual lease: workers that sit in a connection leave when that gives up."""
+    supervisor = app.serve("--redis", url, "--redis-wait", "0.5", "--lease-seconds", "15")
+    line = supervisor.logged("no usable Redis", seconds)
+    assert supervisor.wait() == EXIT_REDIS
+    assert supervisor.log.count("no usable Redis") == 1
+    assert "Traceback" not in supervisor.log
+    return line
+
+
+def test_tls_to_a_port_without_it_is_told_in_time(app: Application, server: Server) -> None:
+    line = told_within(app, f"rediss://127.0.0.1:{server.port}", 4)
+    assert line.endswith("If it does not speak TLS, its URL begins with redis://")
+
+
+def test_port_with_tls_that_is_asked_without_it_is_told(app: Application, tls: int) -> None:
+    line = told_within(app, f"redis://127.0.0.1:{tls}", 4)
+    assert line.endswith("If it speaks TLS, its URL begins with rediss://")
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("no-host.invalid", "no-host.invalid"),
+        ("127.0.0.1:{port}", "refused"),
+        ("127.0.0.1:{silent}", "Timeout"),
+    ],
+)
+def test_server_that_is_not_there_is_told_in_time(app: Application, host: str, reason: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = host.format(port=free_port(), silent=silent.getsockname()[1])
+        line = told_within(app, f"redis://{host}", 4)
+    assert reason in line
+    assert "Start one there" in line
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        ("NOAUTH Authentication required.", "refuses the login: NOAUTH Authentication required."),
+        (
+            "DENIED Redis is running in protected mode because no password is set. Do"
+            + " this" * 100,
+            "serves its own machine only: DENIED Redis is running",
+        ),
+        ("ERR DB index is out of range", "The number at the URL's end names a database"),
+    ],
+)
+def test_what_no_waiting_mends_is_told_at_once(
+    app: Application, proxy: Proxy, reply: str, told: str
+) -> None:
+    proxy.answers = {"INFO": reply}
+    log = fails_without_redis(app, "--redis", proxy.url, "--redis-wait", "1000")
+    [line] = [line for line in log.splitlines() if told in line]
+    assert f"127.0.0.1:{proxy.port}" in line
+    assert len(line) < 400
+
+
+def test_server_that_is_not_ready_is_waited_for_and_told(app: Application, proxy: Proxy) -> None:
+    proxy.answers = {"INFO": "LOADING Redis is loading the dataset in memory"}
+    line = told_within(app, proxy.url, 4)
+    assert "LOADING Redis is loading the dataset in memory. Start one there" in line
 
 
 @pytest.mark.parametrize("login", [f":{SECRET}@", f"user:{SECRET}@", ""])

@@ -190,6 +190,8 @@ def test_refused_login_is_told(
     server = make_server("right")
     assert main(["--redis", f"redis://:s3cret@127.0.0.1:{server.port}", "status"]) == EXIT_REDIS
     [line] = capsys.readouterr().err.splitlines()
+    assert "refuses the login: WRONGPASS" in line
+    assert "redis://USER:PASSWORD@HOST" in line
     assert "s3cret" not in line
 
 

@@ -18,10 +18,14 @@ from redis.exceptions import ResponseError
 
 from woodenwaiter.errors import EXIT_REDIS, RedisUnusable
 from woodenwaiter.protocol.client import address_of
-from woodenwaiter.protocol.link import Interrupted, Link, ServerTrouble, is_outage, require_usable
+from woodenwaiter.protocol.link import Interrupted, Link, ServerTrouble, require_usable
+from woodenwaiter.protocol.replies import Meaning
 from woodenwaiter.protocol.scripts import CLAIM
 
+from ..counting import CountingQueue
+from ..proxy import Proxy
 from ..support import Server, eventually, free_port
+from ..unit.test_replies import REPLIES
 
 SECRET = "s3cret"
 
@@ -71,8 +75,11 @@ def test_refused_wait_leaves_the_replies_in_step(link: Link, client: Any, refuse
     pop, push = ("BLPOP", "list", 1), ("LPUSH", "list", "z")
     blocking = pop if refused == "then" else ("BLPOP", "text", 1)
     then = push if refused == "blocking" else ("LPUSH", "text", "z")
-    with pytest.raises(ResponseError, match="WRONGTYPE"):
-        link.wait([blocking, then], 1, patient)
+    outcomes = link.wait([blocking, then], 1, patient)
+    assert [isinstance(outcome, ResponseError) for outcome in outcomes] == [
+        refused != "then",
+        refused != "blocking",
+    ]
     assert link.call("ECHO", "next") == b"next"
 
 
@@ -94,7 +101,7 @@ def test_pause_is_given_the_socket_and_the_time(link: Link) -> None:
         asked.append(seconds)
         return True
 
-    assert link.wait([("BLPOP", "list", 0.1), ("ECHO", "done")], 3, pause) == b"done"
+    assert link.wait([("BLPOP", "list", 0.1), ("ECHO", "done")], 3, pause) == [None, b"done"]
     assert asked == [3 + link.timeout]
 
 
@@ -132,6 +139,100 @@ def test_killed_connection_is_told_and_replaced(link: Link, client: Any) -> None
     with pytest.raises(redis.ConnectionError):
         link.call("PING")
     assert link.call("ECHO", "next") == b"next"
+
+
+def test_pause_without_a_request(link: Link, client: Any) -> None:
+    def out_of_time(fd: int, seconds: float) -> bool:
+        assert os.fstat(fd)
+        assert seconds == 3
+        raise TimeoutError
+
+    link.rest(3, out_of_time)
+    number = link.call("CLIENT", "ID")
+    with pytest.raises(Interrupted):
+        link.rest(3, lambda fd, seconds: False)
+    link.rest(3, out_of_time)
+    assert link.call("CLIENT", "ID") == number
+    client.client_kill_filter(_id=str(number))
+    link.rest(3, patient)
+    assert link.call("ECHO", "next") == b"next"
+
+
+# What the server says.
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+@pytest.mark.parametrize("waits", [False, True])
+def test_connection_is_dropped_where_another_may_help(
+    proxy: Proxy, reply: str, waits: bool
+) -> None:
+    link = Link(redis.Redis.from_url(proxy.url), timeout=10)
+    meaning = REPLIES[reply]
+    assert link.call("ECHO", "1") == b"1"
+    proxy.answers = {"PING": reply}
+    if not waits:
+        with pytest.raises(redis.RedisError):
+            link.call("PING")
+    elif meaning in (Meaning.AWAY, Meaning.UNWILLING):
+        with pytest.raises(redis.RedisError):
+            link.wait([("PING",), ("ECHO", "2")], 1, patient)
+    else:
+        refused, passed = link.wait([("PING",), ("ECHO", "2")], 1, patient)
+        assert isinstance(refused, ResponseError)
+        assert passed == b"2"
+    assert link.call("ECHO", "next") == b"next"
+    assert proxy.connections == (2 if meaning is Meaning.AWAY else 1)
+    link.close()
+
+
+@pytest.mark.parametrize("reply", ["MOVED", "MOVED 1 host", "ASK x y:z", "\udcff"])
+def test_reply_that_makes_no_sense_is_trouble(reply: str) -> None:
+    with listener(lambda line: b"-" + reply.encode(errors="surrogateescape") + b"\r\n") as client:
+        link = Link(client, timeout=10)
+        with pytest.raises(ServerTrouble):
+            link.call("PING")
+        link.close()
+
+
+def test_replica_behind_the_same_address_is_left_for_the_new_primary(
+    proxy: Proxy, make_server: Callable[..., Server]
+) -> None:
+    former, following = make_server(), make_server()
+    proxy.server = former
+    link = Link(redis.Redis.from_url(proxy.url), timeout=10)
+    link.call("SET", "k", "1")
+    former.client.replicaof("127.0.0.1", following.port)
+    proxy.server = following
+    with pytest.raises(redis.RedisError, match="read only replica"):
+        link.call("SET", "k", "2")
+    link.call("SET", "k", "3")
+    assert following.client.get("k") == b"3"
+    link.close()
+
+
+@pytest.mark.parametrize(
+    "refused", ["HELLO", "CLIENT", "INFO", "SCRIPT", "SADD", "EVALSHA", "COMMAND", "PING"]
+)
+@pytest.mark.parametrize("reply", ["ERR unknown command '{}', with args", "NOPERM no '{}' command"])
+def test_server_without_what_is_not_essential_is_usable(
+    proxy: Proxy, refused: str, reply: str
+) -> None:
+    proxy.answers = {refused: reply.format(refused.lower())}
+    client = redis.Redis.from_url(proxy.url, protocol=3, client_name="me")
+    link = Link(client, timeout=10)
+    require_usable(link)
+    queue = CountingQueue(link, "t:d", lease=30)
+    queue.register()
+    queue.enroll("a", 0)
+    proxy.client.lpush("t:d", "1")
+    assert queue.wait_and_claim("a", 0, 1, 8, patient) == [b"1"]
+    link.close()
+
+
+def test_connection_bears_the_clients_name(server: Server, client: Any) -> None:
+    link = Link(redis.Redis.from_url(server.url, client_name="me"), timeout=10)
+    assert link.call("CLIENT", "GETNAME") == b"me"
+    link.close()
 
 
 # Whether the server can be used.
@@ -223,8 +324,16 @@ def test_old_server_is_refused(version: str) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00\xff", b"+OK\r\n"],
-    ids=["http", "noise", "ok"],
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x00\xff",
+        b"+OK\r\n",
+        b":1\r\n",
+        b"$-1\r\n",
+        b"*1\r\n:1\r\n",
+        b"$18\r\nredis_version:\xff.2.\r\n",
+    ],
+    ids=["http", "noise", "ok", "number", "nothing", "list", "version of noise"],
 )
 def test_something_that_is_no_redis_is_trouble(answer: bytes) -> None:
     with listener(lambda line: answer) as client:
@@ -253,23 +362,3 @@ def test_address_is_told_without_the_password(url: str, described: str) -> None:
     client = redis.Redis.from_url(url)
     assert address_of(client) == described
     assert Link(client, timeout=1).address == described
-
-
-@pytest.mark.parametrize(
-    ("error", "outage"),
-    [
-        (redis.ConnectionError("refused"), True),
-        (redis.TimeoutError("silent"), True),
-        (redis.exceptions.BusyLoadingError("LOADING"), True),
-        (redis.exceptions.ReadOnlyError("a replica"), True),
-        (redis.exceptions.OutOfMemoryError("maxmemory"), True),
-        (ResponseError("MISCONF errors writing to the AOF file"), True),
-        (ResponseError("READONLY script on a replica"), True),
-        (ResponseError("MASTERDOWN Link with MASTER is down"), True),
-        (OSError("no route"), True),
-        (ResponseError("WRONGTYPE of key"), False),
-        (redis.exceptions.NoPermissionError("NOPERM no lpush"), False),
-    ],
-)
-def test_outages_are_told_from_refused_requests(error: Exception, outage: bool) -> None:
-    assert is_outage(error) is outage

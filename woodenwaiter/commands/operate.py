@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import redis
 
 from .. import __version__, pace
-from ..errors import EXIT_USAGE, RedisUnusable, StartupError
+from ..errors import EXIT_USAGE, StartupError
 from ..protocol.client import client_at, client_from_environment
-from ..protocol.link import Link, ServerTrouble
+from ..protocol.link import Link, ServerTrouble, unusable
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
 from .terminal import Parser, complain, print_anything
@@ -71,14 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url = vars(given).get("redis")
         client = client_at(url) if url else client_from_environment() or redis.Redis()
-        code: int = given.run(given, Link(client, pace.OPERATOR_WAIT))
+        link = Link(client, pace.OPERATOR_WAIT)
+        code: int = given.run(given, link)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever reads it has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ServerTrouble as error:
-        failure = RedisUnusable(f"Redis does not answer as it should: {error}")
+        failure = unusable(link.address, error)
         complain(failure)
         return failure.exit_code
     except (StartupError, ValueError) as error:

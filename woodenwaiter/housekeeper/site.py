@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import redis
 
 from .. import pace
-from ..errors import RedisUnusable
 from ..processes.scoreboard import Row
-from ..protocol.link import Link, ServerTrouble, is_outage, require_usable
+from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
+from ..protocol.replies import is_outage
 from ..protocol.verdict import Policy
 from .upkeep import Upkeep
 
@@ -23,9 +23,10 @@ class Site:
 
     def __init__(self, client: redis.Redis, lease: float, timeout: float) -> None:
         self.link = Link(client, timeout)
+        self._client = client
         self._lease = lease
         self._queues: dict[str, tuple[Upkeep, Outage]] = {}
-        self._outage = Outage(self.link.address, lease, spokesman=True)
+        self._outage = Outage(f"Redis at {self.link.address}", lease)
         self._answered_at = -math.inf  # for the last time
         self._usable_since = math.inf
 
@@ -33,7 +34,8 @@ class Site:
         """Care for this queue too."""
         if name not in self._queues:
             upkeep = Upkeep(Queue(self.link, name, self._lease), policy, self._lease)
-            self._queues[name] = (upkeep, Outage(self.link.address, self._lease, spokesman=True))
+            outage = Outage(f"queue {name} on {self.link.address}", self._lease)
+            self._queues[name] = (upkeep, outage)
 
     @property
     def retry_at(self) -> float:
@@ -47,16 +49,17 @@ class Site:
         """
         if time.monotonic() < min(self.retry_at, deadline):
             return False
+        left = max(pace.LEAST_TRY, deadline - time.monotonic())
+        link = Link(self._client, min(self.link.timeout, left))
         try:
-            require_usable(self.link)
+            require_usable(link)
         except ServerTrouble as error:
             if time.monotonic() >= deadline:
-                raise RedisUnusable(
-                    f"no usable Redis at {self.link.address}: {str(error).rstrip('.')}. "
-                    "Start one there, name another with --redis, or use --embedded"
-                ) from None
+                raise unusable(link.address, error) from None
             self._outage.note(error)
             return False
+        finally:
+            link.close()
         self._outage.over()
         return True
 

@@ -13,40 +13,21 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
-from redis.exceptions import (
-    AuthenticationError,
-    AuthenticationWrongNumberOfArgsError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-)
+from redis.exceptions import InvalidResponse, ResponseError
 
 from ..errors import RedisUnusable
 from .client import address_of
+from .replies import Meaning, counsel_on, is_hopeless, is_outage, meaning_of, needs_source, reply_of
 from .scripts import Script
 
 OLDEST = (6, 2)
 """The first version with LMOVE and BLMOVE."""
 
+LONG_REASON = 200
+"""Characters of a reply, from which on it is cut in what people are told."""
+
 ServerTrouble = (redis.RedisError, OSError)
 """What may be raised while the server is away, unwilling, or holds what it should not."""
-
-_OUTAGES = ("READONLY", "MISCONF", "OOM", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
-_OUTAGE_TYPES = (
-    redis.ConnectionError,
-    redis.TimeoutError,
-    OSError,
-    ReadOnlyError,
-    OutOfMemoryError,
-)
-
-
-def is_outage(error: Exception) -> bool:
-    """Whether the server as a whole is away or unwilling, and not just this request at fault."""
-    return isinstance(error, _OUTAGE_TYPES) or any(code in str(error) for code in _OUTAGES)
-
 
 Command = tuple[Any, ...]
 Pause = Callable[[int, float], bool]
@@ -62,60 +43,83 @@ class Link:
     """A connection of its own to the server that ``client`` talks to, opened when first used.
 
     ``timeout``: seconds after which a silent server counts as gone.
-    Methods raise what is in ServerTrouble; after an error that leaves the replies out of step
-    the connection is dropped, and the next call opens another.
+    Methods raise what is in ServerTrouble. After an error that leaves the replies out of step, or
+    tells of a server that cannot serve, the connection is dropped, and the next call opens another.
     """
 
     def __init__(self, client: redis.Redis, timeout: float) -> None:
-        pool = client.connection_pool
         self.address = address_of(client)
         self.timeout = timeout
-        settings = {
-            **pool.connection_kwargs,
-            "socket_timeout": timeout,
-            "socket_connect_timeout": timeout,
-            "retry": None,
-            "retry_on_timeout": False,
-            "retry_on_error": [],
-            "health_check_interval": 0,
-            "decode_responses": False,
-            "encoding_errors": "surrogateescape",  # names of foreign bytes go as they came
-        }
+        pool = client.connection_pool
+        settings = _settings(pool.connection_kwargs, timeout)
         # Made here and opened later: what redis-py loads for it, forked children can share.
         self._connection: Any = pool.connection_class(**settings)
-        self._open = False
+        self._name = settings.get("client_name")
+        self._introduce_nobody()
+        self._is_open = False
+
+    def _introduce_nobody(self) -> None:
+        """Redis-py would tell its own name and the user's when it connects: it would hide why a
+        server turns everybody away, and not go on without CLIENT."""
+        for name in ("client_name", "driver_info", "lib_name", "lib_version"):
+            setattr(self._connection, name, None)
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply."""
         self._send([command])
-        return self._receive()
+        outcome = self._outcome()
+        if isinstance(outcome, ResponseError):
+            self._raise_trouble([outcome])
+            raise outcome
+        return outcome
 
     def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script, which the server may not know yet."""
         try:
             return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
+        except ResponseError as error:
+            if not needs_source(error):
+                raise
             return self.call("EVAL", script.source.encode(), len(keys), *keys, *arguments)
 
-    def wait(self, commands: list[Command], seconds: float, pause: Pause) -> Any:
-        """Send the commands, of which the first may block, at once; return the last one's reply.
+    def wait(self, commands: list[Command], seconds: float, pause: Pause) -> list[Any]:
+        """Send the commands, of which the first may block, at once; return their replies, among
+        them as errors what was refused of them alone.
 
         ``pause`` does the waiting, for up to ``seconds`` and the server's own delay. When it gives
         up, the connection is dropped, so that the server ends the wait as well; raises Interrupted.
         """
         self._send(commands)
+        self._await_reply(seconds + self.timeout, pause)
+        outcomes = [self._outcome() for _ in commands]
+        self._raise_trouble(outcomes)
+        return outcomes
+
+    def rest(self, seconds: float, pause: Pause) -> None:
+        """Wait for so long without asking for anything. Raises Interrupted where ``pause`` gives
+        up."""
+        self._open()
         try:
-            # The socket is not part of redis-py's interface, but has had this name since version 2.
-            if not pause(self._connection._sock.fileno(), seconds + self.timeout):
+            goes_on = pause(self._descriptor, seconds)
+        except TimeoutError:
+            return
+        if not goes_on:
+            raise Interrupted
+        self.close()  # the server has hung up
+
+    def _await_reply(self, seconds: float, pause: Pause) -> None:
+        try:
+            if not pause(self._descriptor, seconds):
                 raise Interrupted
         except BaseException:
             self.close()
             raise
-        outcomes = [self._outcome() for _ in commands]
-        for outcome in outcomes:
-            if isinstance(outcome, ResponseError):
-                raise outcome
-        return outcomes[-1]
+
+    @property
+    def _descriptor(self) -> int:
+        # The socket is not part of redis-py's interface, but has had this name since version 2.
+        number: int = self._connection._sock.fileno()
+        return number
 
     def _outcome(self) -> Any:
         """A reply, which may be an error: those of a pipeline must all be read."""
@@ -124,16 +128,34 @@ class Link:
         except ResponseError as error:
             return error
 
+    def _raise_trouble(self, outcomes: list[Any]) -> None:
+        errors = [outcome for outcome in outcomes if isinstance(outcome, ResponseError)]
+        if any(meaning_of(error) is Meaning.AWAY for error in errors):
+            self.close()
+        for error in filter(is_outage, errors):
+            raise error
+
     def close(self) -> None:
-        if self._open:
+        if self._is_open:
             self._connection.disconnect()
-            self._open = False
+            self._is_open = False
+
+    def _open(self) -> None:
+        if self._is_open:
+            return
+        try:
+            self._is_open = True
+            self._connection.connect()
+            if self._name:
+                self._connection.send_command("CLIENT", "SETNAME", self._name)
+                self._raise_trouble([self._outcome()])
+        except BaseException:
+            self.close()
+            raise
 
     def _send(self, commands: list[Command]) -> None:
+        self._open()
         try:
-            if not self._open:
-                self._open = True
-                self._connection.connect()
             self._connection.send_packed_command(self._connection.pack_commands(commands))
         except BaseException:
             self.close()
@@ -144,31 +166,58 @@ class Link:
             return self._connection.read_response()
         except ResponseError:
             raise
+        except ValueError as error:  # redis-py takes for granted what a MOVED says, for one
+            self.close()
+            raise InvalidResponse(f"a reply that makes no sense: {error}") from error
         except BaseException:
             self.close()
             raise
 
 
+def _settings(given: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """What a connection of redis-py is made with: the user's, as far as a `Link` leaves it."""
+    # These want HELLO, which not every server knows, and another protocol.
+    kept = {name: value for name, value in given.items() if "maint_notifications" not in name}
+    return {
+        **kept,
+        "protocol": 2,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": None,
+        "retry_on_timeout": False,
+        "retry_on_error": [],
+        "health_check_interval": 0,
+        "decode_responses": False,
+        "encoding_errors": "surrogateescape",  # names of foreign bytes go as they came
+    }
+
+
 def require_usable(link: Link) -> None:
     """Raises RedisUnusable where waiting does not help: a refused login, or too old a server."""
     try:
-        reply: bytes = link.call("INFO", "server")
-    except NoPermissionError:
-        return  # this user may not ask for the version; the first claim will tell
-    except (AuthenticationError, AuthenticationWrongNumberOfArgsError) as error:
-        raise RedisUnusable(
-            f"Redis at {link.address} refuses the login: {str(error).rstrip('.')}. "
-            "Give the right one, as in redis://USER:PASSWORD@HOST"
-        ) from None
-    except ResponseError as error:
-        if "DB index" not in str(error):
-            raise
-        raise RedisUnusable(
-            f"Redis at {link.address}: {error}. The number at the URL's end names a database"
-        ) from None
-    found = re.search(rb"redis_version:(\d+)\.(\d+)\.(\S*)", reply)
-    version = ".".join(part.decode() for part in found.groups()) if found else "unknown"
+        reply = link.call("INFO", "server")
+    except ServerTrouble as error:
+        if meaning_of(error) is Meaning.FORBIDDEN:
+            return  # not for this user, or for nobody here; the first claim will tell
+        if is_hopeless(error):
+            raise unusable(link.address, error) from None
+        raise
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
+    found = re.search(r"redis_version:(\d+)\.(\d+)\.(\S*)", text)
+    version = ".".join(found.groups()) if found else "unknown"
     if not found or (int(found[1]), int(found[2])) < OLDEST:
         raise RedisUnusable(
             f"Redis at {link.address} is version {version}: 6.2 or newer is needed, or Valkey"
         )
+
+
+def unusable(address: str, error: Exception) -> RedisUnusable:
+    """What a person is told, in one line, who is to do something about it."""
+    problem, remedy = counsel_on(error, address)
+    return RedisUnusable(f"{problem.format(address)}: {_reason(error)}. {remedy}")
+
+
+def _reason(error: Exception) -> str:
+    """Of what the server says at length, the first sentence."""
+    reason = " ".join(reply_of(error).whole.split()).rstrip(".")
+    return reason if len(reason) < LONG_REASON else reason.partition(". ")[0][:LONG_REASON]

@@ -1,46 +1,107 @@
-"""A server in trouble: how long to wait before the next attempt, and saying so once."""
+"""A server in trouble: how long to wait before the next attempt, and how often to say so."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from enum import Enum
 
 from .. import pace
 from ..logs import log
-from .link import is_outage
+from .replies import Reply, is_outage, reply_of
+
+MOST_KINDS = 100
+"""Of trouble that are told apart."""
+
+
+class Tells(Enum):
+    """What one of many processes says, all of which see the same."""
+
+    EVERYTHING = "for all of them"
+    REFUSALS = "what a server refuses those that ask for the same"
+    NOTHING = "another one does"
 
 
 class Outage:
-    """What one process knows of its server's trouble.
+    """What one process knows of a trouble that comes and goes.
 
-    Many processes see the same outage: only a ``spokesman`` tells of it, the others just of
-    what concerns their own requests.
+    Of each kind it says one line in `pace.REMIND`, however often it began and ended meanwhile, and
+    that it is over once it has been for `pace.WELL`. ``subject``: what is in trouble.
     """
 
-    def __init__(self, address: str, lease: float, *, spokesman: bool) -> None:
-        self._address = address
+    def __init__(
+        self,
+        subject: str,
+        lease: float,
+        *,
+        tells: Tells = Tells.EVERYTHING,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._subject = subject
         self._backoff = pace.reconnect(lease)
-        self._spokesman = spokesman
-        self._failures = 0
-        self._began = self._told = 0.0
+        self._tells = tells
+        self._clock = clock
+        self._failures = 0  # since a call succeeded
+        self._began: float | None = None
+        self._well_since: float | None = None
+        self._is_told = False  # of this trouble, whatever its kinds
+        self._kinds: dict[str, _Kind] = {}
         self.retry_at = 0.0
 
     def note(self, error: Exception) -> float:
         """Count a failed call; returns the seconds to wait before the next, until ``retry_at``."""
-        now = time.monotonic()
+        now = self._clock()
+        if self._began is None:
+            self._began = now
+        self._well_since = None
         self._failures += 1
-        if self._failures == 1:
-            self._began, self._told = now, now - pace.REMIND
-        if now - self._told >= pace.REMIND and (self._spokesman or not is_outage(error)):
-            trouble = str(error).rstrip(".")
-            log.warning("Redis at %s: %s; trying again until it works", self._address, trouble)
-            self._told = now
+        if self._concerns_us(error):
+            self._tell(reply_of(error), now)
         seconds = self._backoff.jittered(self._failures)
         self.retry_at = now + seconds
         return seconds
 
     def over(self) -> None:
         """A call succeeded."""
-        if self._failures and self._told >= self._began:
-            seconds = time.monotonic() - self._began
-            log.warning("Redis at %s works again, after %.1f s", self._address, seconds)
         self._failures = 0
+        if self._began is None:
+            return
+        now = self._clock()
+        if self._well_since is None:
+            self._well_since = now
+        if now - self._well_since >= pace.WELL:
+            if self._is_told:
+                seconds = self._well_since - self._began
+                log.warning("%s works again, after %.1f s", self._subject, seconds)
+            self._began, self._is_told = None, False
+
+    def _concerns_us(self, error: Exception) -> bool:
+        if self._tells is Tells.REFUSALS:
+            return not is_outage(error)
+        return self._tells is Tells.EVERYTHING
+
+    def _tell(self, reply: Reply, now: float) -> None:
+        if len(self._kinds) > MOST_KINDS:
+            self._kinds.clear()
+        kind = self._kinds.setdefault(_kind_of(reply), _Kind())
+        if now - kind.told_at < pace.REMIND:
+            kind.untold += 1
+            return
+        trouble = reply.whole.rstrip(".")
+        often = f" ({kind.untold} times more since this was last said)" if kind.untold else ""
+        log.warning("%s: %s%s; trying again until it works", self._subject, trouble, often)
+        kind.told_at, kind.untold = now, 0
+        self._is_told = True
+
+
+class _Kind:
+    """When it was last told of, and how often it has been seen since."""
+
+    def __init__(self) -> None:
+        self.told_at = -pace.REMIND
+        self.untold = 0
+
+
+def _kind_of(reply: Reply) -> str:
+    """Its code and its first words: what follows may be another each time."""
+    return " ".join([reply.code, *reply.text.split()[:3]])

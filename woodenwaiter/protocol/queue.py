@@ -10,17 +10,21 @@ else it answers that the owner is lost, and settles nothing: what a server has, 
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
+from .. import pace
 from ..errors import LeaseLost
 from ..logs import log
 from . import scripts
 from .entry import LONGEST_HEADER, RUNS_ALONE, mark_of
 from .keys import REGISTRY, Keys, text_of_name
-from .link import Command, Link, Pause, is_outage
+from .link import Command, Link, Pause
+from .replies import Meaning, is_outage, meaning_of, needs_source, reply_of
 from .scripts import Script
 from .tokens import Tokens
 from .verdict import Redeliver, Verdict
@@ -40,15 +44,18 @@ Letter = tuple[str, dict[str, bytes]]
 class Queue:
     """One queue, over one connection.
 
-    ``lease``: seconds for which an owner keeps its claims without a sign of life.
+    ``lease``: seconds for which an owner keeps its claims without a sign of life; ``speaks``: for
+    those that go without the same things as this one, which the server refuses.
     Every method raises what is in `link.ServerTrouble`.
     """
 
-    def __init__(self, link: Link, name: str, lease: float) -> None:
+    def __init__(self, link: Link, name: str, lease: float, *, speaks: bool = True) -> None:
         self.name = name
         self.link = link
         self._lease = int(lease * 1000)
+        self._level = logging.WARNING if speaks else logging.DEBUG
         self._is_unlisted = False
+        self._bell_at = 0.0  # when to try the doorbell again
         self._keys = Keys(name)
 
     # What a worker does.
@@ -80,19 +87,46 @@ class Queue:
         moment lies where every claim looks first. Raises LeaseLost; and Interrupted where
         ``pause`` gave up: then there may be claims that only the next `claim` will tell of.
         """
+        if self._is_without_bell():
+            self._poll(seconds, pause)
+            return self.claim(owner, completed, want, tokens)
         keys, arguments = self._claim(owner, completed, want, tokens)
         claim = ("EVALSHA", scripts.CLAIM.sha, len(keys), *keys, *arguments)
-        try:
-            return _claimed(self.link.wait([self._doorbell(seconds), claim], seconds, pause))
-        except NoScriptError:
-            return self.claim(owner, completed, want, tokens)
+        rang, claimed = self.link.wait([self._doorbell(seconds), claim], seconds, pause)
+        self._heed(rang)
+        if isinstance(claimed, ResponseError):
+            if needs_source(claimed):
+                return self.claim(owner, completed, want, tokens)
+            raise claimed
+        return _claimed(claimed)
 
     def wait(self, seconds: float, pause: Pause) -> bool:
         """Wait up to ``seconds``; whether there is something to claim. Asks least of the server.
 
         Raises Interrupted where ``pause`` gave up.
         """
-        return self.link.wait([self._doorbell(seconds)], seconds, pause) is not None
+        if self._is_without_bell():
+            self._poll(seconds, pause)
+            return True  # for all it knows
+        [rang] = self.link.wait([self._doorbell(seconds)], seconds, pause)
+        self._heed(rang)
+        return rang is not None
+
+    def _is_without_bell(self) -> bool:
+        return time.monotonic() < self._bell_at
+
+    def _poll(self, seconds: float, pause: Pause) -> None:
+        self.link.rest(min(seconds, pace.POLL), pause)
+
+    def _heed(self, rang: Any) -> None:
+        """Go without the doorbell for a while where the server refuses it for good."""
+        if not isinstance(rang, ResponseError):
+            return
+        if meaning_of(rang) is not Meaning.FORBIDDEN:
+            raise rang
+        self._bell_at = time.monotonic() + pace.BELL_AGAIN
+        message = "workers of %s may not wait for tasks, and ask for them every %g s: %s"
+        log.log(self._level, message, self.name, pace.POLL, reply_of(rang).whole)
 
     def _doorbell(self, seconds: float) -> Command:
         return ("BLMOVE", self.name, self._keys.arrivals, "RIGHT", "LEFT", seconds)
@@ -159,7 +193,9 @@ class Queue:
         except ResponseError as error:  # a full server knows it already, or another time
             if not is_outage(error) and not self._is_unlisted:
                 self._is_unlisted = True
-                log.warning("%s is not in the set %s: %s", self.name, REGISTRY, error)
+                log.warning(
+                    "%s is not in the set %s: %s", self.name, REGISTRY, reply_of(error).whole
+                )
 
     # What an operator does.
 

@@ -40,7 +40,7 @@ class InlineWorker:
         self.pid = os.getpid()
         self.consumer = consumer
         self._queue = self._connect()
-        self.outage = Outage(self._queue.link.address, LEASE, spokesman=True)
+        self.outage = Outage(f"Redis at {self._queue.link.address}", LEASE)
         self._sweep = Sweep(self._queue, consumer.policy, LEASE)
         self._since = time.monotonic()
         pool = unique_name()

@@ -22,7 +22,7 @@ from ..processes.scoreboard import Row, State
 from ..processes.signals import NEWS, TIME_IS_UP, SignalInbox
 from ..protocol.entry import foods
 from ..protocol.link import Interrupted, Link, ServerTrouble
-from ..protocol.outage import Outage
+from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
 from ..protocol.verdict import announce, judge
 from ..text import escaped
@@ -71,7 +71,8 @@ class Worker:
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
         self._slumber = pace.slumber(lease, self._wait)
         self._link = Link(consumer.client, timeout=pace.reply_within(lease))
-        self._queue = Queue(self._link, consumer.queue, lease)
+        speaks = row.slot == 0  # for the others of this queue, which meet the same
+        self._queue = Queue(self._link, consumer.queue, lease, speaks=speaks)
         self._claims = Claims(row.owner_of, lease, consumer.max_tasks or math.inf)
         self._row = row
         self._inbox = inbox
@@ -82,7 +83,8 @@ class Worker:
         self._titled = ""
         self._raw = b""
         self._leaving = False
-        self._outage = Outage(self._link.address, lease, spokesman=False)
+        place = f"queue {consumer.queue} on {self._link.address}"
+        self._outage = Outage(place, lease, tells=Tells.REFUSALS if speaks else Tells.NOTHING)
         self._interruptible = False
         self._memory = MemoryLimit(consumer.max_memory) if consumer.max_memory else None
         signal.signal(TIME_IS_UP, self._on_timeout)
@@ -124,8 +126,8 @@ class Worker:
                 self._sleep()
             elif not isinstance(step, Deed):
                 self._request(step)
-            self._outage.over()
             if step is not Deed.REST:
+                self._outage.over()
                 self._check_memory()
         except Interrupted:
             self._claims.interrupted()
