@@ -27,7 +27,18 @@ OWNERS = [
     b"x" * 5000,
     b"\xff" * 5000,
 ]
-COUNTS = [b"0 1", b"0", b"", b"many", b"\xff", b"-1", b"1e5", b"0 1 2"]
+COUNTS = [
+    b"9" * 400,
+    b"1 " + b"9" * 400,
+    b"0 1",
+    b"0",
+    b"",
+    b"many",
+    b"\xff",
+    b"-1",
+    b"1e5",
+    b"0 1 2",
+]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import copy
 import os
 import signal
 import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -80,6 +81,29 @@ def test_refused_wait_leaves_the_replies_in_step(link: Link, client: Any, refuse
         refused != "then",
         refused != "blocking",
     ]
+    assert link.call("ECHO", "next") == b"next"
+
+
+class Alarm(BaseException):
+    pass
+
+
+def test_exception_between_request_and_reply_leaves_the_replies_in_step(link: Link) -> None:
+    """A handler's alarm may go off anywhere, once its task is over."""
+
+    def interrupted(frame: Any, event: str, argument: Any) -> Any:
+        if event == "call" and frame.f_code.co_name == "_outcome":
+            raise Alarm
+        return interrupted
+
+    link.call("ECHO", "first")
+    former = sys.gettrace()
+    sys.settrace(interrupted)
+    try:
+        with pytest.raises(Alarm):
+            link.call("ECHO", "unheard")
+    finally:
+        sys.settrace(former)
     assert link.call("ECHO", "next") == b"next"
 
 

@@ -99,3 +99,11 @@ def test_no_payload_is_lost_or_changed(raw: bytes, final: bool) -> None:
     assert verdict.skip == 0
     if isinstance(verdict, Redeliver):
         assert load(again(raw, verdict)).payload == raw
+
+
+def test_what_another_version_put_into_the_header_is_buried_too() -> None:
+    raw = (
+        RECORD_SEPARATOR
+        + b'{"id": "a", "deliveries": 1, "first_failed": 1, "reason": "", "x": [1]}\n'
+    )
+    assert bury(raw, Failure("rejected", final=True)).fields["more"] == b'{"x": [1]}'

@@ -57,6 +57,7 @@ class Link:
         self._name = settings.get("client_name")
         self._introduce_nobody()
         self._is_open = False
+        self._owed = 0  # replies that are still to be read
 
     def _introduce_nobody(self) -> None:
         """Redis-py would tell its own name and the user's when it connects: it would hide why a
@@ -124,9 +125,11 @@ class Link:
     def _outcome(self) -> Any:
         """A reply, which may be an error: those of a pipeline must all be read."""
         try:
-            return self._receive()
+            outcome = self._receive()
         except ResponseError as error:
-            return error
+            outcome = error
+        self._owed -= 1
+        return outcome
 
     def _raise_trouble(self, outcomes: list[Any]) -> None:
         errors = [outcome for outcome in outcomes if isinstance(outcome, ResponseError)]
@@ -139,6 +142,7 @@ class Link:
         if self._is_open:
             self._connection.disconnect()
             self._is_open = False
+            self._owed = 0
 
     def _open(self) -> None:
         if self._is_open:
@@ -147,6 +151,7 @@ class Link:
             self._is_open = True
             self._connection.connect()
             if self._name:
+                self._owed = 1
                 self._connection.send_command("CLIENT", "SETNAME", self._name)
                 self._raise_trouble([self._outcome()])
         except BaseException:
@@ -154,8 +159,11 @@ class Link:
             raise
 
     def _send(self, commands: list[Command]) -> None:
+        if self._owed:  # an exception from a signal handler had come in between
+            self.close()
         self._open()
         try:
+            self._owed = len(commands)
             self._connection.send_packed_command(self._connection.pack_commands(commands))
         except BaseException:
             self.close()

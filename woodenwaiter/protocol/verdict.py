@@ -107,6 +107,8 @@ def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
         "first_failed": f"{failed.first_failed:.3f}",
         "worker": worker,
     }
+    if failed.more:
+        texts["more"] = f"{{{failed.more}}}"
     # An error may quote a lone surrogate, which JSON can carry and UTF-8 cannot.
     return {name: text.encode(errors="backslashreplace") for name, text in texts.items()}
 

@@ -16,10 +16,15 @@ local function extend_lease(owner, milliseconds)
 end
 
 -- How many of the owner's claims are settled, and the token of the request that was last obeyed; nil
--- for an owner that does not exist. Before there were tokens a count stood alone.
+-- for an owner that does not exist, or whose numbers are none of ours. Before there were tokens a
+-- count stood alone.
 local function standing(owner)
   local count, token = string.match(redis.call('HGET', SETTLED, owner) or '', '^(%d+) ?(%d*)$')
-  return tonumber(count), tonumber(token) or 0
+  count, token = tonumber(count), tonumber(token) or 0
+  if not count or count > 2 ^ 53 or token > 2 ^ 53 then
+    return nil, 0
+  end
+  return count, token
 end
 
 local function stand(owner, settled, token)
