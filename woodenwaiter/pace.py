@@ -48,8 +48,9 @@ LEAST_LEASE = 1.0
 
 
 def renew_every(lease: float) -> float:
-    """Between two renewals of a lease: one may fail, and the next is still in time."""
-    return lease / 3
+    """Between two renewals of a lease: one may fail, or a short outage prevent it, and the next is
+    still in time."""
+    return lease / 5
 
 
 def reply_within(lease: float) -> float:
@@ -58,14 +59,20 @@ def reply_within(lease: float) -> float:
 
 
 def outage_from(lease: float) -> float:
-    """Without an answer from which on an outage may have cost somebody a lease. A shorter one, that
-    began just before a renewal was due, has not."""
-    return lease / 3
+    """Without a renewal from which on an outage may have cost somebody a lease. A shorter one, that
+    began just before another's renewal was due, has not."""
+    return lease * 2 / 5
 
 
 def grace_after_outage(lease: float) -> float:
     """That all owners have after an outage before anyone's lease is held to have run out."""
     return lease
+
+
+def unnoticed_step(lease: float) -> float:
+    """Of the server's clock, that costs no lease: of one that is about to be renewed, for the
+    second time as the first one failed, more is left. Slow answers look like a step, too."""
+    return lease / 3
 
 
 def expiry_every(lease: float) -> float:
@@ -84,13 +91,16 @@ RECONNECT = Backoff(first=0.2, longest=5.0)
 
 def reconnect(lease: float) -> Backoff:
     """RECONNECT, but whoever is alive gets through within a lease of the server's return."""
-    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 3))
+    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 5))
 
 
 # A queue's upkeep.
 
 ROUND = 1.0
 """Between two rounds for due retries, at most: how late one may be that is due in less."""
+
+SEARCH = 10.0
+"""Between two steps of the search for claims that nobody knows of."""
 
 REDIS_WAIT = 30.0
 """For Redis at the start, unless told otherwise: it may start at the same time."""

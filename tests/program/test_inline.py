@@ -46,8 +46,8 @@ def push(client: Any, *tasks: dict[str, Any]) -> None:
 
 
 def left_behind(client: Any) -> set[bytes]:
-    """The keys that are there, but for the list of queues."""
-    return set(client.keys()) - {b"woodenwaiter:queues"}
+    """The keys that are there, but for the list of queues and the mark of the server's clock."""
+    return set(client.keys()) - {b"woodenwaiter:queues", b"{t:d}:clock"}
 
 
 def test_returns_what_the_handler_returns(

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
+from woodenwaiter import pace
 from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol import queue as queue_module
+from woodenwaiter.protocol import stranded as stranded_module
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Interrupted, Link
@@ -26,6 +28,8 @@ from ..counting import CountingQueue
 from ..support import Server, eventually
 
 ARRIVALS, DELAYED, DEAD = "{t:d}:arrivals", "{t:d}:delayed", "{t:d}:dead"
+CLOCK = "{t:d}:clock"
+RETRY = b"\x1e{}\n"
 SETTLED, LEASES, CLAIMS = "{t:d}:settled", "{t:d}:leases", "{t:d}:claims:a"
 AGAIN = Redeliver(1, b"again", 30, "")
 LETTER = DeadLetter(0, {"reason": b"because"}, "")
@@ -93,7 +97,7 @@ def test_late_claim_does_nothing(holding: CountingQueue, client: Any) -> None:
     assert holding.claim("a", 1, 1, Tokens(1, 2)) == []
     assert held(client, CLAIMS) == [b"3"]
     assert held(client) == [b"4", b"5"]
-    assert holding.expired() == ["a"]
+    assert holding.expired()[1] == ["a"]
 
 
 def test_owner_has_a_lease_from_the_start(queue: CountingQueue, client: Any) -> None:
@@ -392,25 +396,25 @@ def test_renewal_is_for_owners_alone(holding: CountingQueue, client: Any) -> Non
 def test_claiming_renews_the_lease(holding: CountingQueue, client: Any) -> None:
     lapse(client, "a")
     holding.claim("a", 3, 1)
-    assert holding.expired() == []
+    assert holding.expired()[1] == []
 
 
 def test_expired_are_those_whose_time_is_up(holding: CountingQueue, client: Any) -> None:
     holding.enroll("b", 0)
     holding.enroll("c", 0)
-    assert holding.expired() == []
+    assert holding.expired()[1] == []
     lapse(client, "a", "b")
-    assert holding.expired() == ["a", "b"]
-    assert holding.expired(most=1) == ["a"]
+    assert holding.expired()[1] == ["a", "b"]
+    assert holding.expired(most=1)[1] == ["a"]
 
 
 def test_owner_without_a_lease_gets_one_and_expires(client: Any, server: Server) -> None:
     queue = CountingQueue(Link(client, timeout=10), "t:d", lease=0.2)
     queue.enroll("a", 0)
     client.delete(LEASES)
-    assert queue.expired() == []
+    assert queue.expired()[1] == []
     assert client.zcard(LEASES) == 1
-    eventually(lambda: queue.expired() == ["a"])
+    eventually(lambda: queue.expired()[1] == ["a"])
     queue.link.close()
 
 
@@ -420,7 +424,7 @@ def test_lease_of_one_is_not_extended_by_the_lack_of_anothers(
     holding.enroll("b", 0)
     client.zrem(LEASES, "b")
     lapse(client, "a")
-    assert holding.expired() == ["a"]
+    assert holding.expired()[1] == ["a"]
 
 
 def test_due_retries_come_to_the_front_longest_due_first(queue: CountingQueue, client: Any) -> None:
@@ -449,6 +453,195 @@ def test_stranded_arrivals_wake_another_worker(queue: CountingQueue, client: Any
     queue.promote()
     assert held(client) == [b"due", b"1", b"2", b"3"]
     assert not client.exists(ARRIVALS)
+
+
+def crowd(client: Any, retries: int) -> list[bytes]:
+    """Retries that are due, the longest due first."""
+    entries = [RETRY + b"%d" % n for n in range(retries)]
+    client.zadd(DELAYED, {entry: n for n, entry in enumerate(entries)})
+    return entries
+
+
+def test_crowd_of_retries_takes_turns_with_what_waits(queue: CountingQueue, client: Any) -> None:
+    retries = crowd(client, 4)
+    push(client, b"new 1", b"new 2", b"new 3")
+    assert queue.promote(most=2) == (2, 0)
+    assert held(client) == [retries[0], b"new 1", retries[1], b"new 2", b"new 3"]
+    client.rpop("t:d")
+    assert queue.promote(most=2) == (0, 0), "one is still in front, behind one that waited"
+    client.rpop("t:d", 2)
+    assert queue.promote(most=2) == (2, None)
+    assert held(client) == [*retries[2:], b"new 2", b"new 3"], "they are a crowd no more"
+
+
+def test_crowd_of_retries_comes_where_nothing_waits(queue: CountingQueue, client: Any) -> None:
+    retries = crowd(client, 3)
+    queue.promote(most=2)
+    assert held(client) == retries[:2]
+
+
+def test_retries_that_are_due_later_hold_up_nothing(queue: CountingQueue, client: Any) -> None:
+    push(client, RETRY)
+    client.zadd(DELAYED, {"later": (time.time() + 60) * 1000})
+    due, seconds = queue.promote()
+    assert due == 0
+    assert seconds is not None
+    assert seconds > 30
+
+
+# The server's clock: where it steps, all that is stored is early or late by as much.
+
+
+def present(client: Any) -> float:
+    """The server's time, in ms."""
+    seconds, microseconds = client.time()
+    return float(seconds * 1000 + microseconds / 1000)
+
+
+def remaining(client: Any, key: str, member: str) -> float:
+    """The seconds until its time."""
+    return float(client.zscore(key, member) - present(client)) / 1000
+
+
+def step_back(client: Any, seconds: float) -> None:
+    """Let the clock be as many seconds behind what it was."""
+    for key in (LEASES, DELAYED):
+        for member, score in client.zrange(key, 0, -1, withscores=True):
+            client.zadd(key, {member: score + seconds * 1000})
+    mark, *others = client.get(CLOCK).split()
+    client.set(CLOCK, b" ".join([b"%d" % (int(mark) + seconds * 1000), *others]))
+
+
+def test_clock_that_goes_back_delays_no_retry(holding: CountingQueue, client: Any) -> None:
+    client.zadd(DELAYED, {"soon": present(client) + 60_000, "late": present(client) + 4e6})
+    holding.promote()
+    step_back(client, 3600)
+    holding.promote()
+    assert 58 < remaining(client, DELAYED, "soon") < 62
+    assert 3998 < remaining(client, DELAYED, "late") < 4002
+    holding.promote()
+    assert 58 < remaining(client, DELAYED, "soon") < 62, "once"
+
+
+def test_clock_that_goes_back_keeps_no_dead_owner(holding: CountingQueue, client: Any) -> None:
+    for owner, seconds in {"b": -5, "c": 20, "d": 90}.items():
+        holding.enroll(owner, 0)
+        client.zadd(LEASES, {owner: present(client) + seconds * 1000})
+    holding.promote()
+    step_back(client, 3600)
+    holding.enroll("e", 0)
+    holding.promote()
+    left = {owner: round(remaining(client, LEASES, owner), -1) for owner in "abcde"}
+    assert left == {"a": 30, "b": 30, "c": 30, "d": 90, "e": 30}
+    assert holding.expired()[1] == []
+
+
+def test_due_times_are_put_right_in_portions(queue: CountingQueue, client: Any) -> None:
+    due = present(client)
+    times = {f"{n}": due + 60_000 + n // 3 for n in range(2500)}
+    client.zadd(DELAYED, times)
+    queue.promote()
+    step_back(client, 50)
+    rounds = 1
+    while queue.promote()[1] == 0:
+        rounds += 1
+        if rounds == 2:
+            step_back(client, 500)
+    assert 3 <= rounds <= 5
+    found = dict(client.zrange(DELAYED, 0, -1, withscores=True))
+    early = [times[name.decode()] - score for name, score in found.items()]
+    assert max(early) < 55_000, "not by more than the first step"
+    assert min(early) > -2_000, "none is late"
+    assert client.get(CLOCK).endswith(b" 0 -")
+
+
+def test_mark_is_written_once_a_second_where_there_is_a_time(
+    queue: CountingQueue, client: Any
+) -> None:
+    queue.promote()
+    assert not client.exists(CLOCK)
+    queue.enroll("a", 0)
+    marks = set()
+    for _ in range(50):
+        queue.promote()
+        marks.add(client.get(CLOCK))
+    assert 1 <= len(marks) <= 3
+    assert 0 < client.ttl(CLOCK) <= 86400
+
+
+@pytest.mark.parametrize("mark", [b"", b"x", b"\xff", b"1 2", b"9" * 400, b"9" * 13 + b" 5 x"])
+def test_any_bytes_may_stand_for_the_mark(queue: CountingQueue, client: Any, mark: bytes) -> None:
+    queue.enroll("a", 0)
+    client.set(CLOCK, mark)
+    for _ in range(3):
+        queue.promote()
+    assert client.get(CLOCK).endswith(b" 0 -")
+
+
+# Claims that nobody knows of.
+
+
+def stranded(client: Any) -> list[bytes]:
+    client.delete(SETTLED, LEASES)
+    return [key for key in client.keys("*:claims:*") if client.type(key) == b"list"]
+
+
+def test_claims_without_an_owner_go_back_when_a_lease_has_run_out(
+    holding: CountingQueue, client: Any
+) -> None:
+    found = stranded(client)
+    assert holding.adopt(found) == ["a"]
+    assert holding.adopt(found) == []
+    assert holding.expired()[1] == []
+    lapse(client, "a")
+    assert holding.release("a", 0, LETTER, lapsed=True) == 2
+    assert payloads(client) == [b"2", b"3", b"4", b"5"]
+    assert not client.exists(SETTLED, LEASES)
+
+
+def test_living_owner_whose_claims_were_adopted_is_lost(
+    holding: CountingQueue, client: Any
+) -> None:
+    assert holding.adopt(stranded(client)) == ["a"]
+    with pytest.raises(LeaseLost):
+        holding.claim("a", 3, 1)
+    assert holding.release("a", 3) == 3
+    assert held(client) == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_only_own_queues_claims_are_adopted(holding: CountingQueue, client: Any) -> None:
+    found = [*stranded(client), b"{t:e}:claims:a", b"claims:a", b"{t:d}:claims", b"t:d:claims:b"]
+    assert holding.adopt(found) == ["a"]
+
+
+def test_owner_of_any_bytes_is_adopted(holding: CountingQueue, client: Any) -> None:
+    push(client, b"1", key=b"{t:d}:claims:\xff\x00")  # type: ignore[arg-type]
+    assert "\udcff\x00" in holding.adopt(stranded(client))
+    assert client.zscore(LEASES, b"\xff\x00")
+
+
+def test_search_comes_by_all_keys(
+    holding: CountingQueue, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stranded_module, "STEP", 10)
+    client.mset({f"other{n}": n for n in range(200)})
+    stranded(client)
+    search = stranded_module.Search(holding.link, 0)
+    for number in range(1, 100):
+        assert number < 99, "never found"
+        search.attend([holding], number * pace.SEARCH)
+        if client.exists(SETTLED):
+            break
+    assert number > 3, "in several steps"
+    assert client.hkeys(SETTLED) == [b"a"]
+
+
+def test_search_that_is_refused_is_done_without(holding: CountingQueue, client: Any) -> None:
+    stranded(client)
+    client.acl_setuser("narrow", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-scan"])
+    holding.link.call("AUTH", "narrow", "any")
+    stranded_module.Search(holding.link, 0).attend([holding], 99)
+    assert not client.exists(SETTLED)
 
 
 # What an operator does.
@@ -542,7 +735,7 @@ def test_full_server_can_be_drained(make_server: Callable[..., Server]) -> None:
     assert queue.claim("a", 3, 2) == [b"due", b"3"]
     assert queue.give_back("a", 4) == 1
     assert queue.release("a", 3, AGAIN) == 0
-    assert queue.expired() == []
+    assert queue.expired()[1] == []
     [(letter, _)] = queue.dead_letters()
     assert queue.requeue(letter)
     assert held(client) == [b"3", b"4", b"5", b"6", b"1"]

@@ -32,6 +32,7 @@ NAMES = ("t:d", "{u}:e")
 QUEUES = st.integers(0, len(NAMES) - 1)
 NUMBERS = st.integers(0, 11)
 POLICY = Policy(max_deliveries=3)
+LEASE = 100
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.client.flushdb()
         self.link = Link(self.client, timeout=10)
-        self.queues = [CountingQueue(self.link, name, lease=100) for name in NAMES]
+        self.queues = [CountingQueue(self.link, name, lease=LEASE) for name in NAMES]
         self.pushed = self.names = 0
         self.waiting: set[bytes] = set()
         self.handled: set[bytes] = set()
@@ -225,13 +226,31 @@ class Machine(RuleBasedStateMachine):
         there = {task for queue in self.queues for task in self.entries(queue)}
         self.waiting &= there
 
+    @rule(queue=QUEUES, seconds=st.sampled_from([-1000, -30, 30, 1000]))
+    def step(self, queue: int, seconds: int) -> None:
+        """The server's clock, between two rounds: what is stored is early or late by as much."""
+        self.queues[queue].promote(1)
+        prefix, later = key_prefix(NAMES[queue]), -seconds * 1000
+        for key in ("leases", "delayed"):
+            for member, score in self.client.zrange(prefix + key, 0, -1, withscores=True):
+                self.client.zadd(prefix + key, {member: score + later})
+        if mark := self.client.get(prefix + "clock"):
+            highest, *others = mark.split()
+            mark = b" ".join([b"%d" % (int(highest) + later), *others])
+            self.client.set(prefix + "clock", mark)
+        self.queues[queue].promote(1)
+        if mark and seconds < 0:
+            latest = self.client.zrange(prefix + "leases", -1, -1, withscores=True)
+            limit = (self.client.time()[0] + LEASE + 10) * 1000
+            assert not latest or latest[0][1] <= limit, "a lease that is not put right"
+
     # Housekeepers.
 
     @rule(number=NUMBERS, sign_of_life=st.booleans())
     def expire(self, number: int, sign_of_life: bool) -> None:
         worker = self.busy(number)
         self.client.zadd(key_prefix(worker.queue.name) + "leases", {worker.owner: 1}, xx=True)
-        for owner in worker.queue.expired():
+        for owner in worker.queue.expired()[1]:
             if sign_of_life:
                 worker.queue.renew([owner])
             self.recover(worker.queue, owner, refused=sign_of_life)
@@ -270,7 +289,7 @@ class Machine(RuleBasedStateMachine):
         if scripts_too:
             self.client.script_flush()
         self.client.delete(key_prefix(NAMES[queue]) + "leases")
-        assert self.queues[queue].expired() == [], "everybody gets a lease anew"
+        assert self.queues[queue].expired()[1] == [], "everybody gets a lease anew"
 
     # The account.
 
@@ -305,17 +324,23 @@ class Machine(RuleBasedStateMachine):
         self.workers.clear()
         for queue in self.queues:
             self.recover_all(queue)
-            queue.promote(1000)
             worker = Worker(queue, self.new_name())
             queue.enroll(worker.owner, 0)
-            while claims := queue.claim(worker.owner, worker.completed, 100):
+            while claims := self.promote_and_claim(worker):
                 self.handled.update(load(raw).payload for raw in claims)
                 worker.completed += len(claims)
             queue.release(worker.owner, worker.completed)
             self.handled.update(fields["payload"] for _, fields in queue.dead_letters())
         assert self.waiting <= self.handled
-        left = {key_prefix(name) + "dead" for name in NAMES}
+        left = {key_prefix(name) + kept for name in NAMES for kept in ("dead", "clock")}
         assert {key.decode() for key in self.client.scan_iter()} <= left, "something stays behind"
+
+    def promote_and_claim(self, worker: Worker) -> list[bytes]:
+        """Retries come when no others are in front."""
+        claims = worker.queue.claim(worker.owner, worker.completed, 100)
+        if not claims and worker.queue.promote(1000)[0]:
+            claims = worker.queue.claim(worker.owner, worker.completed, 100)
+        return claims
 
 
 def test_every_history(client: Any) -> None:

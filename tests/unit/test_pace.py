@@ -98,14 +98,37 @@ def a_renewal_may_fail(p: ModuleType, lease: float) -> object:
 
 @relation
 def a_short_outage_costs_no_lease(p: ModuleType, lease: float) -> object:
-    """One that nobody is given a grace for, and that begins just before a renewal."""
-    return p.LOOK + p.renew_every(lease) + p.outage_from(lease) < lease
+    """One that nobody is given a grace for, and that begins just before a renewal; the attempt
+    after it comes after the longest pause."""
+    unnoticed = p.renew_every(lease) + p.outage_from(lease)
+    return unnoticed + p.reconnect(lease).longest + p.LOOK < lease
+
+
+@relation
+def an_unnoticed_step_costs_no_lease(p: ModuleType, lease: float) -> object:
+    """Of the server's clock, just before a renewal that comes a look late, as one was lost."""
+    rest = lease - p.renew_every(lease) - p.reply_within(lease) - p.LOOK
+    return p.unnoticed_step(lease) < rest
+
+
+@relation
+def ordinary_answers_are_no_step(p: ModuleType, lease: float) -> object:
+    """Two that take a tenth of a second each."""
+    return p.unnoticed_step(lease) > 0.2
+
+
+@relation
+def the_clock_is_looked_at_more_often_than_leases_are_given_time(
+    p: ModuleType, lease: float
+) -> object:
+    """A step during the grace is seen before anything is taken."""
+    return p.expiry_every(lease) + p.LOOK < p.grace_after_outage(lease)
 
 
 @relation
 def ordinary_looks_are_no_outage(p: ModuleType, lease: float) -> object:
     """Otherwise there would be a grace for ever, and no lease would ever be held to be over."""
-    return p.outage_from(lease) > p.LOOK
+    return p.outage_from(lease) > p.renew_every(lease) + p.LOOK
 
 
 @relation
@@ -219,6 +242,8 @@ class Mutant(NamedTuple):
 
 
 LOOKS_SELDOM = {
+    "an_unnoticed_step_costs_no_lease",
+    "the_clock_is_looked_at_more_often_than_leases_are_given_time",
     "nothing_waits_behind_a_slow_task",
     "ordinary_looks_are_no_outage",
     "a_short_outage_costs_no_lease",
@@ -228,16 +253,20 @@ LOOKS_SELDOM = {
 
 
 def share(function: str, instead: str, *breaks: str) -> Mutant:
-    """Another share of the lease for one of several functions that return a third of it."""
+    """Another share of the lease for one of several functions that return a share of it."""
     start = SOURCE.index(f"def {function}(lease: float)")
     text = SOURCE[start:].split("\n\n\n")[0]
-    return Mutant(text, text.replace("return lease / 3", f"return {instead}"), set(breaks))
+    return Mutant(text, re.sub("return lease.*", f"return {instead}", text), set(breaks))
 
 
 MUTANTS = [
     Mutant("LONG = 0.050", "LONG = 10.0", LOOKS_SELDOM),
     Mutant("SLOW = 2 * LONG", "SLOW = LONG / 2", {"a_worker_lets_go_before_anyone_gives_away"}),
-    Mutant("SLOW = 2 * LONG", "SLOW = 3 * LONG", {"nothing_waits_behind_a_slow_task"}),
+    Mutant(
+        "SLOW = 2 * LONG",
+        "SLOW = 3 * LONG",
+        {"nothing_waits_behind_a_slow_task", "an_unnoticed_step_costs_no_lease"},
+    ),
     Mutant("LOOK = SLOW", "LOOK = SLOW / 2", {"the_second_look_can_tell"}),
     Mutant("LOOK = SLOW", "LOOK = SLOW + 0.01", {"nothing_waits_behind_a_slow_task"}),
     Mutant("LOOK = SLOW", "LOOK = 10 * SLOW", LOOKS_SELDOM),
@@ -260,17 +289,33 @@ MUTANTS = [
             "the_readme_names_the_figures",
         },
     ),
-    share("renew_every", "lease * 2 / 3", "a_renewal_may_fail", "a_short_outage_costs_no_lease"),
+    share(
+        "renew_every",
+        "lease * 2 / 3",
+        "a_renewal_may_fail",
+        "a_short_outage_costs_no_lease",
+        "ordinary_looks_are_no_outage",
+        "an_unnoticed_step_costs_no_lease",
+    ),
+    share(
+        "renew_every",
+        "lease / 3",
+        "a_short_outage_costs_no_lease",
+        "ordinary_looks_are_no_outage",
+        "an_unnoticed_step_costs_no_lease",
+    ),
     share("renew_every", "0", "no_loop_spins"),
     share(
         "reply_within",
         "lease * 2 / 3",
         "a_renewal_may_fail",
-        "whoever_is_alive_gets_through_in_the_grace",
+        "an_unnoticed_step_costs_no_lease",
     ),
-    share("reply_within", "lease / 2", "a_renewal_may_fail"),
+    share("reply_within", "lease / 2", "an_unnoticed_step_costs_no_lease"),
     share("outage_from", "lease * 2 / 3", "a_short_outage_costs_no_lease"),
-    share("outage_from", "LOOK / 2", "ordinary_looks_are_no_outage"),
+    share("outage_from", "lease / 5", "ordinary_looks_are_no_outage"),
+    share("unnoticed_step", "lease / 2", "an_unnoticed_step_costs_no_lease"),
+    share("unnoticed_step", "lease / 6", "ordinary_answers_are_no_step"),
     Mutant(
         "    return lease",
         "    return lease / 2",
@@ -280,7 +325,10 @@ MUTANTS = [
     Mutant(
         "    return lease / 10",
         "    return lease",
-        {"a_dead_host_is_missed_soon_after_its_lease"},
+        {
+            "a_dead_host_is_missed_soon_after_its_lease",
+            "the_clock_is_looked_at_more_often_than_leases_are_given_time",
+        },
     ),
     Mutant(
         "    return max(wait, lease / 10)",
@@ -293,13 +341,13 @@ MUTANTS = [
         {"a_sleeping_worker_asks_no_more_often_than_its_customer_does"},
     ),
     Mutant(
-        "    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 3))",
+        "    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 5))",
         "    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease))",
-        {"whoever_is_alive_gets_through_in_the_grace"},
+        {"whoever_is_alive_gets_through_in_the_grace", "a_short_outage_costs_no_lease"},
     ),
     Mutant(
-        "    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 3))",
-        "    return Backoff(RECONNECT.first, lease / 3)",
+        "    return Backoff(RECONNECT.first, min(RECONNECT.longest, lease / 5))",
+        "    return Backoff(RECONNECT.first, lease / 5)",
         {"a_worker_idles_no_longer_than_5_s_once_the_server_is_back"},
     ),
     Mutant(
@@ -312,6 +360,10 @@ MUTANTS = [
         "LEAST_LEASE = 0.5",
         {
             "a_renewal_may_fail",
+            "a_short_outage_costs_no_lease",
+            "an_unnoticed_step_costs_no_lease",
+            "ordinary_answers_are_no_step",
+            "ordinary_looks_are_no_outage",
             "no_loop_spins",
             "whoever_is_alive_gets_through_in_the_grace",
             "a_worker_idles_no_longer_than_5_s_once_the_server_is_back",

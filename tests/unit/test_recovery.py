@@ -11,7 +11,13 @@ from woodenwaiter.housekeeper.upkeep import takeover_of
 from woodenwaiter.processes.children import UNKNOWN_STATUS
 from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard
 from woodenwaiter.protocol.entry import RECORD_SEPARATOR, Suspicion
-from woodenwaiter.protocol.recovery import Takeover, lapse_of
+from woodenwaiter.protocol.recovery import (
+    LEAST_PORTION,
+    MOST_PORTION,
+    Portion,
+    Takeover,
+    lapse_of,
+)
 from woodenwaiter.protocol.verdict import Failure
 
 RAW = b'{"n": 1}'
@@ -62,6 +68,40 @@ def test_lapse_is_known_by_the_lease_alone() -> None:
     assert (lapse.owner, lapse.completed, lapse.lapsed) == ("w/1", 0, True)
     assert lapse.failure
     assert lapse.failure.suspicion == Suspicion.RAN
+
+
+# How many retries come to the queue at once.
+
+
+def portions(*rounds: int) -> list[int]:
+    """The sizes when as many rounds in vain go before each that is not, of a crowd."""
+    portion, sizes = Portion(), []
+    for vain in rounds:
+        for promoted in (*[0] * vain, 1):
+            portion.note(promoted, is_crowd=True)
+        sizes.append(portion.size)
+    return sizes
+
+
+def test_more_come_while_workers_are_quick() -> None:
+    assert portions(0, 1, 0)[:3] == [20, 40, 80]
+    assert portions(*[0] * 10)[-1] == MOST_PORTION
+
+
+def test_as_many_come_as_workers_take_in_a_few_rounds() -> None:
+    assert portions(0, 0, 2, 3) == [20, 40, 40, 40]
+
+
+def test_fewer_come_once_workers_are_slow() -> None:
+    assert portions(*[0] * 7, 30) == [20, 40, 80, 160, 320, 640, 1000, 100]
+    assert portions(1000) == [LEAST_PORTION]
+
+
+def test_crowd_that_is_gone_is_forgotten() -> None:
+    portion = Portion()
+    portion.note(10, is_crowd=True)
+    portion.note(7, is_crowd=False)
+    assert portion.size == LEAST_PORTION
 
 
 # Of a worker, by what its row tells.

@@ -20,6 +20,7 @@ from ..processes.signals import SignalInbox
 from ..processes.tree import find, is_alive, kill_tree
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
+from ..protocol.stranded import warn_of_eviction
 from ..settings import Settings
 from .site import Site
 
@@ -94,7 +95,16 @@ class Housekeeper:
         while not self._leaving and (missing := [s for s in missing if not s.try_out(deadline)]):
             self._look(missing)
             self._sleep(min(pace.LOOK, deadline - time.monotonic()))
+        self._warn_of_eviction([site for site in self._sites if site not in missing])
         self._scoreboard.note_redis_usable()
+
+    @staticmethod
+    def _warn_of_eviction(usable: Sequence[Site]) -> None:
+        """Once for each server, however many of its databases are in use."""
+        links = {site.link.address.rstrip("0123456789"): site.link for site in usable}
+        for link in links.values():
+            with suppress(*ServerTrouble):  # the first look tells of it
+                warn_of_eviction(link)
 
     def _look(self, missing: Sequence[Site] = ()) -> None:
         rows: dict[Site, dict[str, list[Row]]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +9,12 @@ import redis
 
 from .. import pace
 from ..processes.scoreboard import Row
+from ..protocol.grace import ServerClock
 from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
 from ..protocol.replies import is_outage
+from ..protocol.stranded import Search
 from ..protocol.verdict import Policy
 from .upkeep import Upkeep
 
@@ -27,13 +28,14 @@ class Site:
         self._lease = lease
         self._queues: dict[str, tuple[Upkeep, Outage]] = {}
         self._outage = Outage(f"Redis at {self.link.address}", lease)
-        self._answered_at = -math.inf  # for the last time
-        self._usable_since = math.inf
+        self._clock = ServerClock(lease)
+        self._search = Search(self.link, time.monotonic())
 
     def add(self, name: str, policy: Policy) -> None:
         """Care for this queue too."""
         if name not in self._queues:
-            upkeep = Upkeep(Queue(self.link, name, self._lease), policy, self._lease)
+            queue = Queue(self.link, name, self._lease)
+            upkeep = Upkeep(queue, policy, self._lease, self._clock)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
             self._queues[name] = (upkeep, outage)
 
@@ -71,25 +73,22 @@ class Site:
         now = time.monotonic()
         if now < self.retry_at:
             return
-        if now - self._answered_at > pace.outage_from(self._lease):
-            self._usable_since = now
         try:
             for name, (upkeep, outage) in self._queues.items():
                 self._attend(upkeep, outage, rows.get(name, ()), now)
+            self._search.attend([upkeep.queue for upkeep, _ in self._queues.values()], now)
         except ServerTrouble as error:
             self._outage.note(error)
             for upkeep, _ in self._queues.values():
                 upkeep.hurry()
         else:
             self._outage.over()
-            self._answered_at = now
 
     def _attend(self, upkeep: Upkeep, outage: Outage, rows: Sequence[Row], now: float) -> None:
         if now < outage.retry_at:
             return
-        may_expire = now - self._usable_since >= pace.grace_after_outage(self._lease)
         try:
-            upkeep.attend(rows, now, may_expire=may_expire)
+            upkeep.attend(rows, now)
         except ServerTrouble as error:
             if is_outage(error):
                 raise

@@ -9,6 +9,9 @@ Beside the list ``Q`` that producers push to:
                               the list of owners
 ``{Q}:leases``        zset    owner -> when its lease ends, by the server's clock, in ms
 ``{Q}:delayed``       zset    entries that wait for another delivery, by due time
+``{Q}:clock``         string  the highest time that the server is known to have had, in ms: where it
+                              has less, its clock went back, and by what the times above are put
+                              right; and how far that is done. It is gone after a day without use
 ``{Q}:dead``          stream  dead letters
 ====================  ======  ==================================================================
 """
@@ -22,6 +25,9 @@ from redis.crc import key_slot
 REGISTRY = "woodenwaiter:queues"
 """A set with the name of every queue that was ever served, for operators."""
 
+ANY_CLAIMS = "*:claims:*"
+"""A pattern that the claims of all owners of all queues match, and others' keys may."""
+
 
 class Keys:
     """The keys of one queue."""
@@ -33,6 +39,7 @@ class Keys:
         self.leases = prefix + "leases"
         self.delayed = prefix + "delayed"
         self.dead = prefix + "dead"
+        self.clock = prefix + "clock"
         self._claims = prefix + "claims:"
         self._shared = [
             queue,
@@ -49,6 +56,15 @@ class Keys:
     def of_script(self, owner: str | None) -> list[str]:
         """KEYS of a script: the owner's claims last, where there is an owner."""
         return self._shared if owner is None else [*self._shared, self.claims(owner)]
+
+    def of_promotion(self) -> list[str]:
+        """KEYS of the script that looks at the server's clock, too."""
+        return [*self._shared, self.clock]
+
+    def claimant(self, key: bytes) -> bytes | None:
+        """The owner whose claims are under ``key``; None: it is no such key of this queue."""
+        prefix = self._claims.encode(errors="surrogateescape")
+        return key[len(prefix) :] if key.startswith(prefix) else None
 
 
 def text_of_name(name: bytes) -> str:

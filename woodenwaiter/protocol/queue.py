@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -175,16 +175,32 @@ class Queue:
         self._run(scripts.RENEW, None, self._lease, *owners)
 
     def promote(self, most: int = 1000) -> tuple[int, float | None]:
-        """Put due retries and stranded arrivals in front of the queue.
+        """Put due retries and stranded arrivals in front of the queue; of a crowd of retries
+        ``most``, and none while earlier ones are in front. Put times right where the server's
+        clock went back.
 
-        Returns how many were due, and the seconds until the next is, None if none waits.
+        Returns how many came, and the seconds until the next is due, None if none waits.
         """
-        moved, milliseconds = self._run(scripts.PROMOTE, None, most)
+        keys = self._keys.of_promotion()
+        moved, milliseconds = self.link.run(scripts.PROMOTE, keys, [most, self._lease])
         return moved, None if milliseconds < 0 else milliseconds / 1000
 
-    def expired(self, most: int = 100) -> list[str]:
-        """The owners whose leases ran out."""
-        return [*map(text_of_name, self._run(scripts.EXPIRED, None, most, self._lease))]
+    def expired(self, most: int = 100) -> tuple[float, list[str]]:
+        """The server's time, in seconds, and the owners whose leases ran out by it."""
+        milliseconds, owners = self._run(scripts.EXPIRED, None, most, self._lease)
+        return milliseconds / 1000, [*map(text_of_name, owners)]
+
+    def adopt(self, claims: Iterable[bytes]) -> list[str]:
+        """Have those keys among ``claims`` that are this queue's, but whose owner no longer is
+        one, go back when a lease has run out; returns these owners."""
+        owners = [owner for key in claims if (owner := self._keys.claimant(key))]
+        if not owners:
+            return []
+        fields = self.link.call("HMGET", self._keys.settled, *owners)
+        stranded = [owner for owner, field in zip(owners, fields, strict=True) if field is None]
+        for owner in stranded:
+            self._run(scripts.ENROLL, None, owner, 0, self._lease, 0)
+        return [*map(text_of_name, stranded)]
 
     def register(self) -> None:
         """Let operators' commands find this queue, where the server allows it."""

@@ -3,12 +3,15 @@ it: due retries, arrivals that nobody claimed, leases that ran out."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Container
 from dataclasses import dataclass
 
 from .. import pace
 from ..logs import log
 from ..text import escaped
 from .entry import RECORD_SEPARATOR, Suspicion
+from .grace import ServerClock
 from .queue import Queue
 from .verdict import Failure, Policy, Verdict, announce, judge
 
@@ -68,30 +71,88 @@ def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
         log.info("%s that are back in the queue: %d", gone, put_back)
 
 
-class Sweep:
-    """Does for one queue, as often as it is due, what does not depend on who does it."""
+LEAST_PORTION, MOST_PORTION = 10, 1000
+FEW_ROUNDS, MANY_ROUNDS = 2, 3
+"""In vain, as those before were still in front. Fewer: workers were idle meanwhile. More: what was
+pushed meanwhile waited long."""
 
-    def __init__(self, queue: Queue, policy: Policy, lease: float) -> None:
+
+class Portion:
+    """How many of a crowd of due retries come to the queue at once: as many as workers take in a
+    few rounds."""
+
+    def __init__(self) -> None:
+        self.size = LEAST_PORTION
+        self._vain = 0  # rounds since some came
+
+    def note(self, promoted: int, *, is_crowd: bool) -> None:
+        """So many came in a round; ``is_crowd``: others that are due did not."""
+        if not is_crowd:
+            self.size, self._vain = LEAST_PORTION, 0
+        elif not promoted:
+            self._vain += 1
+        else:
+            self.size = min(max(self._adapted(), LEAST_PORTION), MOST_PORTION)
+            self._vain = 0
+
+    def _adapted(self) -> int:
+        if self._vain < FEW_ROUNDS:
+            return self.size * 2
+        return self.size * MANY_ROUNDS // max(self._vain, MANY_ROUNDS)
+
+
+class Sweep:
+    """Does for one queue, as often as it is due, what does not depend on who does it.
+
+    ``clock``: of the server, which all queues there have in common.
+    """
+
+    def __init__(self, queue: Queue, policy: Policy, lease: float, clock: ServerClock) -> None:
         self._queue = queue
         self._policy = policy
         self._lease = lease
+        self._clock = clock
+        self._portion = Portion()
         self._register_at = self._round_at = self._expiry_at = 0.0
 
-    def attend(self, now: float, *, may_expire: bool) -> None:
+    def attend(self, now: float, *, may_expire: bool, spared: Container[str] = ()) -> None:
         """Do what is due at ``now`` (monotonic seconds); raises what is in ServerTrouble.
 
-        ``may_expire``: whether every owner had the time to renew its lease.
+        ``may_expire``: whether every owner had the time to renew its lease; ``spared``: owners that
+        live, whatever their leases say.
         """
         if now >= self._register_at:
             self._queue.register()
             self._register_at = now + pace.renew_every(self._lease)
         if now >= self._round_at:
-            following = self._queue.promote()[1]
-            self._round_at = now + min(pace.ROUND, pace.ROUND if following is None else following)
-        if may_expire and now >= self._expiry_at:
-            for owner in self._queue.expired():
-                take_over(self._queue, lapse_of(owner), self._policy)
+            self._round_at = now + self._promote()
+        if now >= self._expiry_at:
+            for owner in self._expired():
+                if may_expire and owner not in spared:
+                    take_over(self._queue, lapse_of(owner), self._policy)
             self._expiry_at = now + pace.expiry_every(self._lease)
+
+    def _promote(self) -> float:
+        """Returns the seconds until the next round."""
+        promoted, following = self._queue.promote(self._portion.size)
+        self._portion.note(promoted, is_crowd=following == 0)
+        return pace.ROUND if following is None else min(pace.ROUND, following)
+
+    def _expired(self) -> list[str]:
+        """None while the server's clock is not to be trusted; it is looked at in any case."""
+        sent = time.monotonic()
+        server, owners = self._queue.expired()
+        received = time.monotonic()
+        if step := self._clock.note(sent, server, received):
+            log.warning(
+                "the clock of Redis at %s went %s by %.1f s: "
+                "no lease is held to have run out for %g s",
+                self._queue.link.address,
+                "forward" if step > 0 else "back",
+                abs(step),
+                pace.grace_after_outage(self._lease),
+            )
+        return owners if self._clock.is_steady(received) else []
 
     def hurry(self) -> None:
         """Let everything be due."""

@@ -15,6 +15,7 @@ from ..consumer import Consumer
 from ..logs import log
 from ..names import unique_name
 from ..protocol.entry import foods
+from ..protocol.grace import ServerClock
 from ..protocol.link import Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
@@ -41,7 +42,7 @@ class InlineWorker:
         self.consumer = consumer
         self._queue = self._connect()
         self.outage = Outage(f"Redis at {self._queue.link.address}", LEASE)
-        self._sweep = Sweep(self._queue, consumer.policy, LEASE)
+        self._sweep = Sweep(self._queue, consumer.policy, LEASE, ServerClock(LEASE))
         self._since = time.monotonic()
         pool = unique_name()
         self._owners = (f"{pool}/inline{number}" for number in itertools.count(1))

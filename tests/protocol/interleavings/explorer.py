@@ -520,7 +520,7 @@ class Explorer:
             return
         if all(holds for _, holds in world.contents.leases):
             return
-        owners, contents = self._server.perform(world.contents, ("expired",))
+        (_, owners), contents = self._server.perform(world.contents, ("expired",))
         for owner in owners:
             takeover = lapse_of(owner)
             settled, raw = self._oldest(contents, takeover)

@@ -1,0 +1,128 @@
+"""When leases may be held to have run out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from woodenwaiter import pace
+from woodenwaiter.protocol import grace as grace_module
+from woodenwaiter.protocol.grace import Grace, ServerClock
+
+LEASE = 30.0
+EVERY = pace.renew_every(LEASE)
+HERE, THERE = 5_000.0, 1_764_000_000.0
+"""The clock of this process and the server's, when a test begins."""
+
+
+# By renewals.
+
+
+def renewed(*times: float) -> Grace:
+    grace = Grace(LEASE)
+    for time in times:
+        grace.renewed(time, time + 0.01)
+    return grace
+
+
+def test_nothing_is_taken_before_the_first_renewal() -> None:
+    assert not Grace(LEASE).is_over(1e9)
+
+
+def test_everybody_has_a_lease_from_the_first_renewal_on() -> None:
+    grace = renewed(100, 100 + EVERY)
+    assert not grace.is_over(100 + LEASE)
+    assert grace.is_over(100 + LEASE + 0.02)
+
+
+def test_renewal_that_comes_late_begins_it_anew() -> None:
+    grace = renewed(100, 200)
+    assert not grace.is_over(200 + LEASE)
+    assert grace.is_over(200 + LEASE + 0.02)
+
+
+def test_renewal_that_is_answered_late_is_late() -> None:
+    grace = renewed(100)
+    grace.renewed(100 + EVERY, 100 + pace.outage_from(LEASE) + 0.1)
+    assert not grace.is_over(100 + LEASE + 0.02)
+
+
+# By the server's clock.
+
+
+def clock_after(*answers: tuple[float, float, float]) -> tuple[ServerClock, list[float]]:
+    """Each: seconds since the test began when it was asked, by how much the server was ahead, and
+    how long the answer took; and what was made of it."""
+    clock = ServerClock(LEASE)
+    steps = [
+        clock.note(HERE + at, THERE + at + ahead, HERE + at + took) for at, ahead, took in answers
+    ]
+    return clock, steps
+
+
+def test_nothing_is_known_of_a_clock_at_first() -> None:
+    clock, steps = clock_after((0, 0, 0))
+    assert steps == [0]
+    assert not clock.is_steady(HERE + LEASE - 0.1)
+    assert clock.is_steady(HERE + LEASE)
+
+
+@pytest.mark.parametrize("ahead", [3600.0, 11.0, -11.0, -3600.0])
+def test_step_is_seen_and_all_have_time_to_renew(ahead: float) -> None:
+    clock, steps = clock_after((0, 0, 0), (60, ahead, 0), (63, ahead, 0))
+    assert steps == [0, ahead, 0]
+    assert not clock.is_steady(HERE + 60 + LEASE - 0.1)
+    assert clock.is_steady(HERE + 60 + LEASE)
+
+
+@pytest.mark.parametrize("ahead", [9.9, -9.9])
+def test_what_costs_no_lease_is_no_step(ahead: float) -> None:
+    clock, steps = clock_after((0, 0, 0), (60, ahead, 0))
+    assert steps == [0, 0]
+    assert clock.is_steady(HERE + 60)
+
+
+def test_clock_that_is_always_a_little_fast_makes_no_step() -> None:
+    _, steps = clock_after(*((3 * n, 0.001 * n, 0.002) for n in range(1000)))
+    assert not any(steps)
+
+
+def test_slow_answers_are_no_step() -> None:
+    _, steps = clock_after((0, 2, 4), (10, 0.1, 5), (20, 4.9, 5))
+    assert not any(steps)
+
+
+def test_step_does_not_hide_behind_a_slow_answer() -> None:
+    """The server may have said its time at the beginning of the wait, and stepped by all of it."""
+    _, steps = clock_after((0, 0, 0), (10, 10.5, 10), (25, 10.5, 0))
+    assert steps[1] == 10.5
+
+
+def steps_are_judged_rightly() -> None:
+    test_nothing_is_known_of_a_clock_at_first()
+    for ahead in (11.0, -11.0):
+        test_step_is_seen_and_all_have_time_to_renew(ahead)
+    test_step_does_not_hide_behind_a_slow_answer()
+
+
+MUTANTS = [
+    ("max(forward, backward)", "backward"),
+    ("max(forward, backward)", "forward"),
+    ("server - received, server - sent", "server - received, server - received"),
+    ("self._steady_since = received", "pass"),
+    ("0.0 if is_first else forward", "forward"),
+]
+
+
+@pytest.mark.parametrize(("text", "instead"), MUTANTS)
+def test_change_of_a_decision_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, text: str, instead: str
+) -> None:
+    source = Path(grace_module.__file__).read_text()
+    assert source.count(text) == 1
+    changed = dict(vars(grace_module))
+    exec(source.replace(text, instead).split("from .. import pace")[1], changed)
+    monkeypatch.setitem(globals(), "ServerClock", changed["ServerClock"])
+    with pytest.raises(AssertionError):
+        steps_are_judged_rightly()

@@ -1,0 +1,74 @@
+"""Claims that nobody would miss: their owner is in no list any more.
+
+The lists of owners and of leases may both be gone, deleted by a person or evicted by the server,
+when a host dies.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from redis.exceptions import ResponseError
+
+from .. import pace
+from ..logs import log
+from ..text import escaped
+from .keys import ANY_CLAIMS
+from .link import Link
+from .queue import Queue
+from .replies import is_outage, reply_of
+
+STEP = 1000
+"""Keys to look at each time: some 0.2 ms of the server's, so that a million take three hours."""
+
+
+class Search:
+    """Walks through the keys of one database, a step now and then.
+
+    Methods raise what is in ServerTrouble.
+    """
+
+    def __init__(self, link: Link, now: float) -> None:
+        self._link = link
+        self._cursor = b"0"
+        self._step_at = now + random.uniform(0, pace.SEARCH)  # hosts that start together take turns
+
+    def attend(self, queues: Iterable[Queue], now: float) -> None:
+        """Let what is found of these queues go back, if it is time for another step."""
+        if now < self._step_at:
+            return
+        self._step_at = now + pace.SEARCH
+        found = self._step()
+        for queue in queues:
+            for owner in queue.adopt(found):
+                log.warning("claims of %s, whom nobody knew, go back", escaped(owner))
+
+    def _step(self) -> list[bytes]:
+        step = ("MATCH", ANY_CLAIMS, "COUNT", STEP, "TYPE", "list")
+        try:
+            self._cursor, found = self._link.call("SCAN", self._cursor, *step)
+        except ResponseError as error:
+            if is_outage(error):
+                raise
+            log.debug("no search for claims without an owner: %s", reply_of(error).whole)
+            return []
+        return list(found)
+
+
+def warn_of_eviction(link: Link) -> None:
+    """Say so if the server would throw tasks away when its memory is full: no key of ours ever
+    expires, hence only a policy for all keys does."""
+    try:
+        memory: bytes = link.call("INFO", "memory")
+    except ResponseError:
+        return  # this user may not ask
+    facts = dict(line.split(b":", 1) for line in memory.split(b"\r\n") if b":" in line)
+    policy = facts.get(b"maxmemory_policy", b"").decode()
+    if policy.startswith("allkeys") and facts.get(b"maxmemory") != b"0":
+        log.warning(
+            "Redis at %s has maxmemory-policy %s: when its memory is full, tasks are lost; "
+            "noeviction loses none",
+            link.address,
+            policy,
+        )
