@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from woodenwaiter.processes.cpus import usable_cpus
 from woodenwaiter.protocol.link import Link
 
 from .application import Application
@@ -21,6 +22,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # busy ones take their time
 hypothesis.settings.load_profile("any machine")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Most tests wait most of the time."""
+    return 2 * usable_cpus()
 
 
 @pytest.fixture(scope="session")

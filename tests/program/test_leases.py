@@ -199,7 +199,7 @@ def test_step_back_holds_up_neither_retries_nor_recovery(
     app: Application, stepping: Server, ahead: Callable[[int], None]
 ) -> None:
     app = app.at(stepping)
-    app.write(then="assert delivery().number > 1", processes=1, backoff=Backoff(20, 20))
+    app.write(then="assert delivery().number > 1", processes=1, backoff=Backoff(8, 8))
     app.push({"n": 0, "sleep": 300})
     dying = app.serve(*IN_HASTE)
     eventually(lambda: app.begun)

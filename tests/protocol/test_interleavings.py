@@ -67,9 +67,9 @@ SMALL = [
     Faults(crashes=1),
     Faults(hosts=1),
     Faults(pushes=1),
-    Faults(lost=1, slow=1),
 ]
 LONELY = [
+    Faults(lost=1, slow=1),
     Faults(failures=1),
     Faults(late=1),
     Faults(crashes=1, slow=1),
@@ -77,6 +77,7 @@ LONELY = [
     Faults(lost=1, crashes=1),
 ]
 LARGE = [
+    Faults(lost=1, slow=1),
     Faults(failures=1),
     Faults(late=1),
     Faults(crashes=1, slow=1),
