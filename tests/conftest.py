@@ -54,8 +54,8 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Makes servers of the test's own, to be stopped and killed."""
     made: list[Server] = []
 
-    def make(password: str | None = None) -> Server:
-        made.append(Server(tmp_path / f"server{len(made)}", password))
+    def make(password: str | None = None, **environment: str) -> Server:
+        made.append(Server(tmp_path / f"server{len(made)}", password, **environment))
         return made[-1]
 
     yield make

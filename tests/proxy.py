@@ -130,13 +130,13 @@ def _end_of(data: bytes, start: int = 0) -> int | None:
         return None
     end = line_end + 2
     kind = data[start : start + 1]
-    if kind not in b"$*":
+    if kind not in b"$*%~>":  # those of RESP3 among them
         return end
     size = int(data[start + 1 : line_end])
     if kind == b"$":
         end += size + 2 if size >= 0 else 0
         return end if end <= len(data) else None
-    for _ in range(size):
+    for _ in range(2 * size if kind == b"%" else size):
         following = _end_of(data, end)
         if following is None:
             return None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import psutil
 import redis
@@ -48,16 +49,18 @@ def free_port() -> int:
 class Server:
     """A server of a test's own, which it may stop, kill and start again."""
 
-    def __init__(self, folder: Path, password: str | None = None) -> None:
+    def __init__(self, folder: Path, password: str | None = None, **environment: str) -> None:
         self.port = free_port()
+        self._environment = environment
         self._server = EmbeddedServer(folder, "127.0.0.1", self.port, password, SERVER_PROGRAM)
-        self.pid = self._server.start()
+        self.start()
         secret = f":{password}@" if password else ""
         self.url = f"redis://{secret}127.0.0.1:{self.port}/0"
         self.client: Any = redis.Redis.from_url(self.url)  # whose types are too wide to be of use
 
     def start(self) -> None:
-        self.pid = self._server.start()
+        with patch.dict(os.environ, self._environment):
+            self.pid = self._server.start()
 
     def stop(self) -> None:
         """End it; its data is on disk."""

@@ -3,9 +3,7 @@ dead are."""
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ import redis
 from woodenwaiter import Backoff
 
 from ..application import Application, Supervisor, customer, kill_all
+from ..clock import Clock, can_be_set
 from ..support import Server, eventually
 
 LEASE = 1.0
@@ -149,54 +148,37 @@ def test_renewals_go_on_where_recovery_fails(app: Application) -> None:
 
 
 @pytest.fixture
-def ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Sets by how many seconds the clock of servers that are made from now on is ahead."""
-    if not (compiler := shutil.which("cc")):
+def clock(tmp_path: Path) -> Clock:
+    if not can_be_set():
         pytest.skip("needs a C compiler")
-    library, file = tmp_path / "clock.so", tmp_path / "ahead"
-    source = Path(__file__).parents[1] / "clock.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
-    monkeypatch.setenv("LD_PRELOAD", str(library))
-    monkeypatch.setenv("CLOCK_AHEAD", str(file))
-
-    def step(seconds: int) -> None:
-        file.with_suffix(".new").write_text(str(seconds))
-        file.with_suffix(".new").rename(file)
-
-    step(0)
-    return step
+    return Clock(tmp_path)
 
 
 @pytest.fixture
-def stepping(
-    ahead: Callable[[int], None],
-    make_server: Callable[..., Server],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Server:
-    """A server whose clock `ahead` sets, as it sets no other's."""
-    server = make_server()
-    monkeypatch.delenv("LD_PRELOAD")
+def stepping(clock: Clock, make_server: Callable[..., Server]) -> Server:
+    """A server that has this clock."""
+    server = make_server(**clock.environment)
     before = server.client.time()[0]
-    ahead(3600)
+    clock.set_ahead(3600)
     eventually(lambda: server.client.time()[0] >= before + 3600)
-    ahead(0)
+    clock.set_ahead(0)
     return server
 
 
 @pytest.mark.parametrize("seconds", [3600, 5])
 def test_step_forward_takes_no_living_workers_task(
-    app: Application, stepping: Server, ahead: Callable[[int], None], seconds: int
+    app: Application, stepping: Server, clock: Clock, seconds: int
 ) -> None:
     app = app.at(stepping)
     _, watcher, _ = two_hosts(app)
-    ahead(seconds)
+    clock.set_ahead(seconds)
     watcher.logged("went forward by")
     runs_once(app)
     assert watcher.log.count("went forward by") == 1
 
 
 def test_step_back_holds_up_neither_retries_nor_recovery(
-    app: Application, stepping: Server, ahead: Callable[[int], None]
+    app: Application, stepping: Server, clock: Clock
 ) -> None:
     app = app.at(stepping)
     app.write(then="assert delivery().number > 1", processes=1, backoff=Backoff(8, 8))
@@ -209,7 +191,7 @@ def test_step_back_holds_up_neither_retries_nor_recovery(
     eventually(lambda: len(app.delayed()) == 2)
     eventually(lambda: app.client.exists(CLOCK))
     kill_all(dying)
-    ahead(-3600)
+    clock.set_ahead(-3600)
     app.let_go(0)
     eventually(lambda: app.done == [0, 1], seconds=60)
     present = app.client.time()[0]

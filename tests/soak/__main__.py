@@ -21,12 +21,13 @@ from pathlib import Path
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.queue import Queue
 
-from ..support import Program, Server, eventually
+from ..support import Program, eventually
 from . import report
-from .faults import Fault, Planned, Scene, prepare_server, schedule
+from .faults import Fault, Planned, Scene, prepare, schedule
 from .hosts import ROOT, Host, end_children, left_behind
 from .kinds import CHILD, FATAL, MAX_DELIVERIES, QUEUES, id_in
 from .ledger import Ledger, Letter, check
+from .servers import Servers
 from .watch import Watch
 
 PUBLISHED = "woodenwaiter==0.0.4"
@@ -100,11 +101,11 @@ class Soak:
         install_published(self._folder / "published")
         with ExitStack() as stack:
             stack.callback(end_children, CHILD, self._marker)
-            self._server = Server(self._folder / "server")
-            stack.callback(self._server.close)
+            self._servers = Servers(self._folder)
+            stack.callback(self._servers.close)
+            prepare(self._servers.present)
             self._hosts = [stack.enter_context(self._host(f"host{n}")) for n in range(HOSTS)]
-            scene = Scene(self._server, self._hosts, self._ledger, LEASE)
-            prepare_server(scene)
+            scene = Scene(self._servers, self._hosts, self._ledger, LEASE)
             self._watch = Watch(self._hosts)
             stack.callback(self._watch.stop)
             self._start_producers(stack)
@@ -117,7 +118,7 @@ class Soak:
         host = Host(
             name,
             self._folder,
-            *("--redis", self._server.url, "--lease-seconds", f"{LEASE:g}"),
+            *("--redis", self._servers.url, "--lease-seconds", f"{LEASE:g}"),
             SOAK_LEDGER=str(self._ledger.path),
             SOAK_LEASE=str(LEASE),
             SOAK_CHILD=self._marker,
@@ -132,7 +133,7 @@ class Soak:
         for name, path in (("young", str(ROOT)), ("sly", str(ROOT)), ("old", published)):
             producer = Program(
                 *(self._folder, "-m", "tests.soak.producers", name, str(self._ledger.path)),
-                *(str(self._server.port), str(self._seed)),
+                *(str(self._servers.port), str(self._seed)),
                 PYTHONPATH=path,
             )
             self._producers.append(stack.enter_context(producer))
@@ -170,7 +171,8 @@ class Soak:
         for producer in self._producers:
             if producer.stop() != 0:
                 self.problems.append(f"a producer failed:\n{producer.log[-2000:]}")
-        self._queues = [Queue(Link(self._server.client, 10), name, LEASE) for name in QUEUES]
+        client = self._servers.present.client
+        self._queues = [Queue(Link(client, 10), name, LEASE) for name in QUEUES]
         begun = time.monotonic()
         try:
             eventually(self._is_idle, "queues that are empty", DRAIN_WITHIN)

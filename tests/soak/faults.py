@@ -22,6 +22,7 @@ from ..support import Server, eventually
 from .hosts import Host, kill, send, serves_limits, title_of
 from .kinds import MOST_BYTES, QUEUES
 from .ledger import Ledger
+from .servers import Servers
 
 T = TypeVar("T")
 
@@ -31,13 +32,18 @@ MOMENT = 1.5
 
 @dataclass(frozen=True)
 class Scene:
-    """What faults act on. ``hosts``: the first one's supervisor and housekeeper are spared, so that
-    there are long lives to be watched for growth."""
+    """What faults act on. ``servers``: there may be another one after a while; ``hosts``: the first
+    one's supervisor and housekeeper are spared, so that there are long lives to be watched for
+    growth."""
 
-    server: Server
+    servers: Servers
     hosts: Sequence[Host]
     ledger: Ledger
     lease: float
+
+    @property
+    def server(self) -> Server:
+        return self.servers.present
 
     @property
     def stop(self) -> float:
@@ -233,15 +239,15 @@ def configure(scene: Scene, name: str, value: str | int) -> None:
     ask(scene, "CONFIG", "SET", name, value)
 
 
-def prepare_server(scene: Scene) -> None:
+def prepare(server: Server) -> None:
     """Have it write each reply's cause to its file before the reply, so that its kill loses
     nothing. With "everysec" a slow disk may hold up the writing; what the kernel has, a mere kill
     does not take. And have it take no more than MOST_BYTES at once."""
 
     def is_prepared() -> bool:
         with suppress(redis.RedisError):  # it is loading
-            configure(scene, "appendfsync", "no")
-            configure(scene, "proto-max-bulk-len", MOST_BYTES)
+            server.client.config_set("appendfsync", "no")
+            server.client.config_set("proto-max-bulk-len", MOST_BYTES)
             return True
         return False
 
@@ -253,7 +259,7 @@ def kill_the_server(scene: Scene, chance: float) -> Iterator[None]:
     scene.server.kill()
     yield
     scene.server.start()
-    prepare_server(scene)
+    prepare(scene.server)
 
 
 @fault(SERVER, lasts=1.5)
@@ -313,6 +319,45 @@ def refuse_writes(scene: Scene, chance: float) -> Iterator[None]:
     yield
     configure(scene, "save", "")
     configure(scene, "rdb-key-save-delay", 0)
+
+
+@fault(SERVER, lasts=2.0)
+def fail_over(scene: Scene, chance: float) -> Iterator[None]:
+    """To a replica; the former primary becomes its replica, and keeps its connections."""
+    former, successor = scene.server, scene.servers.another()
+    prepare(successor)
+    replicate(successor, former)
+    eventually(lambda: successor.client.info("replication")["master_link_status"] == "up")
+    scene.ledger.note("kept")
+    former.client.set("soak:kept", 1)
+    former.client.wait(1, 10_000)
+    successor.client.replicaof("NO", "ONE")
+    scene.servers.let_in(successor)
+    replicate(former, successor)
+    scene.ledger.note("rollback", until=time.monotonic() + MOMENT)
+    yield
+    former.close()
+
+
+def replicate(replica: Server, primary: Server) -> None:
+    replica.client.replicaof("127.0.0.1", primary.port)
+
+
+A_LONG_TIME = 3600
+
+
+@fault(SERVER)
+def set_the_clock_forward(scene: Scene, chance: float) -> Iterator[None]:
+    if scene.servers.clock:
+        scene.servers.clock.set_ahead(scene.servers.clock.ahead + A_LONG_TIME)
+        yield
+
+
+@fault(SERVER)
+def set_the_clock_back(scene: Scene, chance: float) -> Iterator[None]:
+    if scene.servers.clock:
+        scene.servers.clock.set_ahead(scene.servers.clock.ahead - A_LONG_TIME)
+        yield
 
 
 KEEP = """
