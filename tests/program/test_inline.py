@@ -275,3 +275,28 @@ def test_owners_of_two_workers_differ(customer_of: Callable[..., WoodenCustomer]
     customer = customer_of(print)
     one, other = InlineWorker(customer.consumer), InlineWorker(customer.consumer)
     assert next(one._owners) != next(other._owners) != next(other._owners)
+
+
+def test_customer_may_be_called_from_several_threads(
+    customer_of: Callable[..., WoodenCustomer], client: Any
+) -> None:
+    done: list[int] = []
+    customer = customer_of(lambda foods: done.append(foods["n"]))
+    push(client, *({"n": n} for n in range(300)))
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while client.llen("t:d"):
+                customer.call_waiter()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert sorted(done) == list(range(300))
+    assert not left_behind(client)

@@ -195,7 +195,7 @@ SUSPECTS = {
         "often enough",
     ),
     "claim that hands out suspects together": (
-        ("CLAIM", "while runs_alone(claims[1]) and another_runs_alone() do", "while false do"),
+        ("CLAIM", "if runs_alone(claims[1]) and another_runs_alone() then", "if false then"),
         "charged more than its failures",
     ),
 }

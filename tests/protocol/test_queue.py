@@ -428,13 +428,13 @@ def test_lease_of_one_is_not_extended_by_the_lack_of_anothers(
 
 
 def test_due_retries_come_to_the_front_longest_due_first(queue: CountingQueue, client: Any) -> None:
-    push(client, b"new")
+    push(client, b"new 1", b"new 2", b"new 3")
     client.zadd(DELAYED, {"second": 2, "first": 1, "later": (time.time() + 60) * 1000})
     due, seconds = queue.promote()
     assert due == 2
     assert seconds is not None
     assert 30 < seconds <= 61
-    assert held(client) == [b"first", b"second", b"new"]
+    assert held(client) == [b"new 1", b"first", b"new 2", b"second", b"new 3"]
     assert client.zrange(DELAYED, 0, -1) == [b"later"]
 
 
@@ -451,7 +451,7 @@ def test_stranded_arrivals_wake_another_worker(queue: CountingQueue, client: Any
     push(client, b"1", b"2", key=ARRIVALS)
     client.zadd(DELAYED, {"due": 1})
     queue.promote()
-    assert held(client) == [b"due", b"1", b"2", b"3"]
+    assert held(client) == [b"1", b"due", b"2", b"3"]
     assert not client.exists(ARRIVALS)
 
 
@@ -466,12 +466,23 @@ def test_crowd_of_retries_takes_turns_with_what_waits(queue: CountingQueue, clie
     retries = crowd(client, 4)
     push(client, b"new 1", b"new 2", b"new 3")
     assert queue.promote(most=2) == (2, 0)
-    assert held(client) == [retries[0], b"new 1", retries[1], b"new 2", b"new 3"]
-    client.rpop("t:d")
-    assert queue.promote(most=2) == (0, 0), "one is still in front, behind one that waited"
-    client.rpop("t:d", 2)
+    assert held(client) == [b"new 1", retries[0], b"new 2", retries[1], b"new 3"]
+    for _ in range(4):
+        assert queue.promote(most=2) == (0, 0), "one is still in front"
+        client.rpop("t:d")
     assert queue.promote(most=2) == (2, None)
-    assert held(client) == [*retries[2:], b"new 2", b"new 3"], "they are a crowd no more"
+    assert held(client) == [b"new 3", *retries[2:]]
+
+
+def test_retries_that_are_no_crowd_starve_nothing(queue: CountingQueue, client: Any) -> None:
+    """One worker, and a retry that is due each time it has done a task."""
+    push(client, b"new 1", b"new 2")
+    taken = []
+    for n in range(10):
+        client.zadd(DELAYED, {RETRY + b"%d" % n: n})
+        queue.promote()
+        taken.append(client.rpop("t:d"))
+    assert b"new 2" in taken
 
 
 def test_crowd_of_retries_comes_where_nothing_waits(queue: CountingQueue, client: Any) -> None:
@@ -569,13 +580,42 @@ def test_mark_is_written_once_a_second_where_there_is_a_time(
     assert 0 < client.ttl(CLOCK) <= 86400
 
 
-@pytest.mark.parametrize("mark", [b"", b"x", b"\xff", b"1 2", b"9" * 400, b"9" * 13 + b" 5 x"])
+@pytest.mark.parametrize(
+    "mark", [b"", b"x", b"\xff", b"1 2", b"9" * 400, b"9" * 13 + b" 5 x", b"1 1 nan"]
+)
 def test_any_bytes_may_stand_for_the_mark(queue: CountingQueue, client: Any, mark: bytes) -> None:
     queue.enroll("a", 0)
     client.set(CLOCK, mark)
     for _ in range(3):
         queue.promote()
     assert client.get(CLOCK).endswith(b" 0 -")
+
+
+# What is to run beside no other such task on its host.
+
+
+@pytest.mark.parametrize(
+    ("other", "waits"),
+    [
+        ("box.7.0a1b/2", True),
+        ("box.7.0a1b/inline2", True),
+        ("box.8.2c3d/1+4", True),  # another program there: it would die, too
+        ("box.7.7.0a1b/1", False),
+        ("ox.7.0a1b/1", False),
+    ],
+)
+def test_suspects_run_one_at_a_time_on_a_host(
+    queue: CountingQueue, client: Any, other: str, waits: bool
+) -> None:
+    one, two, three = (RETRY.replace(b"{", b'{"n": %d, "suspect": 2' % n) for n in range(3))
+    push(client, one, two, three, b"plain")
+    for owner in ("box.7.0a1b/1", other):
+        queue.enroll(owner, 0)
+    assert queue.claim("box.7.0a1b/1", 0, 1) == [one]
+    assert queue.claim(other, 0, 2) == ([] if waits else [two, three])
+    assert sorted(client.zrange(DELAYED, 0, -1)) == ([two, three] if waits else [])
+    assert held(client) == [b"plain"]
+    assert queue.claim("box.7.0a1b/1", 0, 1) == [one], "its own is none but itself"
 
 
 # Claims that nobody knows of.
@@ -641,6 +681,25 @@ def test_search_that_is_refused_is_done_without(holding: CountingQueue, client: 
     holding.link.call("AUTH", "narrow", "any")
     stranded_module.Search(holding.link, 0).attend([holding], 99)
     assert not client.exists(SETTLED)
+
+
+def test_search_for_one_queue_is_done_where_anothers_keys_are_wrong(
+    holding: CountingQueue, client: Any
+) -> None:
+    stranded(client)
+    push(client, b"1", key="{u:d}:claims:a")
+    client.set("{u:d}:settled", "a string")
+    other = Queue(holding.link, "u:d", lease=30)
+    stranded_module.Search(holding.link, 0).attend([other, holding], 99)
+    assert client.hkeys(SETTLED) == [b"a"]
+
+
+def test_search_asks_for_nothing_that_workers_do_not(holding: CountingQueue, client: Any) -> None:
+    found = stranded(client)
+    commands = ["+@all", "-hmget"]
+    client.acl_setuser("narrow", enabled=True, nopass=True, keys=["*"], commands=commands)
+    holding.link.call("AUTH", "narrow", "any")
+    assert holding.adopt(found) == ["a"]
 
 
 # What an operator does.
@@ -731,13 +790,13 @@ def test_full_server_can_be_drained(make_server: Callable[..., Server]) -> None:
     queue.fail("a", 2, LETTER)
     queue.renew(["a"])
     assert queue.promote()[0] == 1
-    assert queue.claim("a", 3, 2) == [b"due", b"3"]
+    assert queue.claim("a", 3, 2) == [b"3", b"due"]
     assert queue.give_back("a", 4) == 1
     assert queue.release("a", 3, AGAIN) == 0
     assert queue.expired()[1] == []
     [(letter, _)] = queue.dead_letters()
     assert queue.requeue(letter)
-    assert held(client) == [b"3", b"4", b"5", b"6", b"1"]
+    assert held(client) == [b"due", b"4", b"5", b"6", b"again", b"1"]
     queue.link.close()
 
 

@@ -175,9 +175,9 @@ class Queue:
         self._run(scripts.RENEW, None, self._lease, *owners)
 
     def promote(self, most: int = 1000) -> tuple[int, float | None]:
-        """Put due retries and stranded arrivals in front of the queue; of a crowd of retries
-        ``most``, and none while earlier ones are in front. Put times right where the server's
-        clock went back.
+        """Put due retries and stranded arrivals in front of the queue; of the retries ``most``,
+        each behind one that waits, and none while earlier ones are in front. Put times right where
+        the server's clock went back.
 
         Returns how many came, and the seconds until the next is due, None if none waits.
         """
@@ -193,11 +193,10 @@ class Queue:
     def adopt(self, claims: Iterable[bytes]) -> list[str]:
         """Have those keys among ``claims`` that are this queue's, but whose owner no longer is
         one, go back when a lease has run out; returns these owners."""
-        owners = [owner for key in claims if (owner := self._keys.claimant(key))]
+        owners = {owner for key in claims if (owner := self._keys.claimant(key))}
         if not owners:
             return []
-        fields = self.link.call("HMGET", self._keys.settled, *owners)
-        stranded = [owner for owner, field in zip(owners, fields, strict=True) if field is None]
+        stranded = owners.difference(self.link.call("HKEYS", self._keys.settled))
         for owner in stranded:
             self._run(scripts.ENROLL, None, owner, 0, self._lease, 0)
         return [*map(text_of_name, stranded)]

@@ -7,7 +7,8 @@ when a host dies.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from redis.exceptions import ResponseError
 
@@ -39,21 +40,29 @@ class Search:
         if now < self._step_at:
             return
         self._step_at = now + pace.SEARCH
-        found = self._step()
+        found: list[bytes] = []
+        with _going_without():
+            found = self._step()
         for queue in queues:
-            for owner in queue.adopt(found):
-                log.warning("claims of %s, whom nobody knew, go back", escaped(owner))
+            with _going_without():
+                for owner in queue.adopt(found):
+                    log.warning("claims of %s, whom nobody knew, go back", escaped(owner))
 
     def _step(self) -> list[bytes]:
         step = ("MATCH", ANY_CLAIMS, "COUNT", STEP, "TYPE", "list")
-        try:
-            self._cursor, found = self._link.call("SCAN", self._cursor, *step)
-        except ResponseError as error:
-            if is_outage(error):
-                raise
-            log.debug("no search for claims without an owner: %s", reply_of(error).whole)
-            return []
+        self._cursor, found = self._link.call("SCAN", self._cursor, *step)
         return list(found)
+
+
+@contextmanager
+def _going_without() -> Iterator[None]:
+    """Where the server refuses this alone: it holds up no other queue, and nothing else."""
+    try:
+        yield
+    except ResponseError as error:
+        if is_outage(error):
+            raise
+        log.debug("no search for claims without an owner: %s", reply_of(error).whole)
 
 
 def warn_of_eviction(link: Link) -> None:

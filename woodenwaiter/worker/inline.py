@@ -35,12 +35,14 @@ TOKENS = Tokens(known=1, fresh=2)
 
 class InlineWorker:
     """Claims and runs single tasks. Each is claimed by an owner of its own, so that nothing is held
-    between two calls; the queue's upkeep is done along the way: nobody else may be there for it."""
+    between two calls; the queue's upkeep is done along the way: nobody else may be there for it.
+    Threads may share it: they take turns at its connection."""
 
     def __init__(self, consumer: Consumer) -> None:
         self.pid = os.getpid()
         self.consumer = consumer
         self._queue = self._connect()
+        self._turn = threading.Lock()
         self.outage = Outage(f"Redis at {self._queue.link.address}", LEASE)
         self._sweep = Sweep(self._queue, consumer.policy, LEASE, ServerClock(LEASE))
         self._since = time.monotonic()
@@ -49,6 +51,10 @@ class InlineWorker:
 
     def claim(self) -> tuple[str, bytes] | None:
         """Claim one task: its owner and its entry. Raises what is in ServerTrouble."""
+        with self._turn:
+            return self._claim()
+
+    def _claim(self) -> tuple[str, bytes] | None:
         now = time.monotonic()
         try:
             may_expire = now - self._since >= pace.grace_after_outage(LEASE)
@@ -86,7 +92,8 @@ class InlineWorker:
 
     def _release(self, owner: str, completed: int, verdict: Verdict | None = None) -> None:
         try:
-            self._queue.release(owner, completed, TOKENS.fresh, verdict)
+            with self._turn:
+                self._queue.release(owner, completed, TOKENS.fresh, verdict)
         except ServerTrouble as error:
             log.warning("task %s/1 could not be settled and will run again: %s", owner, error)
 

@@ -15,36 +15,40 @@ end
 settle(owner, settled, completed, token)
 extend_lease(owner, ARGV[5])
 
--- A task that is to run alone waits for another such one on the same host, whose name an owner's
--- begins with.
-local function without_crowd(claims)
-  if not claims[1] or string.byte(claims[1]) ~= RECORD_SEPARATOR then
-    return claims
-  end
-
-  local function runs_alone(claim)
-    local header = string.match(string.sub(claim or '', 1, 65536), '^\30[^\n]*') or ''
-    return string.find(header, ARGV[8], 1, true)
-  end
-
-  local function another_runs_alone()
-    local host = string.match(owner, '^(.*)/')
-    for _, other in ipairs(redis.call('HKEYS', SETTLED)) do
-      local claims_of_other = string.sub(CLAIMS, 1, -#owner - 1) .. other
-      if
-        other ~= owner
-        and string.match(other, '^(.*)/') == host
-        and runs_alone(redis.call('LINDEX', claims_of_other, -1))
-      then
-        return true
-      end
-    end
+local function runs_alone(claim)
+  if not claim or string.byte(claim) ~= RECORD_SEPARATOR then
     return false
   end
+  local header = string.match(string.sub(claim, 1, 65536), '^[^\n]*')
+  return string.find(header, ARGV[8], 1, true) ~= nil
+end
 
-  while runs_alone(claims[1]) and another_runs_alone() do
-    delay(ARGV[9], table.remove(claims, 1))
-    redis.call('RPOP', CLAIMS)
+-- Owners are called HOST.PID.TOKEN/…; several programs of one host die with it together.
+local function host_of(name)
+  return string.match(name, '^(.*)%.%d+%.%x+/') or string.match(name, '^(.*)/')
+end
+
+local function another_runs_alone()
+  for _, other in ipairs(redis.call('HKEYS', SETTLED)) do
+    local claims_of_other = string.sub(CLAIMS, 1, -#owner - 1) .. other
+    if
+      other ~= owner
+      and host_of(other) == host_of(owner)
+      and runs_alone(redis.call('LINDEX', claims_of_other, -1))
+    then
+      return true
+    end
+  end
+  return false
+end
+
+-- A task that is to run alone waits for another such one on the same host.
+local function without_crowd(claims)
+  if runs_alone(claims[1]) and another_runs_alone() then
+    repeat
+      delay(ARGV[9], table.remove(claims, 1))
+      redis.call('RPOP', CLAIMS)
+    until not runs_alone(claims[1])
   end
   return claims
 end

@@ -1,7 +1,7 @@
--- Puts due retries in front of the queue, the longest due first, and behind them what a doorbell
--- moved for a worker that then died, so that another one wakes. Of more than `most`, each is
--- followed by one that waited, and no more come while any of them is in front: a crowd of retries
--- and what was pushed meanwhile take turns.
+-- Puts what a doorbell moved for a worker that then died in front of the queue, so that another one
+-- wakes; and due retries, the longest due first, `most` at once, each behind one that waited. No
+-- more come while any of them is in front: retries and what was pushed meanwhile take turns, however
+-- fast either come.
 -- KEYS: the last is the highest time that the server is known to have had, how far its clock went
 -- back since, and up to which due time that has been put right
 -- ARGV: most, lease in ms
@@ -37,7 +37,7 @@ end
 -- Returns whether there is more to put right. The mark is kept where there are times to put right,
 -- and written once a second: each time it goes to replicas and to disk.
 local function look_at_the_clock()
-  local noted, back, upto = string.match(redis.call('GET', CLOCK) or '', '^(%d+) (%d+) (%S+)$')
+  local noted, back, upto = string.match(redis.call('GET', CLOCK) or '', '^(%d+) (%d+) ([%d.e+-]+)$')
   local mark, step = tonumber(noted) or 0, tonumber(upto) and tonumber(back) or 0
   if mark - at > TOLERANCE then
     put_leases_right(mark - at)
@@ -56,17 +56,16 @@ local function is_redelivered(position)
 end
 
 local function promote()
-  local crowd = redis.call('ZCOUNT', DELAYED, '-inf', at)
-  if crowd == 0 or is_redelivered(-1) or is_redelivered(-2) then
+  local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', at, 'LIMIT', 0, most)
+  if #due == 0 or is_redelivered(-1) or is_redelivered(-2) then
     return 0
   end
-  local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', at, 'LIMIT', 0, most)
-  local waited = #due < crowd and redis.call('RPOP', QUEUE, #due) or {}
+  local waited = redis.call('RPOP', QUEUE, #due) or {}
   for i = #due, 1, -1 do
+    redis.call('RPUSH', QUEUE, due[i])
     if waited[i] then
       redis.call('RPUSH', QUEUE, waited[i])
     end
-    redis.call('RPUSH', QUEUE, due[i])
     redis.call('ZREM', DELAYED, due[i])
   end
   return #due
