@@ -9,7 +9,7 @@ from typing import Any
 
 from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol.link import Pause
-from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.queue import Oldest, Queue
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Verdict
 
@@ -72,5 +72,5 @@ class CountingQueue(Queue):
     def give_back(self, owner: str, running: int, known: int | None = None) -> int:
         return super().give_back(owner, running, self.tokens[owner] if known is None else known)
 
-    def oldest_claim(self, owner: str, completed: int, known: int = 0) -> tuple[int, bytes | None]:
+    def oldest_claim(self, owner: str, completed: int, known: int = 0) -> Oldest:
         return super().oldest_claim(owner, completed, known)

@@ -66,10 +66,11 @@ def test_owner_of_any_bytes_is_recovered_as_any_other(
     queue: Queue, client: Any, owner: bytes
 ) -> None:
     ran = Entry(b'{"n": 1}', "host.1/1", 1, 1.5, "because").dump()
-    claims = hold(client, owner, b"0 1", ran, b'{"n": 2}')
-    [found] = queue.expired()[1]
-    take_over(queue, lapse_of(found), Policy())
-    assert not client.exists(claims, SETTLED, LEASES)
+    for entry in (ran, b'{"n": 2}'):
+        claims = hold(client, owner, b"0 1", entry)
+        [found] = queue.expired()[1]
+        take_over(queue, lapse_of(found), Policy())
+        assert not client.exists(claims, SETTLED, LEASES)
     [suspect] = client.lrange("t:d", 0, -1)
     assert (foods(suspect), load(suspect).deliveries) == ({"n": 2}, 0)
     [charged] = client.zrange(DELAYED, 0, -1)

@@ -211,10 +211,7 @@ def test_finds_who_is_blamed_wrongly_by(
         Explorer(scripts, Faults(drains=0), lives=3).explore()
 
 
-BLAMES_THE_OLDEST = (
-    "raw.startswith(RECORD_SEPARATOR) if self.lapsed else settled == self.completed",
-    "True",
-)
+BLAMES_THE_OLDEST = ("oldest.is_alone and oldest.raw.startswith(RECORD_SEPARATOR)", "True")
 
 
 def test_finds_who_is_blamed_wrongly_by_one_who_blames_the_oldest(
@@ -405,7 +402,7 @@ def test_finds_what_is_wrong_with_a_housekeeper_that_always_charges(
 def test_finds_what_is_wrong_with_a_housekeeper_that_charges_twice(
     scripts: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery.Takeover, "charges", lambda _, settled, raw: raw is not None)
+    monkeypatch.setattr(recovery.Takeover, "charges", lambda _, oldest: oldest.raw is not None)
     with pytest.raises(Violation, match="uncharged"):
         Explorer(scripts, Faults(crashes=1, failures=1)).explore()
 

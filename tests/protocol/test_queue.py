@@ -376,12 +376,12 @@ def test_late_give_back_does_not_touch_later_claims(holding: CountingQueue, clie
 
 
 def test_running_is_the_oldest_claim_not_settled(holding: CountingQueue, client: Any) -> None:
-    assert holding.oldest_claim("a", 0) == (0, b"1")
-    assert holding.oldest_claim("a", 2) == (2, b"3")
-    assert holding.oldest_claim("a", 3) == (3, None)
+    assert holding.oldest_claim("a", 0) == (0, b"1", False)
+    assert holding.oldest_claim("a", 2) == (2, b"3", True)
+    assert holding.oldest_claim("a", 3) == (3, None, False)
     holding.claim("a", 1, 3)
-    assert holding.oldest_claim("a", 0) == (1, b"2")
-    assert holding.oldest_claim("unknown", 4) == (4, None)
+    assert holding.oldest_claim("a", 0) == (1, b"2", False)
+    assert holding.oldest_claim("unknown", 4) == (4, None, False)
     assert held(client, CLAIMS) == [b"2", b"3"]
 
 

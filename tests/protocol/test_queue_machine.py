@@ -173,7 +173,7 @@ class Machine(RuleBasedStateMachine):
         worker = self.busy(number)
         verdict = None
         if charged and worker.buffer:
-            settled, raw = worker.queue.oldest_claim(worker.owner, worker.completed)
+            settled, raw, _ = worker.queue.oldest_claim(worker.owner, worker.completed)
             if raw is not None and settled == worker.completed:
                 verdict = verdict_on(raw)
         worker.queue.release(worker.owner, worker.completed, verdict)
@@ -256,7 +256,7 @@ class Machine(RuleBasedStateMachine):
             self.recover(worker.queue, owner, refused=sign_of_life)
 
     def recover(self, queue: CountingQueue, owner: str, *, refused: bool = False) -> None:
-        settled, raw = queue.oldest_claim(owner, 0)
+        settled, raw, _ = queue.oldest_claim(owner, 0)
         verdict = None if raw is None else verdict_on(raw)
         put_back = queue.release(owner, settled if verdict else 0, verdict, lapsed=True)
         assert (put_back is None) == refused

@@ -11,6 +11,7 @@ from woodenwaiter.housekeeper.upkeep import takeover_of
 from woodenwaiter.processes.children import UNKNOWN_STATUS
 from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard
 from woodenwaiter.protocol.entry import RECORD_SEPARATOR, Suspicion
+from woodenwaiter.protocol.queue import Oldest
 from woodenwaiter.protocol.recovery import (
     LEAST_PORTION,
     MOST_PORTION,
@@ -52,15 +53,16 @@ def row() -> Row:
 def test_claim_that_was_seen_running_is_charged(
     settled: int, raw: bytes | None, is_charged: bool
 ) -> None:
-    assert Takeover("w/1", 4, 0, FAILURE).charges(settled, raw) == is_charged
+    assert Takeover("w/1", 4, 0, FAILURE).charges(Oldest(settled, raw)) == is_charged
 
 
 @pytest.mark.parametrize("settled", [0, 3, 1000])
 def test_where_nobody_saw_which_one_ran_it_is_the_one_that_ran_alone(settled: int) -> None:
     lapse = lapse_of("w/1")
-    assert lapse.charges(settled, RECORD_SEPARATOR + RAW)
-    assert not lapse.charges(settled, RAW)
-    assert not lapse.charges(settled, None)
+    assert lapse.charges(Oldest(settled, RECORD_SEPARATOR + RAW, is_alone=True))
+    assert not lapse.charges(Oldest(settled, RECORD_SEPARATOR + RAW)), "it waited to be alone"
+    assert not lapse.charges(Oldest(settled, RAW, is_alone=True))
+    assert not lapse.charges(Oldest(settled))
 
 
 def test_lapse_is_known_by_the_lease_alone() -> None:
@@ -161,8 +163,8 @@ def test_failure_that_was_being_reported_is_charged_by_who_knows_of_it(row: Row)
     row.close(SIGKILL, Cause.CHARGED)
     takeover = takeover_of(row)
     assert takeover.failure
-    assert takeover.charges(4, RAW)
-    assert not takeover.charges(5, RAW)
+    assert takeover.charges(Oldest(4, RAW))
+    assert not takeover.charges(Oldest(5, RAW))
 
 
 def test_worker_that_started_over_is_ended_under_its_last_name(row: Row) -> None:

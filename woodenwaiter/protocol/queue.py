@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -39,6 +39,15 @@ PAGE = 100
 """How many dead letters to fetch at once; each may be large."""
 
 Letter = tuple[str, dict[str, bytes]]
+
+
+class Oldest(NamedTuple):
+    """An owner's oldest claim, were those before it settled: how many they are, the first
+    LONGEST_HEADER bytes of its entry, if there is one, and whether it is the only claim left."""
+
+    settled: int
+    raw: bytes | None = None
+    is_alone: bool = False
 
 
 class Queue:
@@ -164,11 +173,10 @@ class Queue:
         put_back: int = self._run(scripts.GIVE_BACK, owner, owner, running, known)
         return put_back
 
-    def oldest_claim(self, owner: str, completed: int, known: int) -> tuple[int, bytes | None]:
-        """How many claims would be settled, at least ``completed``, and the one after them: its
-        first LONGEST_HEADER bytes."""
+    def oldest_claim(self, owner: str, completed: int, known: int) -> Oldest:
+        """The oldest claim of this owner, were at least ``completed`` settled."""
         reply = self._run(scripts.OLDEST_CLAIM, owner, owner, completed, known, LONGEST_HEADER)
-        return (completed, None) if reply is None else (reply[0], reply[1])
+        return Oldest(completed) if reply is None else Oldest(reply[0], reply[1], bool(reply[2]))
 
     def renew(self, owners: list[str]) -> None:
         """Extend these owners' leases, if they still have one."""

@@ -12,7 +12,7 @@ from ..logs import log
 from ..text import escaped
 from .entry import RECORD_SEPARATOR, Suspicion
 from .grace import ServerClock
-from .queue import Queue
+from .queue import Oldest, Queue
 from .verdict import Failure, Policy, Verdict, announce, judge
 
 
@@ -32,16 +32,19 @@ class Takeover:
     failure: Failure | None
     lapsed: bool = False
 
-    def charges(self, settled: int, raw: bytes | None) -> bool:
-        """Whether the claim ``raw``, after the ``settled`` first, is to be charged.
+    def charges(self, oldest: Oldest) -> bool:
+        """Whether the owner's oldest claim is to be charged.
 
         A count that is ahead: the worker had reported the failure itself before it died. Where
-        nobody saw what was running, it is the oldest claim if it has a header, as then it ran
-        alone; a task that takes its whole host down has one from its second time on.
+        nobody saw what was running, it was this one if it has a header and is alone, as none that
+        has a header begins before; a task that takes its whole host down has one from its second
+        time on.
         """
-        if raw is None:
+        if oldest.raw is None:
             return False
-        return raw.startswith(RECORD_SEPARATOR) if self.lapsed else settled == self.completed
+        if self.lapsed:
+            return oldest.is_alone and oldest.raw.startswith(RECORD_SEPARATOR)
+        return oldest.settled == self.completed
 
 
 def lapse_of(owner: str) -> Takeover:
@@ -57,10 +60,10 @@ def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
     name = escaped(owner)  # it may be anybody's bytes
     verdict: Verdict | None = None
     if failure:
-        settled, raw = queue.oldest_claim(owner, completed, known)
-        if raw is not None and takeover.charges(settled, raw):
-            completed = settled
-            verdict = judge(raw, f"{name}/{completed + 1}", failure, policy, name)
+        oldest = queue.oldest_claim(owner, completed, known)
+        if oldest.raw is not None and takeover.charges(oldest):
+            completed = oldest.settled
+            verdict = judge(oldest.raw, f"{name}/{completed + 1}", failure, policy, name)
     put_back = queue.release(owner, completed, known, verdict, lapsed=takeover.lapsed)
     if put_back is None:
         return  # it gave a sign of life after all

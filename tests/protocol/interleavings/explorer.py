@@ -458,10 +458,10 @@ class Explorer:
         takeover: Takeover = takeover_of(row_of(worker.row))
         label = (worker.letter.lower(), "recovers", takeover.owner)
         if worker.life == Life.DEAD and takeover.failure:
-            settled, raw = self._oldest(world.contents, takeover)
-            failed = Failed(raw, final=False) if takeover.charges(settled, raw) else None
+            oldest = self._oldest(world.contents, takeover)
+            failed = Failed(oldest.raw, final=False) if takeover.charges(oldest) else None
             judged = world.ending(index, Life.JUDGED, failed)
-            yield (*label, "and charges" if failed else "", raw), judged
+            yield (*label, "and charges" if failed else "", oldest.raw), judged
             return
         request = (
             "release",
@@ -523,15 +523,15 @@ class Explorer:
         (_, owners), contents = self._server.perform(world.contents, ("expired",))
         for owner in owners:
             takeover = lapse_of(owner)
-            settled, raw = self._oldest(contents, takeover)
+            oldest = self._oldest(contents, takeover)
             failed = None
-            if takeover.charges(settled, raw):
+            if takeover.charges(oldest):
                 assert takeover.failure
                 limit = self._lives - 1 if self._lives else 5
-                failed = Failed(raw, False, takeover.failure.suspicion, limit)
+                failed = Failed(oldest.raw, False, takeover.failure.suspicion, limit)
             yield (
                 ("a housekeeper sees that the lease of", owner, "ran out"),
-                world._replace(contents=contents, expiry=Expiry(owner, settled, failed)),
+                world._replace(contents=contents, expiry=Expiry(owner, oldest.settled, failed)),
             )
 
     def _release_expired(self, world: World, expiry: Expiry) -> Step:
