@@ -289,7 +289,7 @@ class Machine(RuleBasedStateMachine):
         if scripts_too:
             self.client.script_flush()
         self.client.delete(key_prefix(NAMES[queue]) + "leases")
-        assert self.queues[queue].expired()[1] == [], "everybody gets a lease anew"
+        assert self.queues[queue].expired()[1] == {}, "everybody gets a lease anew"
 
     # The account.
 

@@ -8,12 +8,32 @@ import pytest
 
 from woodenwaiter import pace
 from woodenwaiter.protocol import grace as grace_module
-from woodenwaiter.protocol.grace import Grace, ServerClock
+from woodenwaiter.protocol.grace import Grace, Missed, ServerClock
 
 LEASE = 30.0
 EVERY = pace.renew_every(LEASE)
 HERE, THERE = 5_000.0, 1_764_000_000.0
 """The clock of this process and the server's, when a test begins."""
+
+
+# By looks that lie far apart.
+
+
+def test_lease_that_is_as_it_was_a_lease_ago_is_nobodys() -> None:
+    missed = Missed(LEASE)
+    assert missed.still({"a": 1.0, "b": 2.0}, 100) == []
+    assert missed.still({"a": 1.0, "b": 2.0}, 100 + LEASE - 1) == []
+    assert missed.still({"a": 1.0, "b": 2.0}, 100 + LEASE) == ["a", "b"]
+
+
+def test_lease_that_was_renewed_meanwhile_is_somebodys() -> None:
+    """Though nobody could renew it before this look, either."""
+    missed = Missed(LEASE)
+    missed.still({"a": 1.0}, 100)
+    assert missed.still({"a": 31.0}, 200) == []
+    missed.still({}, 300)
+    assert missed.still({"a": 31.0}, 400) == []
+    assert missed.still({"a": 31.0}, 500) == ["a"]
 
 
 # By renewals.

@@ -35,8 +35,9 @@ class Upkeep:
             self._renew(rows, now)
         for row in rows:
             self._see_to(row, now)
-        living = {row.owner for row in rows if row.alive}
-        self._sweep.attend(now, may_expire=self._grace.is_over(now), spared=living)
+        living = {row.owner for row in rows if row.alive}  # whatever their leases say
+        is_over = self._grace.is_over(now)
+        self._sweep.attend(now, lambda expired: expired.keys() - living if is_over else ())
 
     def _renew(self, rows: Sequence[Row], now: float) -> None:
         self.queue.renew([row.owner for row in rows])

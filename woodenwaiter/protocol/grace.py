@@ -6,8 +6,12 @@ No socket, no clock: who renews and who asks for expired leases tells what happe
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from .. import pace
+
+Leases = Mapping[str, float]
+"""Owners, and when the leases of each end or ended, in seconds by the server's clock."""
 
 
 class Grace:
@@ -27,6 +31,20 @@ class Grace:
     def is_over(self, now: float) -> bool:
         """Whether everybody had the time to renew, since the last time that nobody may have."""
         return now - self._since >= pace.grace_after_outage(self._lease)
+
+
+class Missed:
+    """For one who looks too rarely to know what kept others from renewing: who lives has renewed
+    his lease a lease later."""
+
+    def __init__(self, lease: float) -> None:
+        self._lease = lease
+        self._seen: dict[tuple[str, float], float] = {}
+
+    def still(self, expired: Leases, now: float) -> list[str]:
+        """The owners whose leases were seen to have run out a lease ago, and are as they were."""
+        self._seen = {found: self._seen.get(found, now) for found in expired.items()}
+        return [owner for (owner, _), since in self._seen.items() if now - since >= self._lease]
 
 
 class ServerClock:

@@ -193,10 +193,11 @@ class Queue:
         moved, milliseconds = self.link.run(scripts.PROMOTE, keys, [most, self._lease])
         return moved, None if milliseconds < 0 else milliseconds / 1000
 
-    def expired(self, most: int = 100) -> tuple[float, list[str]]:
-        """The server's time, in seconds, and the owners whose leases ran out by it."""
-        milliseconds, owners = self._run(scripts.EXPIRED, None, most, self._lease)
-        return milliseconds / 1000, [*map(text_of_name, owners)]
+    def expired(self, most: int = 100) -> tuple[float, dict[str, float]]:
+        """The server's time, in seconds, and the owners whose leases ran out by it, and when."""
+        milliseconds, flat = self._run(scripts.EXPIRED, None, most, self._lease)
+        ends = zip(flat[::2], flat[1::2], strict=True)
+        return milliseconds / 1000, {text_of_name(owner): float(end) / 1000 for owner, end in ends}
 
     def adopt(self, claims: Iterable[bytes]) -> list[str]:
         """Have those keys among ``claims`` that are this queue's, but whose owner no longer is

@@ -4,14 +4,14 @@ it: due retries, arrivals that nobody claimed, leases that ran out."""
 from __future__ import annotations
 
 import time
-from collections.abc import Container
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .. import pace
 from ..logs import log
 from ..text import escaped
 from .entry import RECORD_SEPARATOR, Suspicion
-from .grace import ServerClock
+from .grace import Leases, ServerClock
 from .queue import Oldest, Queue
 from .verdict import Failure, Policy, Verdict, announce, judge
 
@@ -118,11 +118,10 @@ class Sweep:
         self._portion = Portion()
         self._register_at = self._round_at = self._expiry_at = 0.0
 
-    def attend(self, now: float, *, may_expire: bool, spared: Container[str] = ()) -> None:
+    def attend(self, now: float, gone: Callable[[Leases], Iterable[str]]) -> None:
         """Do what is due at ``now`` (monotonic seconds); raises what is in ServerTrouble.
 
-        ``may_expire``: whether every owner had the time to renew its lease; ``spared``: owners that
-        live, whatever their leases say.
+        ``gone`` says which owners are, of those whose leases ran out.
         """
         if now >= self._register_at:
             self._queue.register()
@@ -130,9 +129,8 @@ class Sweep:
         if now >= self._round_at:
             self._round_at = now + self._promote()
         if now >= self._expiry_at:
-            for owner in self._expired():
-                if may_expire and owner not in spared:
-                    take_over(self._queue, lapse_of(owner), self._policy)
+            for owner in gone(self._expired()):
+                take_over(self._queue, lapse_of(owner), self._policy)
             self._expiry_at = now + pace.expiry_every(self._lease)
 
     def _promote(self) -> float:
@@ -141,10 +139,10 @@ class Sweep:
         self._portion.note(promoted, is_crowd=following == 0)
         return pace.ROUND if following is None else min(pace.ROUND, following)
 
-    def _expired(self) -> list[str]:
+    def _expired(self) -> Leases:
         """None while the server's clock is not to be trusted; it is looked at in any case."""
         sent = time.monotonic()
-        server, owners = self._queue.expired()
+        server, leases = self._queue.expired()
         received = time.monotonic()
         if step := self._clock.note(sent, server, received):
             log.warning(
@@ -155,7 +153,7 @@ class Sweep:
                 abs(step),
                 pace.grace_after_outage(self._lease),
             )
-        return owners if self._clock.is_steady(received) else []
+        return leases if self._clock.is_steady(received) else {}
 
     def hurry(self) -> None:
         """Let everything be due."""

@@ -15,7 +15,7 @@ from ..consumer import Consumer
 from ..logs import log
 from ..names import unique_name
 from ..protocol.entry import foods
-from ..protocol.grace import ServerClock
+from ..protocol.grace import Missed, ServerClock
 from ..protocol.link import Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
@@ -45,7 +45,7 @@ class InlineWorker:
         self._turn = threading.Lock()
         self.outage = Outage(f"Redis at {self._queue.link.address}", LEASE)
         self._sweep = Sweep(self._queue, consumer.policy, LEASE, ServerClock(LEASE))
-        self._since = time.monotonic()
+        self._missed = Missed(LEASE)
         pool = unique_name()
         self._owners = (f"{pool}/inline{number}" for number in itertools.count(1))
 
@@ -56,17 +56,12 @@ class InlineWorker:
 
     def _claim(self) -> tuple[str, bytes] | None:
         now = time.monotonic()
-        try:
-            may_expire = now - self._since >= pace.grace_after_outage(LEASE)
-            self._sweep.attend(now, may_expire=may_expire)
-            owner = next(self._owners)
-            self._queue.enroll(owner, 0, TOKENS.known)
-            claimed = self._queue.claim(owner, 0, 1, TOKENS)
-            if not claimed:
-                self._queue.release(owner, 0, TOKENS.fresh)
-        except ServerTrouble:
-            self._since = time.monotonic()  # others may not have been able to renew their leases
-            raise
+        self._sweep.attend(now, lambda expired: self._missed.still(expired, now))
+        owner = next(self._owners)
+        self._queue.enroll(owner, 0, TOKENS.known)
+        claimed = self._queue.claim(owner, 0, 1, TOKENS)
+        if not claimed:
+            self._queue.release(owner, 0, TOKENS.fresh)
         return (owner, claimed[0]) if claimed else None
 
     def run(self, owner: str, raw: bytes) -> Any:
