@@ -22,6 +22,7 @@ from __future__ import annotations
 
 EXIT_DRAINED = 0
 EXIT_KILLED = 1
+EXIT_OUTPUT = 1  # of what only prints
 EXIT_USAGE = 2
 EXIT_APP = 3
 EXIT_REDIS = 4

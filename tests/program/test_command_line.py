@@ -155,6 +155,16 @@ def test_impossible_environment(tmp_path: Path, variable: str, value: str) -> No
     assert result.returncode == EXIT_USAGE
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://:{}/x@h", "redis://:{}#@h:1/0", "redis://u:{}\u2100@h", "redis://[{}]@h"]
+)
+def test_password_in_a_url_that_is_none_is_not_told(tmp_path: Path, url: str) -> None:
+    result = supervise(tmp_path, "app", "--redis", url.format(SECRET))
+    assert "%2F for /" in error_of(result)
+    assert SECRET not in result.stderr
+    assert result.returncode == EXIT_USAGE
+
+
 def test_impossible_url_in_the_environment(tmp_path: Path) -> None:
     result = supervise(tmp_path, "app", WOODENWAITER_REDIS_URL=f"nonsense://:{SECRET}@h")
     assert "URL" in error_of(result)
@@ -225,6 +235,11 @@ def test_port_with_tls_that_is_asked_without_it_is_told(app: Application, tls: i
     assert line.endswith("If it speaks TLS, its URL begins with rediss://")
 
 
+def test_file_of_certificates_that_is_not_there_is_told(app: Application, tls: int) -> None:
+    line = told_within(app, f"rediss://127.0.0.1:{tls}?ssl_ca_certs=/no/where", 4)
+    assert line.endswith("The URL names a file of certificates that is not there")
+
+
 @pytest.mark.parametrize(
     ("host", "reason"),
     [
@@ -266,7 +281,7 @@ def test_what_no_waiting_mends_is_told_at_once(
 def test_server_that_is_not_ready_is_waited_for_and_told(app: Application, proxy: Proxy) -> None:
     proxy.answers = {"INFO": "LOADING Redis is loading the dataset in memory"}
     line = told_within(app, proxy.url, 4)
-    assert "LOADING Redis is loading the dataset in memory. Start one there" in line
+    assert "LOADING Redis is loading the dataset in memory. See to it there" in line
 
 
 @pytest.mark.parametrize("login", [f":{SECRET}@", f"user:{SECRET}@", ""])

@@ -13,10 +13,11 @@ import pytest
 
 from woodenwaiter import __version__
 from woodenwaiter.commands.operate import main
-from woodenwaiter.errors import EXIT_REDIS, EXIT_USAGE
+from woodenwaiter.errors import EXIT_OUTPUT, EXIT_REDIS, EXIT_USAGE
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
 from ..counting import CountingQueue
+from ..proxy import EVERYTHING, Proxy
 from ..support import Programs, Server, free_port, run
 
 
@@ -195,6 +196,25 @@ def test_refused_login_is_told(
     assert "s3cret" not in line
 
 
+@pytest.mark.parametrize("queues", [[], ["a:a", "b:b"]])
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        ("ERR DB index is out of range", "DB index is out of range. The number at the URL's end"),
+        ("NOAUTH Authentication required.", "refuses the login: NOAUTH Authentication required. "),
+        ("BUSY Redis is busy running a script.", "BUSY Redis is busy running a script. See to it"),
+    ],
+)
+def test_server_in_trouble_is_told_once_and_no_key_is_blamed(
+    proxy: Proxy, capsys: pytest.CaptureFixture[str], queues: list[str], reply: str, told: str
+) -> None:
+    proxy.answers = {EVERYTHING: reply}
+    assert main(["--redis", proxy.url, "status", *queues]) == EXIT_REDIS
+    [line] = capsys.readouterr().err.splitlines()
+    assert "edis at redis://127.0.0.1:" in line
+    assert told in line
+
+
 def test_key_of_another_kind_is_told(
     server: Server, client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,6 +257,23 @@ def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert result.stderr.startswith("usage: woodenwaiter")
     assert "error: " in result.stderr.splitlines()[-1]
     assert result.returncode == EXIT_USAGE
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "told"),
+    [
+        (">&-", 0, []),
+        (">/dev/full", EXIT_OUTPUT, ["woodenwaiter: the output cannot be written: No space left"]),
+    ],
+)
+def test_output_that_goes_nowhere_is_not_the_servers_trouble(
+    server: Server, target: str, code: int, told: list[str]
+) -> None:
+    command = [sys.executable, "-m", "woodenwaiter", "--redis", server.url, "status"]
+    shell = ["sh", "-c", f'"$@" {target}', "sh", *command]
+    result = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert [line.partition(" on device")[0] for line in result.stderr.splitlines()] == told
+    assert result.returncode == code
 
 
 def test_reader_that_has_seen_enough_is_no_trouble(

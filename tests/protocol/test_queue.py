@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,11 +19,13 @@ from redis.crc import key_slot
 from woodenwaiter import pace
 from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol import queue as queue_module
+from woodenwaiter.protocol import scripts
 from woodenwaiter.protocol import stranded as stranded_module
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Interrupted, Link
 from woodenwaiter.protocol.queue import ENOUGH_BYTES, Queue, registered
+from woodenwaiter.protocol.scripts import Script
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import DeadLetter, Failure, Policy, Redeliver, judge
 
@@ -809,6 +814,67 @@ def test_full_server_does_not_refuse_a_registered_queue(
     client.config_set("maxmemory", 1)
     queue.register()  # every housekeeper does
     queue.link.close()
+
+
+# A user who may not do all that the scripts do: each stops where it is refused.
+
+
+COMMANDS = sorted(
+    {
+        command
+        for script in vars(scripts).values()
+        if isinstance(script, Script)
+        for command in re.findall(r"call\('(\w+)'", script.source)
+    }
+)
+
+
+def everything(client: Any) -> list[bytes]:
+    """What each entry that the server has carries, wherever it is, without its headers."""
+    entries = [entry for key in client.scan_iter(_type="list") for entry in held(client, key)]
+    entries += client.zrange(DELAYED, 0, -1)
+    entries += [fields[b"payload"] for _, fields in client.xrange(DEAD)]
+    return [entry.rpartition(b"\n")[2] for entry in entries]
+
+
+def try_all(queue: CountingQueue) -> None:
+    """Each step that moves an entry, as far as it is not refused. ``00`` is done."""
+    for step in (
+        lambda: queue.promote(most=2),
+        lambda: queue.claim("a", 1, 3),
+        lambda: queue.claim("new", 0, 3),
+        lambda: queue.fail("again", 1, Redeliver(0, RETRY, 30, "")),
+        lambda: queue.fail("letter", 1, LETTER),
+        lambda: queue.give_back("slow", 1),
+        lambda: queue.release("lapsed", 0, lapsed=True),
+        lambda: queue.release("leaving", 0),
+        lambda: queue.requeue("1-1"),
+    ):
+        with contextlib.suppress(redis.ResponseError, LeaseLost):
+            step()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_refused_halfway_loses_nothing_and_doubles_nothing(
+    queue: CountingQueue, client: Any, command: str
+) -> None:
+    push(client, *(b"%02d" % number for number in range(40)))
+    queue.enroll("new", 0)
+    for owner in ("a", "again", "letter", "slow", "lapsed", "leaving"):
+        queue.enroll(owner, 0)
+        assert len(queue.claim(owner, 0, 3)) == 3
+    crowd(client, 5)
+    client.xadd(DEAD, {"payload": b"dead"}, id="1-1")
+    lapse(client, "lapsed")
+    had = Counter(everything(client))
+
+    commands = ["+@all", f"-{command.lower()}"]
+    client.acl_setuser("narrow", reset=True, enabled=True, nopass=True, keys="*", commands=commands)
+    queue.link.call("AUTH", "narrow", "any")
+    for _ in range(3):
+        try_all(queue)
+    has = Counter(everything(client))
+    assert has | Counter([b"00"]) == had
 
 
 # The names of keys.

@@ -13,6 +13,7 @@ from woodenwaiter.protocol.replies import (
     TABLE,
     Meaning,
     Row,
+    counsel_on,
     is_hopeless,
     is_outage,
     meaning_of,
@@ -41,6 +42,7 @@ REPLIES = {
     "ERR Client sent AUTH, but no password is set": AWAY,
     "ERR wrong number of arguments for 'auth' command": AWAY,
     "ERR wrong number of arguments for 'AUTH' command": AWAY,
+    "ERR Protocol error: unauthenticated multibulk length": AWAY,
     "ERR DB index is out of range": AWAY,
     "ERR invalid DB index": AWAY,
     "ERR SELECT is not allowed in cluster mode": AWAY,
@@ -139,7 +141,8 @@ def test_error_inside_a_script(
 @versions
 def test_waiting_helps_unless_a_row_says_otherwise(version: str) -> None:
     hopeless = [reply for reply in REPLIES if is_hopeless(parsed(reply, version))]
-    words = ("NOAUTH", "WRONGPASS", "password", "AUTH", "'auth'", "DB index", "SELECT", "DENIED")
+    logins = ("NOAUTH", "WRONGPASS", "password", "AUTH", "'auth'", "unauthenticated")
+    words = (*logins, "DB index", "SELECT", "DENIED")
     assert hopeless == [reply for reply in REPLIES if any(word in reply for word in words)]
 
 
@@ -156,6 +159,22 @@ def test_waiting_helps_unless_a_row_says_otherwise(version: str) -> None:
 )
 def test_trouble_without_a_reply(error: Exception, meaning: Meaning) -> None:
     assert meaning_of(error) is meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("Timeout connecting to server", "If it does not speak TLS"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)", "If it does not speak"),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
+            "If its signer is a private one, the URL names it",
+        ),
+    ],
+)
+def test_counsel_on_tls(text: str, remedy: str) -> None:
+    error = redis.ConnectionError(f"Error 1 connecting to h:1. {text}")
+    assert counsel_on(error, "rediss://h:1/0").remedy.startswith(remedy)
 
 
 @versions

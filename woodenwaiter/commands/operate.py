@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import redis
 
 from .. import __version__, pace
-from ..errors import EXIT_USAGE, StartupError
+from ..errors import EXIT_OUTPUT, EXIT_USAGE, StartupError
 from ..protocol.client import client_at, client_from_environment
-from ..protocol.link import Link, ServerTrouble, unusable
+from ..protocol.link import Link, unusable
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
 from .terminal import Parser, complain, print_anything
@@ -65,6 +65,14 @@ def _number(text: str) -> int:
     return int(text[:18])  # there are not as many
 
 
+def _stop_printing(error: OSError) -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):  # whoever reads it has seen enough
+        return 0
+    complain(f"the output cannot be written: {error.strerror or error}")
+    return EXIT_OUTPUT
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     print_anything()
     given = parser().parse_args(arguments)
@@ -73,12 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client = client_at(url) if url else client_from_environment() or redis.Redis()
         link = Link(client, pace.OPERATOR_WAIT)
         code: int = given.run(given, link)
-        sys.stdout.flush()
+        if sys.stdout:  # it may be closed
+            sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever reads it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except ServerTrouble as error:
+    except OSError as error:  # redis-py has errors of its own for the server's
+        return _stop_printing(error)
+    except redis.RedisError as error:
         failure = unusable(link.address, error)
         complain(failure)
         return failure.exit_code

@@ -10,6 +10,7 @@ from ..errors import EXIT_REDIS, RedisUnusable
 from ..protocol.keys import REGISTRY
 from ..protocol.link import Link
 from ..protocol.queue import Queue, registered
+from ..protocol.replies import is_outage
 from ..text import escaped
 from .terminal import complain
 
@@ -18,6 +19,8 @@ def show_status(given: argparse.Namespace, link: Link) -> int:
     try:
         names = given.queues or registered(link)
     except ResponseError as error:
+        if is_outage(error):
+            raise
         raise RedisUnusable(f"{REGISTRY}: {error}") from None
     states = ("waiting", "claimed", "delayed", "dead", "workers")
     shown = {name: escaped(name) for name in names}
@@ -28,6 +31,8 @@ def show_status(given: argparse.Namespace, link: Link) -> int:
         try:
             sizes = Queue(link, name, lease=1).sizes()
         except ResponseError as error:
+            if is_outage(error):
+                raise
             complain(f"{name}: {error}")
             code = EXIT_REDIS
         else:

@@ -13,13 +13,23 @@ from ..errors import WrongValue
 REDIS_URL = "WOODENWAITER_REDIS_URL"
 """The environment variable with the server's URL, for those who are given no address."""
 
+KINDLY = ("Redis URL must ", "Invalid value for ")
+"""How redis-py begins to say what is wrong with a URL. Python echoes parts of it, such as what it
+takes for a port: half a password."""
+
+UNREADABLE = (
+    "a URL whose host and port cannot be told from the rest; in a user's name and in a password "
+    "special characters stand as %2F for /, %23 for #, %3F for ?, %40 for @"
+)
+
 
 def client_at(url: str, **options: Any) -> redis.Redis:
     """A client for ``redis://``, ``rediss://``, ``unix://``; raises WrongValue for another."""
     try:
         client = redis.Redis.from_url(url, **options)
     except ValueError as error:
-        raise WrongValue(str(error)) from None
+        reason = str(error)
+        raise WrongValue(reason if reason.startswith(KINDLY) else UNREADABLE) from None
     pool = client.connection_pool
     try:
         pool.connection_class(**pool.connection_kwargs)  # unopened: redis-py checks options so late

@@ -54,8 +54,25 @@ NOT_THERE = Counsel(
     "no usable Redis at {}",
     "Start one there, name another with --redis, or have a supervisor run one by --embedded",
 )
+NOT_NOW = Counsel(NOT_THERE.problem, "See to it there, wait, or name another with --redis")
 NO_TLS = Counsel(NOT_THERE.problem, "If it does not speak TLS, its URL begins with redis://")
 TLS = Counsel(NOT_THERE.problem, "If it speaks TLS, its URL begins with rediss://")
+STRANGER = Counsel(
+    NOT_THERE.problem,
+    "If its signer is a private one, the URL names it, as in rediss://HOST?ssl_ca_certs=FILE",
+)
+NO_FILE = Counsel(NOT_THERE.problem, "The URL names a file of certificates that is not there")
+
+SIGNS = (
+    ("rediss", "CERTIFICATE_VERIFY_FAILED", STRANGER),
+    ("rediss", "No such file", NO_FILE),
+    ("rediss", "Timeout connecting", NO_TLS),
+    ("rediss", "SSL", NO_TLS),
+    ("redis", "closed", TLS),
+    ("redis", "reset", TLS),
+    ("redis", "Protocol Error", TLS),
+)
+"""What an error of the connection says, to an address with this scheme, and what to do then."""
 
 TABLE = (
     Row("READONLY", Meaning.AWAY),
@@ -72,6 +89,7 @@ TABLE = (
     Row("ERR", Meaning.AWAY, "Client sent AUTH", LOGIN),
     Row("ERR", Meaning.AWAY, "wrong number of arguments for 'auth'", LOGIN),
     Row("ERR", Meaning.AWAY, "wrong number of arguments for 'AUTH'", LOGIN),
+    Row("ERR", Meaning.AWAY, "Protocol error: unauthenticated", LOGIN),  # and many arguments
     Row("ERR", Meaning.AWAY, "DB index", DATABASE),
     Row("ERR", Meaning.AWAY, "invalid DB index", DATABASE),
     Row("ERR", Meaning.AWAY, "SELECT is not allowed", DATABASE),
@@ -196,9 +214,8 @@ def counsel_on(error: Exception, address: str) -> Counsel:
     row = _row_of(error)
     if row and row.counsel:
         return row.counsel
+    if row:
+        return NOT_NOW if is_outage(error) else REFUSAL
     scheme, text = address.partition(":")[0], str(error)
-    if scheme == "rediss" and any(sign in text for sign in ("Timeout connecting", "SSL")):
-        return NO_TLS
-    if scheme == "redis" and any(sign in text for sign in ("closed", "reset", "Protocol Error")):
-        return TLS
-    return NOT_THERE if is_outage(error) else REFUSAL
+    seen = (counsel for of, sign, counsel in SIGNS if of == scheme and sign in text)
+    return next(seen, NOT_THERE if is_outage(error) else REFUSAL)

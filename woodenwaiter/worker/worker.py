@@ -163,8 +163,11 @@ class Worker:
             else:
                 entries = self._queue.claim(owner, completed, want, tokens)
         except LeaseLost:
-            message = "the lease of %s ran out: what it had not finished runs elsewhere"
-            log.warning(message, owner)
+            log.warning(
+                "the server does not know %s: its lease ran out, or its keys are gone; "
+                "what it had not finished runs again if the server has it",
+                owner,
+            )
             self._claims.lost()
         else:
             self._receive(entries)

@@ -47,7 +47,7 @@ local function without_crowd(claims)
   if runs_alone(claims[1]) and another_runs_alone() then
     repeat
       delay(ARGV[9], table.remove(claims, 1))
-      redis.call('RPOP', CLAIMS)
+      redis.call('LTRIM', CLAIMS, 0, -2)
     until not runs_alone(claims[1])
   end
   return claims
@@ -71,15 +71,17 @@ want = math.min(want, math.ceil(waiting / redis.call('HLEN', SETTLED)))
 local bytes = 0
 for _, source in ipairs({ARRIVALS, QUEUE}) do
   while #claims < want and bytes < enough do
-    local portion = redis.call('RPOP', source, math.min(#claims + 1, want - #claims))
-    if not portion then
+    local portion = redis.call('LRANGE', source, -math.min(#claims + 1, want - #claims), -1)
+    if #portion == 0 then
       break
     end
-    redis.call('LPUSH', CLAIMS, unpack(portion))
-    for _, entry in ipairs(portion) do
-      claims[#claims + 1] = entry
-      bytes = bytes + #entry
+    local first = #claims + 1
+    for i = #portion, 1, -1 do
+      claims[#claims + 1] = portion[i]
+      bytes = bytes + #portion[i]
     end
+    redis.call('LPUSH', CLAIMS, unpack(claims, first))
+    redis.call('LTRIM', source, 0, -#portion - 1)
   end
 end
 return without_crowd(claims)

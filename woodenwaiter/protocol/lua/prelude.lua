@@ -31,15 +31,23 @@ local function stand(owner, settled, token)
   redis.call('HSET', SETTLED, owner, string.format('%.0f %.0f', settled, token))
 end
 
+-- Where a server lets its user do only some of this, a script ends halfway, and is tried again. What
+-- adds an entry goes before what takes it: nothing is lost. That it may be taken is tried out before,
+-- on none: nothing comes twice.
+local function try_taking()
+  redis.call('LTRIM', CLAIMS, 0, -1)
+end
+
 -- Drops the owner's claims up to number `completed`, of which `settled` are settled; returns how many
--- are now. Counts are absolute: the same request may come twice. What is dropped is counted at once:
--- a key of the wrong type may stop the script later.
+-- are now. Counts are absolute: the same request may come twice. What is dropped is counted first: a
+-- script that cannot count must not drop, and a key of the wrong type may stop it later.
 local function settle(owner, settled, completed, token)
+  try_taking()
+  stand(owner, math.max(settled, completed), token)
   if settled < completed then
     redis.call('LTRIM', CLAIMS, 0, settled - completed - 1)
     settled = completed
   end
-  stand(owner, settled, token)
   return settled
 end
 
@@ -79,5 +87,5 @@ local function carry_out(verdict, header, ...)
     fields[#fields + 1] = payload
     redis.call('XADD', DEAD, '*', unpack(fields))
   end
-  redis.call('RPOP', CLAIMS)
+  redis.call('LTRIM', CLAIMS, 0, -2)
 end

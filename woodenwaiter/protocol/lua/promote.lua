@@ -60,11 +60,15 @@ local function promote()
   if #due == 0 or is_redelivered(-1) or is_redelivered(-2) then
     return 0
   end
-  local waited = redis.call('RPOP', QUEUE, #due) or {}
+  redis.call('ZREM', DELAYED, '') -- tried out, as in try_taking
+  local waited = math.min(#due, redis.call('LLEN', QUEUE))
+  for _ = 1, waited do
+    redis.call('LMOVE', QUEUE, ARRIVALS, 'RIGHT', 'RIGHT')
+  end
   for i = #due, 1, -1 do
     redis.call('RPUSH', QUEUE, due[i])
-    if waited[i] then
-      redis.call('RPUSH', QUEUE, waited[i])
+    if i <= waited then
+      redis.call('LMOVE', ARRIVALS, QUEUE, 'RIGHT', 'RIGHT')
     end
     redis.call('ZREM', DELAYED, due[i])
   end

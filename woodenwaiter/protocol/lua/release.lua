@@ -25,13 +25,14 @@ end
 -- Any of them may have taken the host down. What has a header runs alone anyway.
 local function put_back_suspects(first)
   local held = redis.call('LLEN', CLAIMS)
+  try_taking()
   for number = first + held - 1, first, -1 do
     local claim = redis.call('LINDEX', CLAIMS, 0)
     if string.byte(claim) ~= RECORD_SEPARATOR then
       claim = before .. number .. after .. claim
     end
     redis.call('RPUSH', QUEUE, claim)
-    redis.call('LPOP', CLAIMS)
+    redis.call('LTRIM', CLAIMS, 1, -1)
   end
   return held
 end

@@ -7,6 +7,7 @@ if not letter then
   return 0
 end
 local fields, is_back = letter[2], false
+redis.call('XDEL', DEAD, '0-0') -- tried out, as in try_taking
 for i = 1, #fields, 2 do
   if fields[i] == 'payload' then
     redis.call('LPUSH', QUEUE, fields[i + 1])
