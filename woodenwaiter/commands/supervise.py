@@ -8,8 +8,9 @@ import signal
 from collections.abc import Sequence
 
 from .. import __version__, logs
-from ..errors import StartupError
+from ..errors import EXIT_USAGE, StartupError, WrongValue
 from ..logs import FORMATS, LEVELS
+from ..protocol.client import client_from_environment
 from ..settings import Settings
 from ..supervisor.boot import run
 from ..supervisor.forked import SIGNALS
@@ -97,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given["processes"] = " ".join(given["processes"])
     try:
         settings = Settings.from_environment(**given)
+        client_from_environment()  # else the import would be blamed
         logs.configure(settings.log_level, settings.log_format)
         logs.set_role("supervisor")
         if os.getpid() == 1:  # no signal ends it by itself, however long the import takes
@@ -109,3 +111,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartupError as error:
         complain(error)
         return error.exit_code
+    except WrongValue as error:
+        complain(error)
+        return EXIT_USAGE
