@@ -110,7 +110,7 @@ class Application:
         self.folder = programs.folder
         self.client = server.client
         self._programs = programs
-        self._url = server.url
+        self.url = server.url
 
     def at(self, server: Server) -> Application:
         """The same on another server."""
@@ -126,13 +126,13 @@ class Application:
 
     def serve(self, *options: str, app: str = "app", **others: Any) -> Supervisor:
         """A supervisor of it; ``others`` are its environment, and the options of `Supervisor`."""
-        others = {"WOODENWAITER_REDIS_URL": self._url, **others}
+        others = {"WOODENWAITER_REDIS_URL": self.url, **others}
         return self._programs.enter_context(Supervisor(self.folder, app, *options, **others))
 
     def run(self, main: str) -> Program:
         """A program that builds it, and does what ``main`` says."""
         (self.folder / "program.py").write_text((self.folder / "app.py").read_text() + dedent(main))
-        return self._programs.start("program.py", WOODENWAITER_REDIS_URL=self._url)
+        return self._programs.start("program.py", WOODENWAITER_REDIS_URL=self.url)
 
     # Its queue.
 

@@ -38,6 +38,25 @@ def _require(value: object, kind: type, name: str) -> None:
         raise WrongType(f"{name} must be {article} {kind.__name__}, not {value!r:.100}")
 
 
+def _require_function(value: object, name: str, *arguments: Foods) -> None:
+    """Callable with these arguments, as far as can be told, and not a generator."""
+    import inspect
+
+    _require_callable(value, name)
+    call = value if inspect.isroutine(value) else getattr(value, "__call__", value)  # noqa: B004
+    if any(map(inspect.isgeneratorfunction, (value, call))) or any(
+        map(inspect.isasyncgenfunction, (value, call))
+    ):
+        raise WrongType(f"{name} must not be a generator, which nobody would run: {value!r:.100}")
+    try:
+        inspect.signature(value).bind(*arguments)  # type: ignore[arg-type]
+    except ValueError:
+        pass  # of some that are written in C nothing is known
+    except TypeError as error:
+        takes = "the foods as its only argument" if arguments else "no argument"
+        raise WrongType(f"{name} must take {takes}: {value!r:.100}: {error}") from None
+
+
 def _require_number(value: object, name: str) -> None:
     if not isinstance(value, int | float):
         raise WrongType(f"{name} must be a number, not {value!r:.100}")
@@ -147,7 +166,8 @@ class WoodenCooker:
 class WoodenCustomer:
     """What to run for the tasks of the queue ``table:dish``, and in how many processes.
 
-    process: called with each task's foods; its return value is dropped.
+    process: called with each task's foods; its return value is dropped. A coroutine is run to its
+        end, one at a time, on one event loop that the worker keeps.
     seconds: the length of a wait for tasks; a tenth of a lease, if that is longer, once a wait was
         in vain. A task that comes ends it. There is no sleep while there is work.
     processes: workers per supervisor, or "cpus" for as many as this machine or container can run.
@@ -184,12 +204,12 @@ class WoodenCustomer:
         _require(max_deliveries, int, "max_deliveries")
         _positive(max_deliveries, "max_deliveries")
         _require(backoff, Backoff, "backoff")
-        _require_callable(process, "process")
+        _require_function(process, "process", {})
         _require_number(seconds, "seconds")
         if setup is not None:
-            _require_callable(setup, "setup")
+            _require_function(setup, "setup")
         if teardown is not None:
-            _require_callable(teardown, "teardown")
+            _require_function(teardown, "teardown")
         self.table_dish = _queue_of(table, dish)
         _require_servable(self.table_dish)
         require_host(waiter.redis_clt)

@@ -22,6 +22,7 @@ from ..protocol.queue import Queue
 from ..protocol.recovery import Sweep
 from ..protocol.tokens import Tokens
 from ..protocol.verdict import Verdict, announce, judge
+from .awaiting import Awaiting, require_loop_for
 from .failures import failure_of
 from .handling import answer_with, delivery_of
 
@@ -50,7 +51,9 @@ class InlineWorker:
         self._owners = (f"{pool}/inline{number}" for number in itertools.count(1))
 
     def claim(self) -> tuple[str, bytes] | None:
-        """Claim one task: its owner and its entry. Raises what is in ServerTrouble."""
+        """Claim one task: its owner and its entry. Raises what is in ServerTrouble, and Misuse
+        where it could not be run."""
+        require_loop_for(self.consumer.handler)
         with self._turn:
             return self._claim()
 
@@ -68,9 +71,10 @@ class InlineWorker:
         """Run a claimed task; returns what its handler returned, and raises what it raised."""
         name, policy = f"{owner}/1", self.consumer.policy
         answer_with(lambda: delivery_of(raw, name, policy))
+        awaiting = Awaiting()
         try:
             with self._renewing(owner):
-                result = self.consumer.handler(foods(raw))
+                result = awaiting.result_of(self.consumer.handler(foods(raw)))
         except KeyboardInterrupt:  # of the person at the keyboard: not the task's fault
             self._release(owner, 0)
             raise
@@ -82,6 +86,7 @@ class InlineWorker:
             raise
         finally:
             answer_with(None)
+            awaiting.close()
         self._release(owner, 1)
         return result
 

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 from types import FrameType
 
@@ -26,6 +27,7 @@ from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
 from ..protocol.verdict import announce, judge
 from ..text import escaped
+from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
 from .failures import failure_of
 from .handling import Delivery, answer_with, delivery_of
@@ -44,13 +46,18 @@ def work(
         # What a handler prints is to be seen at once, and as whole lines: an unbuffered `print`
         # writes a line's end by itself, and other workers' output would come in between.
         sys.stdout.reconfigure(line_buffering=True, write_through=False)
+    awaiting = Awaiting()
     if consumer.setup:
-        consumer.setup()
+        awaiting.result_of(consumer.setup())
     try:
-        Worker(consumer, row, lease, inbox, lifeline, parent).serve()
+        Worker(consumer, row, lease, inbox, lifeline, parent, awaiting).serve()
     finally:
         if consumer.teardown:
-            consumer.teardown()
+            awaiting.result_of(consumer.teardown())
+        awaiting.close()
+        # For what handlers gave to threads, as Python does it at its end, which this process skips.
+        # Not public; multiprocessing has its children do the same.
+        threading._shutdown()  # type: ignore[attr-defined]
 
 
 class Worker:
@@ -65,8 +72,10 @@ class Worker:
         inbox: SignalInbox,
         lifeline: int,
         parent: int,
+        awaiting: Awaiting,
     ) -> None:
         self._handler = consumer.handler
+        self._awaiting = awaiting
         self._policy = consumer.policy
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
         self._slumber = pace.slumber(lease, self._wait)
@@ -228,7 +237,9 @@ class Worker:
             try:
                 try:
                     self._interruptible = True
-                    self._handler(foods(raw))
+                    returned = self._handler(foods(raw))
+                    if returned is not None:
+                        self._awaiting.result_of(returned)
                 finally:
                     self._interruptible = False
                     if not mark[0]:
@@ -252,7 +263,8 @@ class Worker:
         """Raise in the handler whose time is up; not in any other code, and not in a later task."""
         if self._interruptible and self._row.overdue == self._claims.completed + 1:
             self._interruptible = False
-            raise TaskTimeout
+            if not self._awaiting.interrupt():
+                raise TaskTimeout
 
     def _delivery(self) -> Delivery:
         name = f"{self._claims.owner}/{self._claims.completed + 1}"
