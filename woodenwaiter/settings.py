@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from typing import Any, TypedDict
 
 from . import pace
@@ -85,7 +85,7 @@ class Settings:
         for field in fields(cls):
             variable = f"WOODENWAITER_{field.name.upper()}"
             if variable in environment and field.name != "redis":
-                values[field.name] = _convert(field.type, environment[variable], variable)
+                values[field.name] = _convert(field, environment[variable], variable)
         return replace(cls(**values), **given)
 
 
@@ -101,13 +101,22 @@ def parse_processes(text: Processes) -> Processes:
     return number
 
 
-def _convert(kind: object, text: str, variable: str) -> object:
-    if kind != "float":
+def _convert(field: Field[Any], text: str, variable: str) -> object:
+    if field.name == "embedded":
+        return _folder(text)
+    if field.type != "float":
         return text
     try:
         return float(text)
     except ValueError:
         raise StartupError(f"{variable} must be a number of seconds, not {text!r}") from None
+
+
+def _folder(text: str) -> str | None:
+    """Of a variable that may just say yes or no."""
+    if text.lower() in ("", "0", "no", "off", "false"):
+        return None
+    return "" if text.lower() in ("1", "yes", "on", "true") else text
 
 
 def _require_seconds(value: object, name: str, least: float = 0) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import woodenwaiter
 
-from ..support import run
+from ..application import Application
+from ..support import eventually, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,3 +37,18 @@ def test_wheel_has_all_files(tmp_path: Path) -> None:
         f"woodenwaiter-{woodenwaiter.__version__}.dist-info",
     }
     assert b"Provides-Extra: embedded" in metadata
+
+
+def test_it_runs_from_a_zip_file(app: Application) -> None:
+    shutil.make_archive(str(app.folder / "packed"), "zip", ROOT, "woodenwaiter")
+    text = """
+        import woodenwaiter
+        note("where", woodenwaiter.__file__)
+    """
+    app.write(text=text, processes=1)
+    app.push({"n": 0})
+    supervisor = app.serve(PYTHONPATH=str(app.folder / "packed.zip"))
+    eventually(lambda: app.done == [0])
+    assert supervisor.stop() == 0
+    [where] = app.noted("where")
+    assert "packed.zip" in where

@@ -57,7 +57,7 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         "WOODENWAITER_PROCESSES": "2 t:d=cpus",
         "WOODENWAITER_LOG_LEVEL": "debug",
         "WOODENWAITER_LOG_FORMAT": "json",
-        "WOODENWAITER_EMBEDDED": "",
+        "WOODENWAITER_EMBEDDED": "yes",
         "WOODENWAITER_REDIS": "redis://not-a-setting",
         "WOODENWAITER_OTHER": "ignored",
     }
@@ -117,3 +117,17 @@ def test_environment_is_asked_again_each_time(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("WOODENWAITER_REDIS_WAIT", str(seconds))
         assert Settings.from_environment().redis_wait == seconds
     assert Settings.from_environment(redis_wait=9).redis_wait == 9
+
+
+@pytest.mark.parametrize("no", ["", "0", "no", "off", "false", "False", "NO"])
+def test_variable_that_says_no_embeds_no_server(no: str) -> None:
+    assert Settings.from_environment({"WOODENWAITER_EMBEDDED": no}).embedded is None
+
+
+@pytest.mark.parametrize("yes", ["1", "yes", "on", "true", "True"])
+def test_variable_that_says_yes_embeds_a_server_in_the_usual_folder(yes: str) -> None:
+    assert Settings.from_environment({"WOODENWAITER_EMBEDDED": yes}).embedded == ""
+
+
+def test_variable_may_name_the_embedded_servers_folder() -> None:
+    assert Settings.from_environment({"WOODENWAITER_EMBEDDED": "data/0"}).embedded == "data/0"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-
-LUA = Path(__file__).parent / "lua"
+import pkgutil
 
 
 class Script:
     """``lua/NAME.lua`` behind the prelude that all have in common."""
 
     def __init__(self, name: str) -> None:
-        prelude = (LUA / "prelude.lua").read_text(encoding="utf-8")
-        self.source = prelude + (LUA / f"{name}.lua").read_text(encoding="utf-8")
+        self.source = _source_of("prelude") + _source_of(name)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+
+def _source_of(name: str) -> str:
+    """Also from a zip file."""
+    source: bytes = pkgutil.get_data(__package__, f"lua/{name}.lua")  # type: ignore[assignment]
+    return source.decode()
 
 
 ENROLL = Script("enroll")
