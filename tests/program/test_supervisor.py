@@ -485,3 +485,14 @@ def test_json_log(app: Application) -> None:
     records = [json.loads(line) for line in supervisor.log.splitlines()]
     assert {"time", "level", "pid", "role", "message"} <= records[0].keys()
     assert any("Traceback" in record.get("traceback", "") for record in records)
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_log_goes_into_no_file_of_the_application(app: Application, closed: str) -> None:
+    """Which would have the number of a closed stderr."""
+    app.write(text='first = open("first", "w+")', processes=1)
+    app.push({"n": 0})
+    supervisor = app.serve(inside=("sh", "-c", f'exec "$@" {closed}', "sh"))
+    eventually(lambda: app.done == [0])
+    assert supervisor.stop() == 0
+    assert (app.folder / "first").read_text() == ""

@@ -15,7 +15,7 @@ from ..settings import Settings
 from ..supervisor.boot import run
 from ..supervisor.forked import SIGNALS
 from .application import find_customers
-from .terminal import Parser, complain
+from .terminal import Parser, complain, open_standard_descriptors
 
 DESCRIPTION = """\
 Run the worker processes of an application: one per WoodenCustomer, or as many as it says.
@@ -92,6 +92,7 @@ def _add_seconds(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
+    open_standard_descriptors()
     given = vars(parser().parse_args(arguments))
     app = given.pop("app")
     if "processes" in given:
