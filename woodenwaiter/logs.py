@@ -22,7 +22,23 @@ LONGEST_TRACEBACK = 256 << 10
 IN_LINES = {"in_lines": True}
 """A record's ``extra``, where the message's line ends are meant. Others are somebody's text."""
 
+
+class _Steadfast(logging.Logger):
+    """`logging.config` disables whatever logger it does not name, and a handler may call it at any
+    time: failures would be silent from then on. Who wants to hear less sets the level."""
+
+    @property
+    def disabled(self) -> bool:
+        return False
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        pass
+
+
 log = logging.getLogger("woodenwaiter")
+if type(log) is logging.Logger:  # and none that another library has made
+    log.__class__ = _Steadfast
 
 _role = "main"
 
@@ -114,7 +130,6 @@ class _StderrHandler(logging.Handler):
 
 def configure(level: str, style: str) -> None:
     """Send this process's and its children's log to stderr, unless the program has its own way."""
-    log.disabled = False  # `logging.config` disables whatever logger it does not name
     if log.hasHandlers():
         return
     handler = _StderrHandler()

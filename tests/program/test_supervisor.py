@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from textwrap import dedent
 
 import psutil
 import pytest
@@ -496,3 +497,16 @@ def test_log_goes_into_no_file_of_the_application(app: Application, closed: str)
     eventually(lambda: app.done == [0])
     assert supervisor.stop() == 0
     assert (app.folder / "first").read_text() == ""
+
+
+@pytest.mark.parametrize("where", ["text", "handler"])
+def test_failure_is_told_whatever_logging_was_configured_to(app: Application, where: str) -> None:
+    configure = """
+        import logging.config
+        logging.config.dictConfig({"version": 1})
+    """
+    parts = {"text": "", "handler": 'raise ValueError("told")'}
+    parts[where] = dedent(configure) + parts[where]
+    app.write(**parts)
+    app.push({"n": 0})
+    assert "ValueError: told" in app.serve().logged("task ")
