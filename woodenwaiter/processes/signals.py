@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from types import FrameType
+from typing import Any
 
 NEWS = signal.SIGUSR2
 """From a worker to its supervisor: its row has a new state."""
@@ -90,7 +91,7 @@ class SignalInbox:
         os.close(self._write)
 
 
-def reset_in_forks(actions: Mapping[signal.Signals, signal.Handlers]) -> None:
+def reset_in_forks(actions: Mapping[signal.Signals, Any]) -> None:
     """Give the processes that tasks fork these actions instead of this process's handlers: they
     would record a SIGTERM, and go on."""
     applies = True  # here, and not in what the forked processes fork

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import suppress
 
@@ -11,13 +12,16 @@ from .children import send_signal
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a child that has not been reaped, and all that it spawned."""
+    """Kill a child that has not been reaped, and all that it spawned, unless that has a group of
+    its own and no parent any more."""
     send_signal(pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
     try:
         descendants = psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         descendants = []
     send_signal(pid, signal.SIGKILL)
+    with suppress(OSError):  # it leads no group
+        os.killpg(pid, signal.SIGKILL)
     for process in descendants:
         with suppress(psutil.Error):  # gone by itself; another of its number is not mistaken for it
             process.kill()

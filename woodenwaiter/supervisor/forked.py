@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 from collections.abc import Iterable, Sequence
+from types import FrameType
 
 from .. import logs
 from ..consumer import Consumer
@@ -40,13 +42,13 @@ NOT_FOR_CHILDREN = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
-"""What a terminal sends to the whole group: the supervisor acts on it, its children ignore it. A
-SIGTSTP has them look at shared memory, which says nothing new."""
+"""What may come to the whole group, and is for the supervisor alone. Its children hear it and do
+nothing; were it ignored, so it would be by all that handlers start. A SIGTSTP has them look at
+shared memory, which says nothing new."""
 
 IN_TASKS_FORKS = {
-    FAREWELL: signal.SIG_DFL,
-    TIME_IS_UP: signal.SIG_DFL,
-    BELL: signal.SIG_IGN,
+    **dict.fromkeys((*NOT_FOR_CHILDREN, FAREWELL, TIME_IS_UP, BELL), signal.SIG_DFL),
+    signal.SIGINT: signal.default_int_handler,
 }
 
 
@@ -62,6 +64,9 @@ def be_worker(
     """Be a worker to the end; returns the exit code. ``lifeline`` becomes readable when the
     supervisor, whose pid is ``parent``, is gone."""
     row.enter()
+    # Of its own: what a handler signals to its group is not for the service, and what is killed
+    # with the worker is found though its parent be gone. A terminal reaches the supervisor alone.
+    os.setpgid(0, 0)
     inbox = _become_child(name, (FAREWELL, BELL))
     faulthandler.enable(2)
     faulthandler.register(TRACE, trace.fileno())
@@ -92,11 +97,15 @@ def be_housekeeper(
     return 0
 
 
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    pass
+
+
 def _become_child(role: str, signals: Iterable[signal.Signals]) -> SignalInbox:
     """Let go of the supervisor's signals; returns the child's own inbox."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     for number in NOT_FOR_CHILDREN:
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _do_nothing)
     logs.set_role(role)
     return SignalInbox(signals)
