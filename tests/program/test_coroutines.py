@@ -118,6 +118,7 @@ def test_time_limit_reaches_into_an_await(app: Application) -> None:
     [letter] = app.letters()
     assert letter[b"reason"] == b"the time limit was exceeded"
     assert b"in wait" in letter[b"traceback"]
+    assert b"awaiting.py" not in letter[b"traceback"], "how it came there"
     assert app.numbers("ended") == [0, 1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from types import TracebackType
 
 from ..errors import BadEntry, Reject, Retry, TaskTimeout, text_of
 from ..protocol.verdict import Failure
@@ -23,6 +24,7 @@ def failure_of(error: BaseException) -> Failure:
         return Failure("retry asked for by the handler", error=text, after=error.after)
     if isinstance(error, BadEntry):
         return Failure("unreadable entry", error=text, final=True)
+    error.__traceback__ = _from_handler(error.__traceback__) or error.__traceback__
     timed_out = isinstance(error, TaskTimeout)
     lines = (shortened(line, LONGEST_TRACEBACK) for line in traceback.format_exception(error))
     return Failure(
@@ -30,3 +32,14 @@ def failure_of(error: BaseException) -> Failure:
         error=type(error).__name__ + (f": {text}" if text else ""),
         traceback=shortened("".join(lines), LONGEST_TRACEBACK),
     )
+
+
+def _from_handler(trace: TracebackType | None) -> TracebackType | None:
+    """Without the frames that lead to the handler: they are ours, and an event loop's."""
+    while trace and _package_of(trace) in ("woodenwaiter", "asyncio"):
+        trace = trace.tb_next
+    return trace
+
+
+def _package_of(trace: TracebackType) -> str:
+    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
