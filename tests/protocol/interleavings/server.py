@@ -12,7 +12,7 @@ import redis
 from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol.entry import Suspicion, load
 from woodenwaiter.protocol.keys import key_prefix
-from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.queue import Oldest, Queue
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
 
 Entries = tuple[bytes, ...]
@@ -128,7 +128,9 @@ class Server:
             reply = send(*(verdict_on(a) if isinstance(a, Failed) else a for a in arguments))
         except LeaseLost:
             return LOST
-        return tuple(reply) if isinstance(reply, list) else reply
+        if isinstance(reply, Oldest) and reply.raw is not None:
+            return reply._replace(raw=anonymous(reply.raw))
+        return tuple(map(anonymous, reply)) if isinstance(reply, list) else reply
 
     def _ring(self) -> None:
         """The first half of `Queue.wait_and_claim`."""
