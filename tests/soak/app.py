@@ -22,6 +22,7 @@ from woodenwaiter import (
     WoodenManager,
     WoodenWaiter,
     delivery,
+    pace,
 )
 
 from .kinds import CHILD, LIMITS, MAX_DELIVERIES, PLAIN, TIMEOUT
@@ -231,7 +232,8 @@ def handle(foods: dict[str, Any]) -> None:
     number = delivery().number
     LEDGER.note("start", task, pid=pid, host=HOST, number=number)
     if act in FAILS or (act is flaky and number == 1):
-        LEDGER.note("failing", task, pid=pid)
+        hangs = TIMEOUT + pace.TIMEOUT_GRACE + 1 if act in (hang, hang_deaf) else 0
+        LEDGER.note("failing", task, pid=pid, until=time.monotonic() + hangs)
     act()
     if os.getpid() == pid:
         LEDGER.note("end", task, pid=pid)

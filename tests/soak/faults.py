@@ -382,7 +382,9 @@ def roll_back(scene: Scene, chance: float) -> Iterator[None]:
     scene.ledger.note("kept")
     kept = scene.server.client.eval(KEEP, 0)
     yield
+    configure(scene, "proto-max-bulk-len", 512 << 20)  # some of them are large
     scene.server.client.eval(COME_BACK, len(kept) // 2, *kept[::2], *kept[1::2])
+    configure(scene, "proto-max-bulk-len", MOST_BYTES)
     kill_all_connections(scene)
     scene.ledger.note("rollback", until=time.monotonic() + MOMENT)
 

@@ -27,7 +27,8 @@ class Record:
     born        a worker with this ``pid`` starts on this ``host``
     start       ``pid`` on ``host`` starts with ``task``, at its delivery ``number``
     end         ``pid`` is done with ``task``
-    failing     ``pid`` is about to let ``task`` fail, maybe by its own death
+    failing     ``pid`` is about to let ``task`` fail, maybe by its own death; ``until`` then, if not
+                at once
     doomed      ``pid`` is about to die of what it ran, or of a fault
     orphaned    ``pid`` is about to lose its supervisor: what it runs may end uncharged
     stopped     ``pid`` is made to stand still ``until``, in the middle of a task with a time limit
@@ -170,7 +171,7 @@ class History:
 
     def _failing(self, record: Record) -> None:
         run = self._current(record)
-        run.failed, run.finish = True, record.at
+        run.failed, run.finish = True, max(record.at, record.until)
 
     def _current(self, record: Record) -> Run:
         run = self.last_run[self._worker(record)]

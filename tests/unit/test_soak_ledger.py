@@ -223,6 +223,14 @@ def test_server_with_older_data_excuses_what_ran_meanwhile_and_may_have_lost_wha
     assert story.problems == {"unexcused duplicate": ["w"]}
 
 
+def test_task_that_hangs_fails_amid_what_happens_meanwhile(story: Story) -> None:
+    story.pushed("x", "exception").start("x").note("failing", "x", pid=A, until=20).passes(8)
+    story.note("lapse", host="a", until=22)
+    for number in (1, 2, 3):
+        story.start("x", B, number=number).note("failing", "x", pid=B)
+    assert not story.letter("x").problems
+
+
 def test_server_with_older_data_excuses_no_loss_of_what_it_has(story: Story) -> None:
     assert story.pushed("x").note("kept").note("rollback", until=20).problems == {"lost": ["x"]}
 
