@@ -27,8 +27,7 @@ class Record:
     born        a worker with this ``pid`` starts on this ``host``
     start       ``pid`` on ``host`` starts with ``task``, at its delivery ``number``
     end         ``pid`` is done with ``task``
-    failing     ``pid`` is about to let ``task`` fail, maybe by its own death; ``until`` then, if not
-                at once
+    failing     ``pid`` is about to let ``task`` fail, maybe by its own death, or ``until`` then
     doomed      ``pid`` is about to die of what it ran, or of a fault
     orphaned    ``pid`` is about to lose its supervisor: what it runs may end uncharged
     stopped     ``pid`` is made to stand still ``until``, in the middle of a task with a time limit
