@@ -282,9 +282,10 @@ def kill_all_connections(scene: Scene) -> None:
     ask(scene, "CLIENT", "KILL", "TYPE", "normal")
 
 
-@fault(SERVER)
+@fault(SERVER, lasts=2.0)
 def pause_clients(scene: Scene, chance: float) -> Iterator[None]:
-    """For so long that they lose their patience, and their requests are carried out late."""
+    """For so long that they lose their patience, and their requests are carried out late. The
+    server ends it by its clock: it is over before that is set back."""
     ask(scene, "CLIENT", "PAUSE", int(1000 * scene.lease / 2), "ALL")
     yield
 
