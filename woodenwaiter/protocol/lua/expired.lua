@@ -1,5 +1,5 @@
--- The server's time, in ms, the owners whose lease ran out, and when each did. One without a lease (an operator
--- deleted them, say) gets one: else nobody would ever miss it.
+-- The server's time, in ms, the owners whose lease ran out, and when each did. One without a lease
+-- (an operator deleted them, say) gets one: else nobody would ever miss it.
 -- ARGV: most, lease in ms
 local at = now()
 if redis.call('HLEN', SETTLED) ~= redis.call('ZCARD', LEASES) then
