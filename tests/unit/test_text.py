@@ -75,7 +75,7 @@ def test_long_text_is_cut_in_bytes() -> None:
 
 @pytest.mark.parametrize("part", ["x", "é", "桌", "\x1b", "桌\x1b", "桌\u2028"])
 def test_it_takes_no_time(part: str) -> None:
-    text = part * 1_000_000
+    text = part * 100_000
     began = time.process_time()
     escaped(text)
     shortened(text, 1000)
