@@ -4,9 +4,9 @@
 -- knows, this request's own, the mark of what runs alone on its host, ms until it is tried again
 -- Returns the claims, oldest first; nil for an owner that this server does not know, or not so far.
 local owner, completed, want, enough = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local known, token = tonumber(ARGV[6]), tonumber(ARGV[7])
-local settled, last = standing(owner)
-if not settled or last < known then
+local settled, last = standing(owner, ARGV[6])
+local token = tonumber(ARGV[7])
+if not settled then
   return false
 end
 if last >= token then

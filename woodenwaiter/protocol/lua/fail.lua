@@ -3,9 +3,9 @@
 -- (see carry_out)
 -- Returns 1 when done, 0 when it had been done before; nil for an owner that this server does not
 -- know, or not so far.
-local owner, seq, known, token = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local settled, last = standing(owner)
-if not settled or last < known then
+local owner, seq, token = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
+local settled, last = standing(owner, ARGV[3])
+if not settled then
   return false
 end
 if last >= token then

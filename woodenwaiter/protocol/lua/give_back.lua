@@ -4,7 +4,7 @@
 -- ARGV: owner, running (the number of its claim), the token that the owner knows
 -- Returns how many went back.
 local owner, running, known = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local settled, last = standing(owner)
+local settled, last = standing(owner, known)
 if not settled or last ~= known or settled >= running then
   return 0
 end

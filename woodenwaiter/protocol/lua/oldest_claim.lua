@@ -2,8 +2,8 @@
 -- ARGV: owner, completed, the token that the owner knew, at least, how many bytes to return
 -- Returns how many would be settled, the beginning of the claim's entry if there is one, and whether it
 -- is the only claim that is left; nil for an owner that this server does not know, or not so far.
-local settled, last = standing(ARGV[1])
-if not settled or last < tonumber(ARGV[3]) then
+local settled = standing(ARGV[1], ARGV[3])
+if not settled then
   return false
 end
 local completed = math.max(settled, tonumber(ARGV[2]))

@@ -16,13 +16,14 @@ local function extend_lease(owner, milliseconds)
 end
 
 -- How many of the owner's claims are settled, and the token of the request that was last obeyed; nil
--- for an owner that does not exist, or whose numbers are none of ours. Before there were tokens a
--- count stood alone.
-local function standing(owner)
+-- for an owner that this server does not know, or not so far: it has come back with older data, from
+-- before the token `known`. Before there were tokens a count stood alone.
+local function standing(owner, known)
   local count, token = string.match(redis.call('HGET', SETTLED, owner) or '', '^(%d+) ?(%d*)$')
   count, token = tonumber(count), tonumber(token) or 0
-  if not count or count > 2 ^ 53 or token > 2 ^ 53 then
-    return nil, 0
+  local is_ours = count and count <= 2 ^ 53 and token <= 2 ^ 53
+  if not is_ours or token < tonumber(known) then
+    return nil
   end
   return count, token
 end

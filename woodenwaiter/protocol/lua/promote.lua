@@ -34,20 +34,33 @@ local function put_due_times_right(step, upto)
   return last
 end
 
+-- The highest time; and where due times are being put right, by how much, and up to which they are.
+local function noted()
+  local mark, step, upto = string.match(redis.call('GET', CLOCK) or '', '^(%d+) (%d+) ([%d.e+-]+)$')
+  if not tonumber(upto) then
+    return tonumber(mark) or 0, 0
+  end
+  return tonumber(mark), tonumber(step), upto
+end
+
+local function note(step, upto)
+  redis.call('SET', CLOCK, string.format('%.0f %.0f %s', at, step, upto or '-'), 'PX', A_DAY)
+end
+
 -- Returns whether there is more to put right. The mark is kept where there are times to put right,
 -- and written once a second: each time it goes to replicas and to disk.
 local function look_at_the_clock()
-  local noted, back, upto = string.match(redis.call('GET', CLOCK) or '', '^(%d+) (%d+) ([%d.e+-]+)$')
-  local mark, step = tonumber(noted) or 0, tonumber(upto) and tonumber(back) or 0
+  local mark, step, upto = noted()
   if mark - at > TOLERANCE then
     put_leases_right(mark - at)
     step, upto = step + mark - at, string.format('%.0f', at)
-  elseif step == 0 and (at - mark < TOLERANCE or redis.call('EXISTS', LEASES, DELAYED) == 0) then
-    return false
   end
-  upto = step > 0 and put_due_times_right(step, upto) or nil
-  step = upto and step or 0
-  redis.call('SET', CLOCK, string.format('%.0f %.0f %s', at, step, upto or '-'), 'PX', A_DAY)
+  if upto then
+    upto = put_due_times_right(step, upto)
+    note(upto and step or 0, upto)
+  elseif at - mark >= TOLERANCE and redis.call('EXISTS', LEASES, DELAYED) > 0 then
+    note(0)
+  end
   return upto ~= nil
 end
 

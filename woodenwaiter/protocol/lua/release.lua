@@ -5,18 +5,17 @@
 -- ARGV: owner, completed, the token that the owner knew, what to mark suspects with ('', '' but where
 -- all that is known is that the lease ran out: only then it is ended), then the verdict or nothing
 -- Returns how many claims went back; nil if the lease holds.
-local owner, completed, known = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local before, after = ARGV[4], ARGV[5]
+local owner, completed, before, after = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5]
 local lapsed = before ~= ''
 if lapsed and tonumber(redis.call('ZSCORE', LEASES, owner) or 0) > now() then
   return false
 end
-local settled, last = standing(owner)
-if settled and last >= known and not lapsed then
+local settled, last = standing(owner, ARGV[3])
+if settled and not lapsed then
   settled = settle(owner, settled, completed, last)
 end
 -- A count that is ahead: the failure is there already.
-if settled == completed and last >= known and ARGV[6] and redis.call('LLEN', CLAIMS) > 0 then
+if settled == completed and ARGV[6] and redis.call('LLEN', CLAIMS) > 0 then
   carry_out(unpack(ARGV, 6))
   settled = settled + 1
   stand(owner, settled, last)
