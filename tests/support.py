@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from unittest.mock import patch
 
 import psutil
@@ -82,11 +82,17 @@ class Server:
 class Command:
     """A program as a user starts it, its output in a file, ended with all that it started.
 
-    ``piped``: its stdout goes into a pipe instead, as ``process.stdout``.
+    ``piped``: its stdout goes into a pipe instead, as ``process.stdout``; ``errors``: its stderr goes
+    there.
     """
 
     def __init__(
-        self, folder: Path, *command: str, piped: bool = False, **environment: str
+        self,
+        folder: Path,
+        *command: str,
+        piped: bool = False,
+        errors: IO[bytes] | None = None,
+        **environment: str,
     ) -> None:
         self.output = folder / f"output-{time.monotonic_ns()}.txt"
         with self.output.open("wb") as output:
@@ -94,7 +100,7 @@ class Command:
                 command,
                 cwd=folder,
                 stdout=subprocess.PIPE if piped else output,
-                stderr=output,
+                stderr=errors or output,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment},
                 start_new_session=True,

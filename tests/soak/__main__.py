@@ -24,8 +24,8 @@ from woodenwaiter.protocol.queue import Queue
 from ..support import Program, eventually
 from . import report
 from .faults import Fault, Planned, Scene, prepare, schedule
-from .hosts import ROOT, Host, end_children, left_behind
-from .kinds import CHILD, FATAL, MAX_DELIVERIES, QUEUES, id_in
+from .hosts import ROOT, Host, left_behind
+from .kinds import FATAL, MAX_DELIVERIES, QUEUES, id_in
 from .ledger import Ledger, Letter, check
 from .servers import Servers
 from .watch import Watch
@@ -91,7 +91,6 @@ class Soak:
         self._folder = folder
         self._seconds = seconds
         self._seed = seed
-        self._marker = f"{seed}-{time.monotonic_ns()}"
         self._ledger = Ledger(folder / "ledger")
         self._progress = Progress(self._ledger)
         self._producers: list[Program] = []
@@ -100,7 +99,6 @@ class Soak:
     def run(self) -> None:
         install_published(self._folder / "published")
         with ExitStack() as stack:
-            stack.callback(end_children, CHILD, self._marker)
             self._servers = Servers(self._folder)
             stack.callback(self._servers.close)
             prepare(self._servers.present)
@@ -121,7 +119,6 @@ class Soak:
             *("--redis", self._servers.url, "--lease-seconds", f"{LEASE:g}"),
             SOAK_LEDGER=str(self._ledger.path),
             SOAK_LEASE=str(LEASE),
-            SOAK_CHILD=self._marker,
         )
         try:
             yield host
@@ -196,7 +193,6 @@ class Soak:
             # 1: a worker whose handler had made it deaf to SIGTERM was killed.
             if host.wait() not in (0, 1):
                 self.problems.append(f"{host.name}: its supervisor left with {host.wait()}")
-        end_children(CHILD, self._marker)
         for process in left_behind(self._hosts):
             self.problems.append(f"left behind: {process}")
         for queue in self._queues:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
+import multiprocessing
 import os
 import random
 import resource
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +41,7 @@ MEGABYTE = 1 << 20
 MAX_MEMORY = 150 * MEGABYTE
 
 leaked: list[bytes] = []
+pools: dict[int, ProcessPoolExecutor] = {}  # of this process, by its pid
 
 
 def dawdle() -> None:
@@ -97,6 +103,44 @@ def let_a_fork_exit() -> None:
 
 def outlived_by_a_child() -> None:
     os.posix_spawn("/bin/sleep", ["sleep", "20"], {CHILD: os.environ[CHILD]})
+
+
+async def coroutine() -> None:
+    await asyncio.sleep(0.02)
+
+
+async def leave_a_coroutine() -> None:
+    asyncio.create_task(asyncio.sleep(3600))  # noqa: RUF006 - nobody is to keep it
+
+
+def leave_a_thread() -> None:
+    threading.Thread(target=time.sleep, args=(0.5,)).start()
+
+
+def keep_a_pool() -> None:
+    pool = pools.setdefault(os.getpid(), ProcessPoolExecutor(1))
+    if pool.submit(abs, -1).result() != 1:
+        raise AssertionError("the pool cannot count")
+
+
+def keep_a_daemon() -> None:
+    multiprocessing.Process(target=time.sleep, args=(3600,), daemon=True).start()
+
+
+def outlived_by_a_session() -> None:
+    child = {CHILD: os.environ[CHILD]}
+    os.posix_spawn("/bin/sleep", ["sleep", "3600"], child, setsid=True)
+
+
+def signal_the_group() -> None:
+    os.killpg(0, signal.SIGTERM)
+
+
+def forget_signals() -> None:
+    """As a library does that had them for a while."""
+    for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
 
 
 def block_sigterm() -> None:
@@ -175,6 +219,10 @@ def hang() -> NoReturn:
         time.sleep(0.01)
 
 
+async def hang_in_an_await() -> None:
+    await asyncio.sleep(3600)
+
+
 def hang_deaf() -> NoReturn:
     """Hear nothing but SIGKILL."""
     for number in (signal.SIGALRM, signal.SIGUSR2, signal.SIGTERM):
@@ -220,23 +268,34 @@ def eat_until_killed() -> None:
 FAILS: frozenset[Callable[[], Any]] = frozenset(
     {
         *(exception, system_exit, keyboard_interrupt, recursion, out_of_memory, reject, retry),
-        *(hang, hang_deaf, exit, segfault, kill, abort, eat_until_killed),
+        *(hang, hang_in_an_await, hang_deaf, exit, segfault, kill, abort, eat_until_killed),
         *(oversized, oversized_kill, long_error),
     }
 )
 
 
-def handle(foods: dict[str, Any]) -> None:
+HANGS = (hang, hang_in_an_await, hang_deaf)
+
+
+def handle(foods: dict[str, Any]) -> Awaitable[None] | None:
     task, pid = foods["id"], os.getpid()
-    act: Callable[[], None] = globals()[foods["kind"]]
+    act: Callable[[], Awaitable[None] | None] = globals()[foods["kind"]]
     number = delivery().number
     LEDGER.note("start", task, pid=pid, host=HOST, number=number)
     if act in FAILS or (act is flaky and number == 1):
-        hangs = TIMEOUT + pace.TIMEOUT_GRACE + 1 if act in (hang, hang_deaf) else 0
+        hangs = TIMEOUT + pace.TIMEOUT_GRACE + 1 if act in HANGS else 0
         LEDGER.note("failing", task, pid=pid, until=time.monotonic() + hangs)
-    act()
+    returned = act()
+    if isawaitable(returned):
+        return end_after(returned, task)
     if os.getpid() == pid:
         LEDGER.note("end", task, pid=pid)
+    return None
+
+
+async def end_after(awaitable: Awaitable[None], task: str) -> None:
+    await awaitable
+    LEDGER.note("end", task, pid=os.getpid())
 
 
 def customer(queue: str, **options: Any) -> WoodenCustomer:

@@ -202,12 +202,25 @@ def stop_a_host(scene: Scene, chance: float) -> Iterator[None]:
 def kill_a_host(scene: Scene, chance: float) -> Iterator[None]:
     host = exposed(scene, chance)
     let_leases_lapse(scene, host.name, MOMENT)
-    family = host.family()
-    for process in family:
+    everything = host.remains()
+    for process in everything:
         send(process, signal.SIGSTOP)
-    if [kill(process) for process in family]:
+    if [kill(process) for process in everything]:
         yield
     host.replace()
+
+
+@fault(HOSTS, lasts=3.0)
+def block_the_log_of_a_host(scene: Scene, chance: float) -> Iterator[None]:
+    """Who collects it stands still, and the pipe is full soon."""
+    host = exposed(scene, chance)
+    yield from stop([psutil.Process(host.collector.pid)])
+
+
+@fault(HOSTS)
+def reload_a_host(scene: Scene, chance: float) -> Iterator[None]:
+    send(exposed(scene, chance).supervisor(), signal.SIGHUP)
+    yield
 
 
 @fault(HOSTS, lasts=1.0)

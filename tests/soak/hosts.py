@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from select import PIPE_BUF
 
 import psutil
 
 from ..support import Program, eventually
-from .kinds import LIMITS
+from .kinds import CHILD, LIMITS
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,15 +26,25 @@ class Host:
         self.folder = folder / name
         self.folder.mkdir()
         self._options = options
-        self._environment = environment
+        self._marker = f"{name}-{time.monotonic_ns()}"
+        self._environment = {CHILD: self._marker, **environment}
         self.sessions: list[int] = []  # of this supervisor and of those before it
+        self.collector = self._collect()
         self.start()
+
+    def _collect(self) -> subprocess.Popen[bytes]:
+        """Something that reads the log, from a pipe that holds little."""
+        with (self.folder / "log.txt").open("wb") as log:
+            return subprocess.Popen(
+                ["cat"], stdin=subprocess.PIPE, stdout=log, pipesize=PIPE_BUF, bufsize=0
+            )
 
     def start(self) -> None:
         self._program = Program(
             self.folder,
             *("-m", "woodenwaiter.supervisor", "tests.soak.app"),
             *(*self._options, "--drain-seconds", "10", "--log-level", "info"),
+            errors=self.collector.stdin,
             PYTHONPATH=str(ROOT),
             SOAK_HOST=self.name,
             **self._environment,
@@ -63,6 +76,17 @@ class Host:
         except psutil.NoSuchProcess:
             return []
 
+    def remains(self) -> list[psutil.Process]:
+        """All that runs of what it or its handlers have ever started."""
+        sessions = set(self.sessions)
+        return [p for p in psutil.process_iter() if _session(p) in sessions or self._has_marked(p)]
+
+    def _has_marked(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(CHILD) == self._marker
+        except (psutil.Error, OSError):
+            return False
+
     def replace(self) -> None:
         """Start another supervisor after this one was killed."""
         self._program.wait()
@@ -79,8 +103,10 @@ class Host:
         if self.is_up:
             self._program.process.kill()
             self._program.wait()
-        for process in in_sessions(self.sessions):
+        for process in self.remains():
             kill(process)
+        self.collector.kill()
+        self.collector.wait()
 
     def _titled(self, title: str) -> list[psutil.Process]:
         return [process for process in self.family() if title_of(process).startswith(title)]
@@ -110,12 +136,6 @@ def kill(process: psutil.Process) -> bool:
     return send(process, signal.SIGKILL)
 
 
-def in_sessions(sessions: Iterable[int]) -> list[psutil.Process]:
-    """The living processes of these sessions."""
-    wanted = set(sessions)
-    return [process for process in psutil.process_iter() if _session(process) in wanted]
-
-
 def _session(process: psutil.Process) -> int:
     try:
         return 0 if process.status() == psutil.STATUS_ZOMBIE else os.getsid(process.pid)
@@ -123,23 +143,14 @@ def _session(process: psutil.Process) -> int:
         return 0
 
 
-def end_children(name: str, value: str) -> int:
-    """Kill the processes with this in their environment; returns how many there were."""
-    return sum(kill(p) for p in psutil.process_iter() if _environment(p).get(name) == value)
-
-
-def _environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        return process.environ()
-    except (psutil.Error, OSError):
-        return {}
-
-
 def left_behind(hosts: Iterable[Host]) -> list[str]:
     """What is still there of hosts that have ended, once it had the time to end as well."""
-    sessions = [session for host in hosts for session in host.sessions]
+
+    def remains() -> list[psutil.Process]:
+        return [process for host in hosts for process in host.remains()]
+
     try:
-        eventually(lambda: not in_sessions(sessions), seconds=15)
+        eventually(lambda: not remains(), seconds=15)
     except AssertionError:
-        return [f"{process.pid} {title_of(process)}" for process in in_sessions(sessions)]
+        return [f"{process.pid} {title_of(process)}" for process in remains()]
     return []

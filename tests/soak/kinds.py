@@ -36,6 +36,14 @@ ROUGH = {
         "let_a_fork_return",
         "let_a_fork_exit",
         "outlived_by_a_child",
+        "outlived_by_a_session",
+        "coroutine",
+        "leave_a_coroutine",
+        "leave_a_thread",
+        "keep_a_pool",
+        "keep_a_daemon",
+        "signal_the_group",
+        "forget_signals",
         "block_sigterm",
         "replace_signal_handlers",
         "exception",
@@ -47,7 +55,10 @@ ROUGH = {
         "retry",
         "flaky",
     ),
-    LIMITS: ("slow", "leak", "fork", "flaky", "hang", "exception"),
+    LIMITS: (
+        *("slow", "leak", "fork", "flaky", "hang", "exception"),
+        *("coroutine", "leave_a_coroutine", "hang_in_an_await", "keep_a_pool", "forget_signals"),
+    ),
 }
 """What is pushed now and then. Workers survive it."""
 
@@ -74,7 +85,15 @@ FATAL = frozenset(
     {
         *("exception", "system_exit", "keyboard_interrupt", "recursion", "out_of_memory"),
         *("reject", "retry", "exit", "segfault", "kill", "abort", "eat_until_killed"),
-        *("hang", "hang_deaf", "oversized", "oversized_kill", "long_error", "garbage"),
+        *(
+            "hang",
+            "hang_in_an_await",
+            "hang_deaf",
+            "oversized",
+            "oversized_kill",
+            "long_error",
+            "garbage",
+        ),
     }
 )
 """The kinds that end in the dead letters. All others complete."""
