@@ -82,8 +82,8 @@ class Server:
 class Command:
     """A program as a user starts it, its output in a file, ended with all that it started.
 
-    ``piped``: its stdout goes into a pipe instead, as ``process.stdout``; ``errors``: its stderr goes
-    there.
+    ``piped``: its stdout goes into a pipe instead, as ``process.stdout``. ``errors``: where its
+    stderr goes.
     """
 
     def __init__(
