@@ -327,12 +327,20 @@ def refuse_writes(scene: Scene, chance: float) -> Iterator[None]:
     """MISCONF: the server could not save. Its saving is made slow, and killed."""
     configure(scene, "rdb-key-save-delay", 10_000_000)
     configure(scene, "save", "3600 1")
-    ask(scene, "BGSAVE")
+    eventually(lambda: begins_to_save(scene), "a server that saves")
     for saving in eventually(psutil.Process(scene.server.pid).children):
         kill(saving)
     yield
     configure(scene, "save", "")
     configure(scene, "rdb-key-save-delay", 0)
+
+
+def begins_to_save(scene: Scene) -> bool:
+    """Not while it writes its append-only file anew."""
+    with suppress(redis.ResponseError):
+        ask(scene, "BGSAVE")
+        return True
+    return False
 
 
 @fault(SERVER, lasts=2.0)
