@@ -38,6 +38,9 @@ IDLE_AFTER = 0.1
 MEMORY_CHECK = 0.1
 """Between two looks at a worker's memory, at least: each reads a file of some microseconds."""
 
+MEMORY_SHARE = 0.01
+"""Of a worker's time, that looks at its memory may take: in a large process, one takes 10 ms."""
+
 # Leases.
 
 LEASE = 30.0
@@ -136,6 +139,12 @@ REFORK = 1.0
 
 TIMEOUT_GRACE = 5.0
 """That a handler has after TaskTimeout was raised in it."""
+
+STALL = 30.0
+"""Of a first task that computes nothing, before the log says what may be wrong with it."""
+
+STALL_SHARE = 0.3
+"""Of such a task's time, that it computes at most: some libraries wait in a loop."""
 
 TRACE_AFTER = 0.2
 """That workers have to write down what they are doing."""

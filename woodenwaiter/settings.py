@@ -16,6 +16,10 @@ Processes = int | str
 """A number, or "cpus": as many as `cpus.usable_cpus` says."""
 
 
+YES = ("1", "yes", "on", "true")
+NO = ("", "0", "no", "off", "false")
+
+
 class Keywords(TypedDict, total=False):
     """The fields of `Settings` as keywords of ``launch()`` and ``run()``, for editors and mypy."""
 
@@ -27,6 +31,7 @@ class Keywords(TypedDict, total=False):
     log_level: str
     log_format: str
     embedded: str | None
+    allow_open_connections: bool
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Settings:
         failover of Redis; a host that dies is missed for as long.
     log_level, log_format: one of `logs.LEVELS` and `logs.FORMATS`.
     embedded: folder for the data of a server of our own; "" for the usual one; None: no server.
+    allow_open_connections: start though loading the application has left some, which all workers
+        would share.
     """
 
     redis: str | None = None
@@ -54,6 +61,7 @@ class Settings:
     log_level: str = "info"
     log_format: str = "text"
     embedded: str | None = None
+    allow_open_connections: bool = False
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -61,6 +69,8 @@ class Settings:
         _require_seconds(self.lease_seconds, "lease_seconds", least=pace.LEAST_LEASE)
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
+        allowed = self.allow_open_connections
+        _require(isinstance(allowed, bool), f"allow_open_connections must be a bool: {allowed!r}")
         self.processes_by_queue()
 
     def processes_by_queue(self) -> dict[str, Processes]:
@@ -104,6 +114,9 @@ def parse_processes(text: Processes) -> Processes:
 def _convert(field: Field[Any], text: str, variable: str) -> object:
     if field.name == "embedded":
         return _folder(text)
+    if field.type == "bool":
+        _require(text.lower() in (*YES, *NO), f"{variable} must be yes or no, not {text!r}")
+        return text.lower() in YES
     if field.type != "float":
         return text
     try:
@@ -114,9 +127,9 @@ def _convert(field: Field[Any], text: str, variable: str) -> object:
 
 def _folder(text: str) -> str | None:
     """Of a variable that may just say yes or no."""
-    if text.lower() in ("", "0", "no", "off", "false"):
+    if text.lower() in NO:
         return None
-    return "" if text.lower() in ("1", "yes", "on", "true") else text
+    return "" if text.lower() in YES else text
 
 
 def _require_seconds(value: object, name: str, least: float = 0) -> None:

@@ -177,7 +177,8 @@ class WoodenCustomer:
         does not end it within 5 s, the worker and all that it spawned are killed. Either way the
         delivery has failed.
     max_tasks: a worker leaves after this many tasks, and another takes its place.
-    max_memory: likewise when its resident memory is over this many bytes after a task.
+    max_memory: likewise when it has more bytes of its own than this after a task; what it shares
+        with the supervisor does not count.
     setup, teardown: called in each worker, after the fork and before it leaves.
     """
 

@@ -105,6 +105,7 @@ def test_worker_leaves_after_max_tasks(app: Application, text: str) -> None:
     eventually(lambda: len(app.done) == 50)
     assert supervisor.stop() == 0
     assert "ERROR" not in supervisor.log
+    assert "is replaced: max_tasks is 10\n" in supervisor.log
     pids = app.noted("pids")
     assert max(pids.count(pid) for pid in set(pids)) <= 10
     assert app.begun == list(range(50))
@@ -161,7 +162,24 @@ def test_worker_leaves_when_it_has_grown(app: Application) -> None:
     eventually(lambda: len(app.done) == 3)
     assert supervisor.stop() == 0
     assert "ERROR" not in supervisor.log
+    assert re.search(r"is replaced: 3\d\d MiB of its own, max_memory is 150 MiB\n", supervisor.log)
     assert len(set(app.noted("pids"))) == 2
+
+
+DATA = "data = b'x' * (200 * 2**20)"
+
+
+def test_what_is_shared_with_the_supervisor_does_not_count(app: Application) -> None:
+    then = NOTE_PID + '; handle.kept = b"x" * foods.get("bytes", 0)'
+    app.write(text=DATA, then=then, processes=1, max_memory=150 * 2**20)
+    app.push(*({"n": n, "sleep": 0.15} for n in range(3)))
+    supervisor = app.serve()
+    eventually(lambda: len(app.done) == 3)
+    assert len(set(app.noted("pids"))) == 1
+    app.push({"n": 3, "bytes": 300 * 2**20})
+    supervisor.logged("is replaced: 3")
+    assert supervisor.stop() == 0
+    assert "ERROR" not in supervisor.log
 
 
 def test_worker_is_retired_with_its_successor(app: Application) -> None:
@@ -188,14 +206,18 @@ def test_worker_is_retired_with_its_successor(app: Application) -> None:
     assert supervisor.stop() == 0
 
 
-def test_worker_born_over_its_limit_says_so_once_and_works(app: Application) -> None:
-    app.push(*({"n": n, "sleep": 0.15} for n in range(5)))
-    app.write(then=NOTE_PID, processes=1, max_memory=2**20)
+def test_worker_born_over_its_limit_says_so_and_is_replaced_when_it_grows(app: Application) -> None:
+    setup = f"def setup():\n    global data\n    {DATA}"
+    then = NOTE_PID + '; handle.kept = b"x" * foods.get("bytes", 0)'
+    app.write(text=setup, then=then, processes=2, max_memory=100 * 2**20, setup=Code("setup"))
+    app.push(*({"n": n, "sleep": 0.15} for n in range(6)))
     supervisor = app.serve()
-    eventually(lambda: len(app.done) == 5)
+    eventually(lambda: len(app.done) == 6)
+    assert len(set(app.noted("pids"))) == 2
+    assert supervisor.log.count("before its first task") == 1
+    app.push({"n": 6, "bytes": 150 * 2**20})
+    supervisor.logged("max_memory is 100 MiB more than the 2")
     assert supervisor.stop() == 0
-    assert supervisor.log.count("over max_memory") == 1
-    assert len(set(app.noted("pids"))) == 1
 
 
 def test_timed_out_entry_keeps_its_reason(app: Application) -> None:

@@ -117,18 +117,32 @@ def test_refuses_what_is_no_name_of_a_module(spec: str) -> None:
 
 def test_names_what_an_import_left_behind(server: Server, tmp_path: Path) -> None:
     script = f"""
-import threading, redis
-from woodenwaiter.processes.leftovers import leftovers
-print(list(leftovers()))
+import socket, threading, redis
+from woodenwaiter.processes.leftovers import leftovers, open_connections
+from woodenwaiter.protocol.client import connected_descriptors
+print(list(leftovers()), open_connections())
 event = threading.Event()
 threading.Thread(target=event.wait, name="poller").start()
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.connect(("127.0.0.1", 9))
+stream = socket.create_connection(("127.0.0.1", {server.port}))
+pair = socket.socketpair()
+listening = socket.create_server(("127.0.0.1", 0))
 client = redis.Redis.from_url("{server.url}")
 client.ping()
 print(*leftovers(), sep="; ")
+found = open_connections()
+print(*found.values())
+print(found.keys() - connected_descriptors() == {{stream.fileno()}})
 event.set()
-client.close()
+for each in (datagrams, stream, listening, client, *pair):
+    each.close()
 """
-    result = run(tmp_path, "-c", script)
-    assert result.stdout == (
-        f"[]\nthe thread 'poller'; a connection to 127.0.0.1:{server.port}\n"
-    ), result.stderr
+    result = run(tmp_path, "-W", "error", "-c", script)
+    peer = f"127.0.0.1:{server.port}"
+    assert result.stdout.splitlines() == [
+        "[] {}",
+        "the thread 'poller'; a connection to 127.0.0.1:9",
+        f"{peer} {peer}",
+        "True",
+    ], result.stderr

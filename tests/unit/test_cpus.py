@@ -40,6 +40,18 @@ def container(root: Path, cgroup: str, **files: str) -> Path:
         ("25000 50000", 1),
         ("nonsense", 8),
         ("", 8),
+        ("100000 0", 8),
+        ("100000 -100000", 8),
+        ("-100000 100000", 8),
+        ("0 100000", 8),
+        ("100000", 8),
+        ("1 2 3", 8),
+        ("nan 100000", 8),
+        ("\u0663 \u0661", 3),
+        ("9" * 400 + " 1", 8),
+        ("1 " + "9" * 400, 8),
+        ("9" * 5000 + " 1", 8),
+        ("\xff\xfe", 8),
     ],
 )
 def test_quota_of_cgroup_v2(tmp_path: Path, quota: str, expected: int) -> None:
@@ -65,6 +77,37 @@ def test_quota_of_cgroup_v1(tmp_path: Path, quota: str, expected: int) -> None:
         **{"cpu__cpu.cfs_quota_us": quota, "cpu__cpu.cfs_period_us": "100000"},
     )
     assert usable_cpus(root) == expected
+
+
+@pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
+@pytest.mark.parametrize(
+    ("quota", "period", "expected"),
+    [
+        ("300000", "100000", 3),
+        ("100000", "0", 8),
+        ("100000", "-1", 8),
+        ("0", "100000", 8),
+        ("9" * 400, "1", 8),
+        ("", "", 8),
+        ("max", "100000", 8),
+    ],
+)
+def test_odd_quotas_of_cgroup_v1(
+    tmp_path: Path, mount: str, quota: str, period: str, expected: int
+) -> None:
+    files = {f"{mount}__cpu.cfs_quota_us": quota, f"{mount}__cpu.cfs_period_us": period}
+    assert usable_cpus(container(tmp_path, "4:cpu,cpuacct:/docker/1\n", **files)) == expected
+
+
+def test_lines_that_are_none_are_left_out(tmp_path: Path) -> None:
+    lines = "\ngarbage\n:\n::\n1:cpu\n0::/a\0b\n0::/\xff\n0::/" + "x" * 5000 + "\n0::/\n"
+    assert usable_cpus(container(tmp_path, lines, cpu_max="300000 100000")) == 3
+
+
+def test_cgroups_that_are_no_utf_8(tmp_path: Path) -> None:
+    root = container(tmp_path, "", cpu_max="300000 100000")
+    (root / "proc/self/cgroup").write_bytes(b"1:name=\xff:/\xfe\n0::/\xff\n")
+    assert usable_cpus(root) == 3
 
 
 @pytest.mark.parametrize("cgroup", ["0::/../../other\n", "0::/gone\n", "1:name=systemd:/x\n", ""])

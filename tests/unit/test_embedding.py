@@ -17,7 +17,7 @@ from woodenwaiter.supervisor.embedded import (
     server_for,
 )
 
-from ..support import free_port
+from ..support import free_port, run
 
 
 def test_program_of_the_package_is_found() -> None:
@@ -57,3 +57,34 @@ def test_default_folder_is_in_the_users_home(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HOME", "/home/me")
     expected = Path("/home/me/.local/share/woodenwaiter/localhost-6379")
     assert default_folder("localhost", 6379) == expected
+
+
+def test_user_without_a_home_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    script = """
+import os
+import pwd
+from woodenwaiter.supervisor.embedded import default_folder
+os.environ.pop("HOME", None)
+def unknown(uid): raise KeyError(uid)
+pwd.getpwuid = unknown
+try:
+    default_folder("localhost", 6379)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    assert run(tmp_path, "-c", script).stdout == (
+        "RedisUnusable this user has no home folder for the embedded server's data: "
+        "name one by --embedded DIR or XDG_DATA_HOME\n"
+    )
+
+
+def test_home_that_is_not_there_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/dev/null/nobody")
+    server = embedded_at(f"redis://localhost:{free_port()}")
+    assert server
+    with pytest.raises(RedisUnusable, match=r"folder cannot be used.*nobody"):
+        server.spawn()

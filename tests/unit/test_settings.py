@@ -58,11 +58,12 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         "WOODENWAITER_LOG_LEVEL": "debug",
         "WOODENWAITER_LOG_FORMAT": "json",
         "WOODENWAITER_EMBEDDED": "yes",
+        "WOODENWAITER_ALLOW_OPEN_CONNECTIONS": "Yes",
         "WOODENWAITER_REDIS": "redis://not-a-setting",
         "WOODENWAITER_OTHER": "ignored",
     }
     settings = Settings.from_environment(environment, drain_seconds=3.0)
-    assert settings == Settings(None, "2 t:d=cpus", 3.0, 0.0, 60.0, "debug", "json", "")
+    assert settings == Settings(None, "2 t:d=cpus", 3.0, 0.0, 60.0, "debug", "json", "", True)
     assert Settings.from_environment({}) == Settings()
 
 
@@ -80,12 +81,18 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         ("PROCESSES", "many"),
         ("PROCESSES", "t:d=-2"),
         ("PROCESSES", "t:d="),
+        ("ALLOW_OPEN_CONNECTIONS", "maybe"),
     ],
 )
 def test_refuses_impossible_values(variable: str, value: str) -> None:
     with pytest.raises(StartupError, match="must") as raised:
         Settings.from_environment({f"WOODENWAITER_{variable}": value})
     assert raised.value.exit_code == EXIT_USAGE
+
+
+def test_permission_is_yes_or_no() -> None:
+    with pytest.raises(StartupError, match="allow_open_connections must be a bool: 'no'"):
+        Settings(**_one("allow_open_connections", "no"))
 
 
 def test_keywords_are_the_settings() -> None:
@@ -120,8 +127,10 @@ def test_environment_is_asked_again_each_time(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("no", ["", "0", "no", "off", "false", "False", "NO"])
-def test_variable_that_says_no_embeds_no_server(no: str) -> None:
-    assert Settings.from_environment({"WOODENWAITER_EMBEDDED": no}).embedded is None
+def test_variable_may_say_no(no: str) -> None:
+    variables = {"WOODENWAITER_EMBEDDED": no, "WOODENWAITER_ALLOW_OPEN_CONNECTIONS": no}
+    settings = Settings.from_environment(variables)
+    assert (settings.embedded, settings.allow_open_connections) == (None, False)
 
 
 @pytest.mark.parametrize("yes", ["1", "yes", "on", "true", "True"])

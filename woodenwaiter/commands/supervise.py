@@ -60,6 +60,11 @@ def parser() -> argparse.ArgumentParser:
     _add_seconds(parser)
     parser.add_argument("--log-level", choices=LEVELS, help="(info)")
     parser.add_argument("--log-format", choices=FORMATS, help="(text)")
+    parser.add_argument(
+        "--allow-open-connections",
+        action="store_true",
+        help="start though loading APP has left some, which all workers would share",
+    )
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     return parser
 

@@ -26,15 +26,15 @@ def _affinity() -> int:
 def _quotas(root: Path) -> Iterator[float]:
     """The CPU quotas of this process's cgroup and those above it, in CPUs; of both versions."""
     try:
-        lines = (root / "proc/self/cgroup").read_text(errors="surrogateescape").splitlines()
+        lines = (root / "proc/self/cgroup").read_text(errors="surrogateescape").split("\n")
     except OSError:
         return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1):
         if not controllers:
             yield from _walk(root / "sys/fs/cgroup", path, _quota_v2)
         elif "cpu" in controllers.split(","):
-            yield from _walk(root / "sys/fs/cgroup/cpu", path, _quota_v1)
+            for mount in {"cpu", controllers}:  # the one is a link to the other, if it is there
+                yield from _walk(root / "sys/fs/cgroup" / mount, path, _quota_v1)
 
 
 def _walk(mount: Path, path: str, read: Callable[[Path], float | None]) -> Iterator[float]:
@@ -49,16 +49,20 @@ def _walk(mount: Path, path: str, read: Callable[[Path], float | None]) -> Itera
 
 def _quota_v2(group: Path) -> float | None:
     try:
-        quota, period = (group / "cpu.max").read_text().split()
-    except (OSError, ValueError):
+        return _ratio(*(group / "cpu.max").read_text().split())
+    except (OSError, ValueError, TypeError):
         return None
-    return None if quota == "max" else int(quota) / int(period)
 
 
 def _quota_v1(group: Path) -> float | None:
     try:
-        quota = int((group / "cpu.cfs_quota_us").read_text())
-        period = int((group / "cpu.cfs_period_us").read_text())
+        quota, period = (group / f"cpu.cfs_{name}_us" for name in ("quota", "period"))
+        return _ratio(quota.read_text(), period.read_text())
     except (OSError, ValueError):
         return None
-    return None if quota <= 0 else quota / period
+
+
+def _ratio(quota: str, period: str) -> float | None:
+    """None where there is no quota: it is "max", -1, or nonsense."""
+    share, whole = float(quota), float(period)
+    return share / whole if share > 0 and 0 < whole < math.inf else None

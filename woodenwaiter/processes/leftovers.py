@@ -2,21 +2,69 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import psutil
 
+MOST_NAMED = 8
+
 
 def leftovers() -> Iterator[str]:
-    """What an import left behind that a fork would break: threads, open connections."""
+    """What an import left behind that a fork would break: threads, connections that are not
+    `open_connections`."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             yield f"the thread {thread.name!r}"
+    for connection in _connections():
+        if not _is_open_stream(connection):
+            yield f"a connection to {_peer(connection)}"
+
+
+def open_connections() -> dict[int, str]:
+    """The peers of streams that are open, by descriptor: whoever shares one gets others' answers.
+    None where processes are hidden."""
+    return {each.fd: _peer(each) for each in _connections() if _is_open_stream(each)}
+
+
+def native_threads() -> str:
+    """The names of this process's threads that Python knows nothing of, if the system tells: an
+    import's libraries made them, and will wait for them in forked processes, where they are not."""
+    own = {str(thread.native_id) for thread in threading.enumerate()}
+    names = []
+    with suppress(OSError):
+        for task in Path("/proc/self/task").iterdir():
+            if task.name not in own:
+                names.append((task / "comm").read_text(errors="replace").strip())
+    some = ", ".join(sorted(names)[:MOST_NAMED])
+    return f"{some}, … ({len(names)} in all)" if len(names) > MOST_NAMED else some
+
+
+def user_seconds(pid: int) -> float:
+    """That a process has computed; 0 where it is gone, or hidden."""
+    try:
+        seconds: float = psutil.Process(pid).cpu_times().user
+    except (psutil.Error, OSError):
+        return 0.0
+    return seconds
+
+
+def _connections() -> list[Any]:
     try:
         connections = psutil.Process().net_connections()
-    except psutil.Error:
-        return
-    for connection in connections:
-        if connection.raddr:
-            yield f"a connection to {':'.join(map(str, connection.raddr))}"
+    except (psutil.Error, OSError):  # processes are hidden
+        return []
+    return [connection for connection in connections if connection.raddr]
+
+
+def _is_open_stream(connection: Any) -> bool:
+    is_open: bool = connection.status == psutil.CONN_ESTABLISHED
+    return is_open and connection.type == socket.SOCK_STREAM
+
+
+def _peer(connection: Any) -> str:
+    return ":".join(map(str, connection.raddr))

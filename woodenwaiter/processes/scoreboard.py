@@ -264,6 +264,13 @@ class Scoreboard:
         return list(self)[-1]
 
     @property
+    def why_full(self) -> str:
+        """What there is to say where no row is free."""
+        if all(row.alive for row in self):
+            return f"one supervisor has at most {self._most} workers"
+        return "not before the housekeeper has recovered those that died"
+
+    @property
     def redis_was_usable(self) -> bool:
         """Whether any housekeeper of this supervisor has ever had an answer from Redis."""
         return bool(self._header[_REDIS_WAS_USABLE])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Hashable
 from typing import Any
 
 import redis
+from redis.connection import AbstractConnection
 
 from ..errors import WrongValue
 
@@ -77,3 +79,11 @@ def identity(client: redis.Redis) -> Hashable:
     settings = client.connection_pool.connection_kwargs
     plain = {(k, v) for k, v in settings.items() if isinstance(v, str | bytes | int)}
     return address_of(client), id(settings.get("credential_provider")), frozenset(plain)
+
+
+def connected_descriptors() -> set[int]:
+    """Of this process's clients, as far as they are redis-py's: forked processes may use these,
+    which connect anew there."""
+    # By its type alone: to ask some objects for more would bring them to life.
+    connections = [c for c in gc.get_objects() if issubclass(type(c), AbstractConnection)]
+    return {sock.fileno() for c in connections if (sock := getattr(c, "_sock", None))}

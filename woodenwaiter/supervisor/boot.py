@@ -13,9 +13,10 @@ from ..consumer import Consumer
 from ..errors import AppError, Misuse, StartupError, WrongValue
 from ..logs import log
 from ..processes.cpus import usable_cpus
-from ..processes.leftovers import leftovers
+from ..processes.leftovers import leftovers, native_threads, open_connections
+from ..processes.scoreboard import ROWS
 from ..processes.signals import in_main_thread
-from ..protocol.client import address_of, client_at
+from ..protocol.client import address_of, client_at, connected_descriptors
 from ..protocol.link import Link
 from ..settings import Settings
 from ..text import escaped
@@ -40,10 +41,8 @@ def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None 
     setproctitle(f"woodenwaiter: supervisor of {queues:.200}")
     _introduce(consumers, settings)
     Link(consumers[0].client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
-    supervisor = Supervisor(consumers, settings, server, lifeline)
-    for leftover in leftovers() if lifeline is None else ():
-        log.warning("loading the application left %s: forked workers must not share it", leftover)
-    return supervisor.run()
+    threads = _inspect(settings) if lifeline is None else ""
+    return Supervisor(consumers, settings, server, lifeline, threads).run()
 
 
 def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer]:
@@ -53,7 +52,10 @@ def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer
     except WrongValue as error:
         raise StartupError(f"this is no URL of a Redis server: {error}") from None
     under = [consumer.under(settings, client) for consumer in consumers]
-    return [replace(c, processes=usable_cpus()) if c.processes == "cpus" else c for c in under]
+    settled = [replace(c, processes=usable_cpus()) if c.processes == "cpus" else c for c in under]
+    if (workers := sum(int(consumer.processes) for consumer in settled)) > ROWS:
+        raise StartupError(f"{workers} workers: one supervisor has at most {ROWS}")
+    return settled
 
 
 def _introduce(consumers: Sequence[Consumer], settings: Settings) -> None:
@@ -64,3 +66,27 @@ def _introduce(consumers: Sequence[Consumer], settings: Settings) -> None:
         log.info("%s on %s, workers: %s", consumer.queue, server, consumer.processes)
     for queue in settings.processes_by_queue().keys() - {"", *(c.queue for c in consumers)}:
         log.warning("processes are set for %s, but no customer serves it", queue)
+
+
+def _inspect(settings: Settings) -> str:
+    """Tell what loading the application left that a fork would break; returns the threads that only
+    may be missed. Raises AppError where workers would get each other's answers."""
+    for leftover in leftovers():
+        log.warning("loading the application left %s: forked workers must not share it", leftover)
+    if peers := _shared_connections():
+        if not settings.allow_open_connections:
+            raise AppError(
+                f"loading the application left open connections, to {peers:.200}: workers would "
+                "share them, and get each other's answers; connect in setup, or, where no handler "
+                "uses them, start with --allow-open-connections"
+            )
+        log.warning("loading the application left open connections, to %s", peers)
+    if threads := native_threads():
+        log.info("loading the application started threads of libraries, not forked: %s", threads)
+    return threads
+
+
+def _shared_connections() -> str:
+    if not (found := open_connections()):
+        return ""  # a search through all objects is saved
+    return ", ".join(found[fd] for fd in found.keys() - connected_descriptors())

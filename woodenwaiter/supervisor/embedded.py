@@ -179,8 +179,15 @@ def find_program() -> str:
 
 
 def default_folder(host: str, port: int) -> Path:
-    """Where a user's data of such a server goes, by the XDG rules."""
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    """Where a user's data of such a server goes, by the XDG rules; raises RedisUnusable for a user
+    who has no place for it."""
+    try:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError:
+        raise RedisUnusable(
+            "this user has no home folder for the embedded server's data: "
+            "name one by --embedded DIR or XDG_DATA_HOME"
+        ) from None
     return Path(base) / "woodenwaiter" / f"{host}-{port}"
 
 

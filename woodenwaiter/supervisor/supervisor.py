@@ -20,6 +20,7 @@ from ..consumer import Consumer
 from ..errors import StartupError
 from ..logs import IN_LINES, log
 from ..processes.children import ending, reap, send_signal
+from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import fork
 from ..processes.scoreboard import Cause, Scoreboard, State
 from ..processes.signals import NEWS, SignalInbox
@@ -29,14 +30,16 @@ from ..settings import Settings
 from ..text import escaped
 from .embedded import EmbeddedServer
 from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
+from .shortage import Shortages, descriptors_for, shortage_of
 from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
+from .stalls import Stalls
 
 
 class Supervisor:
     """Runs the consumers' workers until a signal ends it.
 
     ``server``: to be run beside them. ``lifeline``: a descriptor that becomes readable when the
-    program that launched this process is gone.
+    program that launched this process is gone. ``threads``: that libraries have started before.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Supervisor:
         settings: Settings,
         server: EmbeddedServer | None = None,
         lifeline: int | None = None,
+        threads: str = "",
     ) -> None:
         self._consumers = consumers
         self._settings = settings
@@ -55,6 +59,8 @@ class Supervisor:
         self._incarnations = 0
         self._completed = 0
         self._traces_at = math.inf
+        self._shortages = Shortages()
+        self._stalls = Stalls(threads, time.monotonic())
         places = [Place(c.queue, int(c.processes), c.timeout) for c in consumers]
         self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
 
@@ -62,6 +68,7 @@ class Supervisor:
         """Supervise until drained; returns the exit code."""
         self._inbox = SignalInbox(SIGNALS)
         former = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self._limits = allow_descriptors(descriptors_for(len(self._slots.workers())))
         self._alive_read, self._alive_write = os.pipe()
         try:
             if self._server:
@@ -74,6 +81,7 @@ class Supervisor:
             gc.unfreeze()
             os.close(self._alive_read)
             os.close(self._alive_write)
+            set_limits(self._limits)
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
         seconds = time.monotonic() - self._slots.drain_began
@@ -83,7 +91,7 @@ class Supervisor:
     def _turn(self) -> None:
         for slot in self._slots.to_fill(time.monotonic()):
             self._fill(slot)
-        due = min(self._slots.due, self._traces_at)
+        due = min(self._slots.due, self._traces_at, self._stalls.look_at)
         self._listen(None if due == math.inf else due - time.monotonic())
         for pid, status in self._reap():
             self._note_end(pid, status)
@@ -121,6 +129,7 @@ class Supervisor:
         now = time.monotonic()
         if now >= self._traces_at:
             self._collect_traces()
+        self._stalls.look(self._slots.workers(), now)
         self._carry_out(self._slots.meet_deadlines(now))
 
     def _carry_out(self, orders: Iterable[Order]) -> None:
@@ -152,7 +161,7 @@ class Supervisor:
             child = self._bear(slot, born)
         except (OSError, StartupError) as error:  # no memory, say
             slot.not_filled(born)
-            log.error("cannot start the %s: %s", slot.name, error)
+            self._shortages.note(slot.name, shortage_of(error, len(self._slots.workers())), born)
         else:
             if child:
                 self._slots.filled(slot, child)
@@ -169,7 +178,7 @@ class Supervisor:
         row = self._scoreboard.allocate()
         if row is None:
             slot.postpone(born)
-            log.error("no worker can start before the housekeeper has recovered those that died")
+            self._shortages.note(slot.name, self._scoreboard.why_full, born)
             return None
         self._incarnations += 1
         row.open(slot.queue, slot.number, self._incarnations)
@@ -205,6 +214,7 @@ class Supervisor:
 
     def _let_go(self) -> None:
         """Leave a child without what is the supervisor's."""
+        set_limits(self._limits)
         os.close(self._alive_write)
         self._inbox.close()
         for slot in self._slots:

@@ -19,6 +19,7 @@ from ..errors import LeaseLost, TaskTimeout
 from ..logs import log
 from ..processes.fork import fork_mark
 from ..processes.memory import MemoryLimit
+from ..processes.randomness import reseed
 from ..processes.scoreboard import Row, State
 from ..processes.signals import NEWS, TIME_IS_UP, SignalInbox
 from ..protocol.entry import foods
@@ -46,11 +47,13 @@ def work(
         # What a handler prints is to be seen at once, and as whole lines: an unbuffered `print`
         # writes a line's end by itself, and other workers' output would come in between.
         sys.stdout.reconfigure(line_buffering=True, write_through=False)
+    memory = MemoryLimit(consumer.max_memory) if consumer.max_memory else None
+    reseed()
     awaiting = Awaiting()
     if consumer.setup:
         awaiting.result_of(consumer.setup())
     try:
-        Worker(consumer, row, lease, inbox, lifeline, parent, awaiting).serve()
+        Worker(consumer, row, lease, inbox, lifeline, parent, awaiting, memory).serve()
     finally:
         if consumer.teardown:
             awaiting.result_of(consumer.teardown())
@@ -73,6 +76,7 @@ class Worker:
         lifeline: int,
         parent: int,
         awaiting: Awaiting,
+        memory: MemoryLimit | None,
     ) -> None:
         self._handler = consumer.handler
         self._awaiting = awaiting
@@ -95,7 +99,10 @@ class Worker:
         place = f"queue {consumer.queue} on {self._link.address}"
         self._outage = Outage(place, lease, tells=Tells.REFUSALS if speaks else Tells.NOTHING)
         self._interruptible = False
-        self._memory = MemoryLimit(consumer.max_memory) if consumer.max_memory else None
+        self._max_tasks = consumer.max_tasks
+        self._memory = memory
+        if memory and (trouble := memory.start()) and speaks:
+            log.error("%s", trouble)
         signal.signal(TIME_IS_UP, self._on_timeout)
         answer_with(self._delivery)
 
@@ -147,8 +154,14 @@ class Worker:
         self._row.stand_on(self._claims.token)
 
     def _check_memory(self) -> None:
-        if self._memory and self._memory.is_exceeded():
-            self._become(State.SPENT)
+        if self._memory and (excess := self._memory.excess()):
+            self._ask_for_relief(excess)
+
+    def _ask_for_relief(self, why: str) -> None:
+        """Work on until a successor stands by."""
+        if self._row.state != State.SPENT:
+            log.info("is replaced: %s", why)
+        self._become(State.SPENT)
 
     def _request(self, request: Request) -> None:
         if isinstance(request, Enroll):
@@ -188,8 +201,8 @@ class Worker:
             self._entitle_busy(len(entries))
             self._row.stand_on(self._claims.token)
             self._row.hold(self._claims.completed + 1, self._claims.completed + len(entries))
-            if self._claims.is_last_batch:
-                self._become(State.SPENT)  # in time for another one to be ready after the last task
+            if self._claims.is_last_batch:  # in time for another one to be ready after it
+                self._ask_for_relief(f"max_tasks is {self._max_tasks}")
             self._run()
 
     def _tell_failure(self, fail: Fail) -> None:
