@@ -35,6 +35,7 @@ from .ledger import Ledger
 
 LEDGER = Ledger(Path(os.environ["SOAK_LEDGER"]))
 HOST = os.environ["SOAK_HOST"]
+WORKERS = Path("workers.txt")  # of this host: the sessions that they lead
 LEASE = float(os.environ["SOAK_LEASE"])
 
 MEGABYTE = 1 << 20
@@ -55,6 +56,8 @@ os.register_at_fork(after_in_parent=dawdle, after_in_child=dawdle)
 def born() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # many will die of what leaves a core
     LEDGER.note("born", pid=os.getpid(), host=HOST)
+    with WORKERS.open("a") as workers:
+        workers.write(f"{os.getpid()}\n")
 
 
 # What ends well.

@@ -12,7 +12,7 @@ from select import PIPE_BUF
 
 import psutil
 
-from ..support import Program, eventually
+from ..support import Program, eventually, lines
 from .kinds import CHILD, LIMITS
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ class Host:
 
     def remains(self) -> list[psutil.Process]:
         """All that runs of what it or its handlers have ever started."""
-        sessions = set(self.sessions)
+        sessions = {*self.sessions, *map(int, lines(self.folder / "workers.txt"))}
         return [p for p in psutil.process_iter() if _session(p) in sessions or self._has_marked(p)]
 
     def _has_marked(self, process: psutil.Process) -> bool:
