@@ -35,7 +35,8 @@ from .ledger import Ledger
 
 LEDGER = Ledger(Path(os.environ["SOAK_LEDGER"]))
 HOST = os.environ["SOAK_HOST"]
-WORKERS = Path("workers.txt")  # of this host: the sessions that they lead
+WORKERS = LEDGER.path.with_name("workers")
+"""Who led sessions, and on which host: their numbers come again."""
 LEASE = float(os.environ["SOAK_LEASE"])
 
 MEGABYTE = 1 << 20
@@ -57,7 +58,7 @@ def born() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # many will die of what leaves a core
     LEDGER.note("born", pid=os.getpid(), host=HOST)
     with WORKERS.open("a") as workers:
-        workers.write(f"{os.getpid()}\n")
+        workers.write(f"{os.getpid()} {HOST}\n")
 
 
 # What ends well.

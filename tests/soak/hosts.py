@@ -78,7 +78,8 @@ class Host:
 
     def remains(self) -> list[psutil.Process]:
         """All that runs of what it or its handlers have ever started."""
-        sessions = {*self.sessions, *map(int, lines(self.folder / "workers.txt"))}
+        born = dict(line.split() for line in lines(self.folder.parent / "workers"))
+        sessions = {*self.sessions, *(int(pid) for pid, host in born.items() if host == self.name)}
         return [p for p in psutil.process_iter() if _session(p) in sessions or self._has_marked(p)]
 
     def _has_marked(self, process: psutil.Process) -> bool:
