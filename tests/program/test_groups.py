@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import psutil
 import pytest
 
@@ -68,7 +70,7 @@ def test_what_a_killed_worker_had_started_is_killed_though_its_parent_be_gone(
         text="from woodenwaiter import pace\npace.TIMEOUT_GRACE = 0.1",
         handler="""
             os.system("sleep 300 & echo $! > child")
-            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+            signal.signal(signal.SIGWINCH, signal.SIG_IGN)  # what rings when time is up
             time.sleep(300)
         """,
         processes=1,
@@ -79,3 +81,54 @@ def test_what_a_killed_worker_had_started_is_killed_though_its_parent_be_gone(
     child = psutil.Process(int(eventually(lambda: app.noted("child"))[0]))
     eventually(app.letters)
     eventually(lambda: not is_alive(child))
+
+
+ENDING = sorted(
+    {
+        getattr(signal, name)
+        for name in (
+            *("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGPIPE", "SIGPOLL", "SIGIO", "SIGSTKFLT"),
+            *("SIGXCPU", "SIGXFSZ", "SIGPWR", "SIGUSR2", "SIGRTMIN", "SIGRTMAX"),
+        )
+        if hasattr(signal, name)
+    }
+)
+
+
+@pytest.mark.parametrize("number", [*ENDING, signal.SIGRTMIN + 5])
+def test_no_signal_ends_the_service_without_a_drain(app: Application, number: int) -> None:
+    """What has a default that kills, of an application that did not care, or meddled."""
+    app.write(
+        text="for n in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(n, signal.SIG_DFL)",
+        processes=1,
+    )
+    app.push({"n": 0, "sleep": 300})
+    supervisor = app.serve()
+    eventually(lambda: app.begun)
+    supervisor.housekeeper().send_signal(number)
+    supervisor.signal(number)
+    if number in (signal.SIGXCPU, signal.SIGPWR):
+        supervisor.logged("draining")
+    else:
+        supervisor.logged("means nothing")
+        supervisor.signal(signal.SIGTERM)
+    app.let_go(0)
+    assert supervisor.wait() == 0
+    assert app.done == [0]
+    assert "housekeeper (pid" not in supervisor.log.partition("draining")[0].partition("started")[2]
+
+
+def test_applications_own_handlers_are_its_workers(app: Application) -> None:
+    """Of signals that the supervisor guards against."""
+    text = """
+        signal.signal(signal.SIGALRM, lambda *_: note("alarmed", os.getpid()))
+        signal.alarm(1)
+    """
+    app.write(text=text, then="signal.setitimer(signal.ITIMER_REAL, 0.1); time.sleep(1.5)")
+    app.push({"n": 0})
+    supervisor = app.serve()
+    supervisor.logged("means nothing")
+    eventually(lambda: app.done)
+    assert supervisor.pid not in app.numbers("alarmed")
+    assert len(app.noted("alarmed")) == 1
+    assert supervisor.stop() == 0

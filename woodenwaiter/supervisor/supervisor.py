@@ -22,13 +22,13 @@ from ..logs import IN_LINES, log
 from ..processes.children import ending, reap, send_signal
 from ..processes.fork import fork
 from ..processes.scoreboard import Cause, Scoreboard, State
-from ..processes.signals import NEWS, SignalInbox
+from ..processes.signals import TRACE, SignalInbox, name_of
 from ..processes.traces import Trace
-from ..processes.tree import kill_tree
+from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
 from ..text import escaped
 from .embedded import EmbeddedServer
-from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
+from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, heeded
 from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
 
 
@@ -55,13 +55,14 @@ class Supervisor:
         self._incarnations = 0
         self._completed = 0
         self._traces_at = math.inf
+        self._ignored: set[int] = set()  # signals that were told of
         places = [Place(c.queue, int(c.processes), c.timeout) for c in consumers]
         self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
 
     def run(self) -> int:
         """Supervise until drained; returns the exit code."""
-        self._inbox = SignalInbox(SIGNALS)
-        former = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self._inbox = SignalInbox(heeded())
+        former = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._inbox.actions)
         self._alive_read, self._alive_write = os.pipe()
         try:
             if self._server:
@@ -85,6 +86,7 @@ class Supervisor:
             self._fill(slot)
         due = min(self._slots.due, self._traces_at)
         self._listen(None if due == math.inf else due - time.monotonic())
+        self._carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         for pid, status in self._reap():
             self._note_end(pid, status)
         self._meet_deadlines()
@@ -100,7 +102,7 @@ class Supervisor:
             self._act_on(number)
         return self._slots.is_draining
 
-    def _act_on(self, number: signal.Signals) -> None:
+    def _act_on(self, number: int) -> None:
         slots, now, code = self._slots, time.monotonic(), 128 + number
         orders: dict[int, Callable[[], Iterable[Order]]] = {
             signal.SIGTERM: lambda: slots.drain(now),
@@ -110,12 +112,15 @@ class Supervisor:
             signal.SIGCONT: lambda: slots.set_quiet(False),
             signal.SIGTTIN: slots.add_workers,
             signal.SIGTTOU: slots.remove_workers,
-            NEWS: lambda: slots.hear_workers(now),
+            **dict.fromkeys(LAST_MOMENTS, lambda: slots.drain(now)),
         }
         if number in orders:
             self._carry_out(orders[number]())
         elif number == signal.SIGUSR1:
             self._report(now)
+        elif number not in SIGNALS and number not in self._ignored:
+            self._ignored.add(number)
+            log.warning("%s came, and means nothing here: it is ignored", name_of(number))
 
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
@@ -179,14 +184,17 @@ class Supervisor:
         try:
             trace = Trace()
             pid = self._fork(
-                lambda: be_worker(slot.name, consumer, row, trace, lease, lifeline, parent)
+                lambda bell: be_worker(
+                    slot.name, consumer, row, trace, lease, lifeline, bell, parent
+                )
             )
         except OSError:
             row.free()
             raise
         return Child(pid, born, row, trace)
 
-    def _housekeeper(self) -> int:
+    def _housekeeper(self, bell: int) -> int:
+        os.close(bell)  # it has no news
         return be_housekeeper(
             self._consumers,
             self._scoreboard,
@@ -196,20 +204,16 @@ class Supervisor:
             stops_server=self._server is not None,
         )
 
-    def _fork(self, main: Callable[[], int]) -> int:
-        def child() -> int:
-            self._let_go()
-            return main()
+    def _fork(self, main: Callable[[int], int]) -> int:
+        return fork(lambda: main(self._let_go()))
 
-        return fork(child)
-
-    def _let_go(self) -> None:
-        """Leave a child without what is the supervisor's."""
+    def _let_go(self) -> int:
+        """Leave a child without what is the supervisor's, but for a way to ring it."""
         os.close(self._alive_write)
-        self._inbox.close()
         for slot in self._slots:
             if slot.child and slot.child.trace:
                 slot.child.trace.close()
+        return self._inbox.bequeath()
 
     # Deaths.
 
@@ -231,12 +235,19 @@ class Supervisor:
             return
         child = slot.child
         self._tell_end(slot, child, status)
+        if child.row:
+            self._end_what_it_started(pid, has_done_so=child.row.state == State.LEFT)
         orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
             self._completed += child.row.completed
             child.row.close(status, child.cause)
             child.trace.close()
         self._carry_out(orders)
+
+    @staticmethod
+    def _end_what_it_started(worker: int, *, has_done_so: bool) -> None:
+        """Which is known to be nothing, or at most in its group, if it ended as it should."""
+        kill_group(worker) if has_done_so else kill_session(worker)
 
     def _tell_end(self, slot: Slot, child: Child, status: int) -> None:
         task, row = "", child.row
