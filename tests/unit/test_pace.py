@@ -126,6 +126,12 @@ def the_clock_is_looked_at_more_often_than_leases_are_given_time(
 
 
 @relation
+def what_handlers_left_running_holds_up_no_drain(p: ModuleType, lease: float) -> object:
+    """Not even one that gives running tasks nothing."""
+    return p.PARTING < p.LEAST_DRAIN
+
+
+@relation
 def ordinary_looks_are_no_outage(p: ModuleType, lease: float) -> object:
     """Otherwise there would be a grace for ever, and no lease would ever be held to be over."""
     return p.outage_from(lease) > p.renew_every(lease) + p.LOOK

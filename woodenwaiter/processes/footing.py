@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 
 # What `signal` wraps to make enums of numbers, at a multiple of the cost.
 from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
+from collections.abc import Iterator
 
 from .signals import Action, SignalInbox, name_of
 

@@ -73,13 +73,8 @@ def strays() -> list[int]:
     it: all but those that are ignored, by their default or by somebody's wish, and what nobody may
     or should survive."""
     harmless = {signal.SIGKILL, signal.SIGSTOP, signal.SIGHUP, signal.SIGWINCH, signal.SIGURG}
-    others = set(signal.valid_signals()) - {*SIGNALS, *FAULTS, *harmless}
+    others = set(signal.valid_signals()) - {*SIGNALS, *LAST_MOMENTS, *FAULTS, *harmless}
     return [n for n in others if signal.getsignal(n) not in (signal.SIG_IGN, None)]
-
-
-def heeded() -> list[int]:
-    """What the supervisor receives: nothing else is to end it than a drain."""
-    return [*SIGNALS, *strays()]
 
 
 def be_worker(
@@ -122,7 +117,7 @@ def be_housekeeper(
 ) -> int:
     """Be the housekeeper to the end; returns the exit code."""
     inbox = _become_child("housekeeper", (BELL,))
-    for number in (FAREWELL, *strays()):
+    for number in (FAREWELL, *LAST_MOMENTS, *strays()):
         signal.signal(number, signal.SIG_IGN)
     unblock_signals()
     housekeeper = Housekeeper(

@@ -28,7 +28,7 @@ from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
 from ..text import escaped
 from .embedded import EmbeddedServer
-from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, heeded
+from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
 from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
 
 
@@ -55,13 +55,13 @@ class Supervisor:
         self._incarnations = 0
         self._completed = 0
         self._traces_at = math.inf
-        self._ignored: set[int] = set()  # signals that were told of
+        self._strays = set(strays())
         places = [Place(c.queue, int(c.processes), c.timeout) for c in consumers]
         self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
 
     def run(self) -> int:
         """Supervise until drained; returns the exit code."""
-        self._inbox = SignalInbox(heeded())
+        self._inbox = SignalInbox((*SIGNALS, *LAST_MOMENTS, *self._strays))
         former = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._inbox.actions)
         self._alive_read, self._alive_write = os.pipe()
         try:
@@ -118,8 +118,8 @@ class Supervisor:
             self._carry_out(orders[number]())
         elif number == signal.SIGUSR1:
             self._report(now)
-        elif number not in SIGNALS and number not in self._ignored:
-            self._ignored.add(number)
+        elif number in self._strays:
+            self._strays.remove(number)  # once is enough
             log.warning("%s came, and means nothing here: it is ignored", name_of(number))
 
     def _meet_deadlines(self) -> None:
@@ -236,18 +236,14 @@ class Supervisor:
         child = slot.child
         self._tell_end(slot, child, status)
         if child.row:
-            self._end_what_it_started(pid, has_done_so=child.row.state == State.LEFT)
+            # What its handlers had started: it ends that itself, where it can see it.
+            (kill_group if child.row.state == State.LEFT else kill_session)(pid)
         orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
             self._completed += child.row.completed
             child.row.close(status, child.cause)
             child.trace.close()
         self._carry_out(orders)
-
-    @staticmethod
-    def _end_what_it_started(worker: int, *, has_done_so: bool) -> None:
-        """Which is known to be nothing, or at most in its group, if it ended as it should."""
-        kill_group(worker) if has_done_so else kill_session(worker)
 
     def _tell_end(self, slot: Slot, child: Child, status: int) -> None:
         task, row = "", child.row
