@@ -26,14 +26,15 @@ CHANGES: dict[str, Callable[[], Any]] = {
 
 @pytest.fixture
 def inbox() -> Iterator[SignalInbox]:
+    limit = signal.setitimer(signal.ITIMER_REAL, 0)  # pytest's own
     former = {number: signal.getsignal(number) for number in (PIPE, ALRM)}
     inbox = SignalInbox((TERM,))
     yield inbox
     inbox.restore()
     for number, action in former.items():
         signal.signal(number, action)
-    for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
-        signal.setitimer(timer, 0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.setitimer(signal.ITIMER_REAL, *limit)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (TERM, ALRM))
 
 
@@ -66,7 +67,7 @@ def test_what_setup_did_to_what_is_needed_is_put_right(inbox: SignalInbox, chang
 
 def test_what_setup_arranged_besides_stays(inbox: SignalInbox) -> None:
     signal.setitimer(signal.ITIMER_REAL, 3600, 3600)
-    signal.signal(ALRM, print)  # type: ignore[arg-type]
+    signal.signal(ALRM, print)
     signal.pthread_sigmask(signal.SIG_BLOCK, (ALRM, TERM))
     footing = Footing(inbox)
     assert footing.regain() == ["the mask of blocked signals"]

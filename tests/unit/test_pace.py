@@ -126,12 +126,6 @@ def the_clock_is_looked_at_more_often_than_leases_are_given_time(
 
 
 @relation
-def what_handlers_left_running_holds_up_no_drain(p: ModuleType, lease: float) -> object:
-    """Not even one that gives running tasks nothing."""
-    return p.PARTING < p.LEAST_DRAIN
-
-
-@relation
 def ordinary_looks_are_no_outage(p: ModuleType, lease: float) -> object:
     """Otherwise there would be a grace for ever, and no lease would ever be held to be over."""
     return p.outage_from(lease) > p.renew_every(lease) + p.LOOK
@@ -183,6 +177,12 @@ def a_worker_idles_no_longer_than_5_s_once_the_server_is_back(
 def a_leaving_worker_has_time_to_leave(p: ModuleType, lease: float) -> object:
     """Even where tasks are given none; it gives back what it holds, by one request."""
     return p.LEAST_DRAIN >= 0.5
+
+
+@relation
+def what_handlers_left_running_holds_up_no_drain(p: ModuleType, lease: float) -> object:
+    """Not even one that gives running tasks nothing."""
+    return p.PARTING < p.LEAST_DRAIN
 
 
 @relation
@@ -377,7 +377,12 @@ MUTANTS = [
     ),
     Mutant("LEAST_LEASE = 1.0", "LEAST_LEASE = 60.0", {"the_usual_lease_may_be_had"}),
     Mutant("LEASE = 30.0", "LEASE = 60.0", {"the_readme_names_the_figures"}),
-    Mutant("LEAST_DRAIN = 0.5", "LEAST_DRAIN = 0.0", {"a_leaving_worker_has_time_to_leave"}),
+    Mutant(
+        "LEAST_DRAIN = 0.5",
+        "LEAST_DRAIN = 0.0",
+        {"a_leaving_worker_has_time_to_leave", "what_handlers_left_running_holds_up_no_drain"},
+    ),
+    Mutant("PARTING = 0.4", "PARTING = 0.5", {"what_handlers_left_running_holds_up_no_drain"}),
     Mutant(
         "HOUSEKEEPER_GRACE = LAST_PASS + 1.0",
         "HOUSEKEEPER_GRACE = LAST_PASS",
