@@ -177,7 +177,7 @@ def hang() -> NoReturn:
 
 def hang_deaf() -> NoReturn:
     """Hear nothing but SIGKILL."""
-    for number in (signal.SIGALRM, signal.SIGUSR2, signal.SIGTERM):
+    for number in (signal.SIGALRM, signal.SIGWINCH, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     while True:
         time.sleep(1)

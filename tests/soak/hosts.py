@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,7 +23,6 @@ class Host:
         self.folder.mkdir()
         self._options = options
         self._environment = environment
-        self.sessions: list[int] = []  # of this supervisor and of those before it
         self.start()
 
     def start(self) -> None:
@@ -36,7 +34,6 @@ class Host:
             SOAK_HOST=self.name,
             **self._environment,
         )
-        self.sessions.append(self.pid)
 
     @property
     def pid(self) -> int:
@@ -79,7 +76,7 @@ class Host:
         if self.is_up:
             self._program.process.kill()
             self._program.wait()
-        for process in in_sessions(self.sessions):
+        for process in working_in([self.folder.resolve()]):
             kill(process)
 
     def _titled(self, title: str) -> list[psutil.Process]:
@@ -110,17 +107,18 @@ def kill(process: psutil.Process) -> bool:
     return send(process, signal.SIGKILL)
 
 
-def in_sessions(sessions: Iterable[int]) -> list[psutil.Process]:
-    """The living processes of these sessions."""
-    wanted = set(sessions)
-    return [process for process in psutil.process_iter() if _session(process) in wanted]
+def working_in(folders: Iterable[Path]) -> list[psutil.Process]:
+    """The living processes with these current folders: hosts have one each, workers their own
+    sessions."""
+    wanted = set(map(str, folders))
+    return [process for process in psutil.process_iter() if _folder(process) in wanted]
 
 
-def _session(process: psutil.Process) -> int:
+def _folder(process: psutil.Process) -> str:
     try:
-        return 0 if process.status() == psutil.STATUS_ZOMBIE else os.getsid(process.pid)
-    except (psutil.Error, ProcessLookupError):
-        return 0
+        return "" if process.status() == psutil.STATUS_ZOMBIE else process.cwd()
+    except (psutil.Error, OSError):
+        return ""
 
 
 def end_children(name: str, value: str) -> int:
@@ -137,9 +135,9 @@ def _environment(process: psutil.Process) -> dict[str, str]:
 
 def left_behind(hosts: Iterable[Host]) -> list[str]:
     """What is still there of hosts that have ended, once it had the time to end as well."""
-    sessions = [session for host in hosts for session in host.sessions]
+    folders = [host.folder.resolve() for host in hosts]
     try:
-        eventually(lambda: not in_sessions(sessions), seconds=15)
+        eventually(lambda: not working_in(folders), seconds=15)
     except AssertionError:
-        return [f"{process.pid} {title_of(process)}" for process in in_sessions(sessions)]
+        return [f"{process.pid} {title_of(process)}" for process in working_in(folders)]
     return []
