@@ -158,6 +158,9 @@ is to be over by then."""
 LEAST_DRAIN = 0.5
 """That workers have to leave even where running tasks are given nothing."""
 
+PARTING = 0.4
+"""That what handlers left running has to end after SIGTERM, when its worker leaves."""
+
 LAST_PASS = 5.0
 """For which a leaving housekeeper tries to recover what is left, should Redis be away."""
 

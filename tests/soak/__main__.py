@@ -190,7 +190,7 @@ class Soak:
             else:
                 host.drain()
         for host in self._hosts:
-            # 1: a worker whose handler had made it deaf to SIGTERM was killed.
+            # 1: a worker whose handler goes on for longer was killed.
             if host.wait() not in (0, 1):
                 self.problems.append(f"{host.name}: its supervisor left with {host.wait()}")
         for process in left_behind(self._hosts):

@@ -30,13 +30,11 @@ from woodenwaiter import (
     pace,
 )
 
-from .kinds import CHILD, LIMITS, MAX_DELIVERIES, PLAIN, TIMEOUT
+from .kinds import LIMITS, MAX_DELIVERIES, PLAIN, TIMEOUT
 from .ledger import Ledger
 
 LEDGER = Ledger(Path(os.environ["SOAK_LEDGER"]))
 HOST = os.environ["SOAK_HOST"]
-WORKERS = LEDGER.path.with_name("workers")
-"""Who led sessions, and on which host: their numbers come again."""
 LEASE = float(os.environ["SOAK_LEASE"])
 
 MEGABYTE = 1 << 20
@@ -57,8 +55,6 @@ os.register_at_fork(after_in_parent=dawdle, after_in_child=dawdle)
 def born() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # many will die of what leaves a core
     LEDGER.note("born", pid=os.getpid(), host=HOST)
-    with WORKERS.open("a") as workers:
-        workers.write(f"{os.getpid()} {HOST}\n")
 
 
 # What ends well.
@@ -106,7 +102,7 @@ def let_a_fork_exit() -> None:
 
 
 def outlived_by_a_child() -> None:
-    os.posix_spawn("/bin/sleep", ["sleep", "20"], {CHILD: os.environ[CHILD]})
+    os.posix_spawn("/bin/sleep", ["sleep", "3600"], {})
 
 
 async def coroutine() -> None:
@@ -132,8 +128,8 @@ def keep_a_daemon() -> None:
 
 
 def outlived_by_a_session() -> None:
-    child = {CHILD: os.environ[CHILD]}
-    os.posix_spawn("/bin/sleep", ["sleep", "3600"], child, setsid=True)
+    """Found by its worker, but by nobody once that was killed."""
+    os.posix_spawn("/bin/sleep", ["sleep", "10"], {}, setsid=True)
 
 
 def signal_the_group() -> None:
@@ -229,7 +225,7 @@ async def hang_in_an_await() -> None:
 
 def hang_deaf() -> NoReturn:
     """Hear nothing but SIGKILL."""
-    for number in (signal.SIGALRM, signal.SIGUSR2, signal.SIGTERM):
+    for number in (signal.SIGALRM, signal.SIGWINCH, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     while True:
         time.sleep(1)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from select import PIPE_BUF
 
 import psutil
 
-from ..support import Program, eventually, lines
-from .kinds import CHILD, LIMITS
+from ..support import Program, eventually
+from .kinds import LIMITS
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,9 +25,7 @@ class Host:
         self.folder = folder / name
         self.folder.mkdir()
         self._options = options
-        self._marker = f"{name}-{time.monotonic_ns()}"
-        self._environment = {CHILD: self._marker, **environment}
-        self.sessions: list[int] = []  # of this supervisor and of those before it
+        self._environment = environment
         self.collector = self._collect()
         self.start()
 
@@ -49,7 +46,6 @@ class Host:
             SOAK_HOST=self.name,
             **self._environment,
         )
-        self.sessions.append(self.pid)
 
     @property
     def pid(self) -> int:
@@ -78,15 +74,7 @@ class Host:
 
     def remains(self) -> list[psutil.Process]:
         """All that runs of what it or its handlers have ever started."""
-        born = dict(line.split() for line in lines(self.folder.parent / "workers"))
-        sessions = {*self.sessions, *(int(pid) for pid, host in born.items() if host == self.name)}
-        return [p for p in psutil.process_iter() if _session(p) in sessions or self._has_marked(p)]
-
-    def _has_marked(self, process: psutil.Process) -> bool:
-        try:
-            return process.environ().get(CHILD) == self._marker
-        except (psutil.Error, OSError):
-            return False
+        return working_in(self.folder.resolve())
 
     def replace(self) -> None:
         """Start another supervisor after this one was killed."""
@@ -137,21 +125,27 @@ def kill(process: psutil.Process) -> bool:
     return send(process, signal.SIGKILL)
 
 
-def _session(process: psutil.Process) -> int:
+def working_in(folder: Path) -> list[psutil.Process]:
+    """The living processes with this current folder: hosts have one each, workers their own
+    sessions."""
+    return [process for process in psutil.process_iter() if _folder(process) == str(folder)]
+
+
+def _folder(process: psutil.Process) -> str:
     try:
-        return 0 if process.status() == psutil.STATUS_ZOMBIE else os.getsid(process.pid)
-    except (psutil.Error, ProcessLookupError):
-        return 0
+        return "" if process.status() == psutil.STATUS_ZOMBIE else process.cwd()
+    except (psutil.Error, OSError):
+        return ""
 
 
 def left_behind(hosts: Iterable[Host]) -> list[str]:
     """What is still there of hosts that have ended, once it had the time to end as well."""
+    left: list[psutil.Process] = []
 
-    def remains() -> list[psutil.Process]:
-        return [process for host in hosts for process in host.remains()]
+    def are_gone() -> bool:
+        left[:] = [process for host in hosts for process in host.remains()]
+        return not left
 
-    try:
-        eventually(lambda: not remains(), seconds=15)
-    except AssertionError:
-        return [f"{process.pid} {title_of(process)}" for process in remains()]
-    return []
+    with suppress(AssertionError):
+        eventually(are_gone, seconds=15)
+    return [f"{process.pid} {title_of(process)}" for process in left]

@@ -85,21 +85,11 @@ FATAL = frozenset(
     {
         *("exception", "system_exit", "keyboard_interrupt", "recursion", "out_of_memory"),
         *("reject", "retry", "exit", "segfault", "kill", "abort", "eat_until_killed"),
-        *(
-            "hang",
-            "hang_in_an_await",
-            "hang_deaf",
-            "oversized",
-            "oversized_kill",
-            "long_error",
-            "garbage",
-        ),
+        *("hang", "hang_in_an_await", "hang_deaf"),
+        *("oversized", "oversized_kill", "long_error", "garbage"),
     }
 )
 """The kinds that end in the dead letters. All others complete."""
-
-CHILD = "SOAK_CHILD"
-"""In the environment of the processes that handlers leave behind on purpose."""
 
 _ID = re.compile(rb"\b(?:young|sly|old)-\d+\b")
 

@@ -180,6 +180,12 @@ def a_leaving_worker_has_time_to_leave(p: ModuleType, lease: float) -> object:
 
 
 @relation
+def what_handlers_left_running_holds_up_no_drain(p: ModuleType, lease: float) -> object:
+    """Not even one that gives running tasks nothing."""
+    return p.PARTING < p.LEAST_DRAIN
+
+
+@relation
 def the_housekeeper_ends_its_last_pass_itself(p: ModuleType, lease: float) -> object:
     return p.LAST_PASS + p.LOOK < p.HOUSEKEEPER_GRACE
 
@@ -371,7 +377,12 @@ MUTANTS = [
     ),
     Mutant("LEAST_LEASE = 1.0", "LEAST_LEASE = 60.0", {"the_usual_lease_may_be_had"}),
     Mutant("LEASE = 30.0", "LEASE = 60.0", {"the_readme_names_the_figures"}),
-    Mutant("LEAST_DRAIN = 0.5", "LEAST_DRAIN = 0.0", {"a_leaving_worker_has_time_to_leave"}),
+    Mutant(
+        "LEAST_DRAIN = 0.5",
+        "LEAST_DRAIN = 0.0",
+        {"a_leaving_worker_has_time_to_leave", "what_handlers_left_running_holds_up_no_drain"},
+    ),
+    Mutant("PARTING = 0.4", "PARTING = 0.5", {"what_handlers_left_running_holds_up_no_drain"}),
     Mutant(
         "HOUSEKEEPER_GRACE = LAST_PASS + 1.0",
         "HOUSEKEEPER_GRACE = LAST_PASS",

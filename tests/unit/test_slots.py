@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from woodenwaiter import pace
 from woodenwaiter.errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS
 from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State
-from woodenwaiter.processes.signals import BELL, FAREWELL, TIME_IS_UP
+from woodenwaiter.processes.signals import BELL, FAREWELL
 from woodenwaiter.supervisor.slots import (
     Child,
     Kill,
@@ -31,7 +31,6 @@ from woodenwaiter.supervisor.slots import (
 
 DRAIN = 20.0
 NO_REDIS = EXIT_REDIS << 8
-WORDS: dict[int, str] = {FAREWELL: "leave", BELL: "look", TIME_IS_UP: "time is up"}
 
 
 class Loop:
@@ -53,6 +52,7 @@ class Loop:
         self.living: dict[str, Child] = {}
         self.said: list[str] = []
         self._names: dict[int, str] = {}
+        self._read: dict[Row, tuple[bool, int]] = {}  # of what each worker was told
         self._pids = itertools.count(100)
         self._fill()
 
@@ -84,8 +84,23 @@ class Loop:
                 done.append(f"kill {self._names[order.child.pid]}")
             else:
                 assert isinstance(order, Tell)
-                done.append(f"{WORDS[order.number]} {self._names[order.child.pid]}")
+                done.append(f"{self._word(order)} {self._names[order.child.pid]}")
         return done
+
+    def _word(self, told: Tell) -> str:
+        """What this child finds when it is told to look, if anything is new."""
+        if told.number == FAREWELL:
+            assert told.child.row is None
+            return "leave"
+        assert told.number == BELL
+        row = told.child.row
+        if row is None:
+            return "look"
+        was_dismissed, was_overdue = self._read.get(row, (False, 0))
+        self._read[row] = (row.is_dismissed, row.overdue)
+        if row.is_dismissed > was_dismissed:
+            return "leave"
+        return "look" if row.overdue == was_overdue else "time is up"
 
     # Births.
 
@@ -404,9 +419,8 @@ def test_worker_is_retired_together_with_whom_it_relieves(is_ready: bool) -> Non
     loop = relief(2)
     loop.dies("a1")
     loop.becomes("a1'", State.SPENT)
-    if is_ready:
-        loop.becomes("a1''", State.LIVE)
-    assert loop.gets(SIGTTOU) == ["leave a1''", "leave a1'"]
+    told = loop.becomes("a1''", State.LIVE) if is_ready else []
+    assert sorted(told + loop.gets(SIGTTOU)) == ["leave a1'", "leave a1''"]
     assert loop.said == ["workers now: 1"]
     for name in ("a1'", "a1''"):
         loop.leaves(name)
@@ -472,9 +486,11 @@ def test_successor_that_has_left_before_it_was_heard_of_leaves_its_task_to_anoth
 
 def test_successor_of_a_successor_stands_by_for_the_one_that_asked_first() -> None:
     loop = relief()
-    loop.becomes("a0'", State.SPENT)
+    assert loop.becomes("a0'", State.SPENT) == ["leave a0"]
     loop.leaves("a0'")
-    assert loop.becomes("a0''", State.LIVE) == ["leave a0"]
+    assert loop.becomes("a0''", State.LIVE) == []  # once is enough
+    loop.leaves("a0")
+    assert loop.living.keys() == {"housekeeper", "a0''"}
 
 
 # Signals, once and again.
@@ -660,7 +676,7 @@ def test_drain_goes_from_the_workers_to_the_housekeeper_to_the_server() -> None:
 def test_relief_ends_with_the_drain() -> None:
     loop = relief()
     assert sorted(loop.gets(SIGTERM)) == ["leave a0", "leave a0'"]
-    assert loop.becomes("a0'", State.LIVE) == ["leave a0"]
+    assert loop.becomes("a0'", State.LIVE) == []
     loop.leaves("a0'")
     assert loop.leaves("a0") == ["look housekeeper"]
 

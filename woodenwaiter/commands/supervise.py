@@ -13,7 +13,7 @@ from ..logs import FORMATS, LEVELS
 from ..protocol.client import client_from_environment
 from ..settings import Settings
 from ..supervisor.boot import run
-from ..supervisor.forked import SIGNALS
+from ..supervisor.forked import LAST_MOMENTS, SIGNALS, strays
 from .application import find_customers
 from .terminal import Parser, complain, open_standard_descriptors
 
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         customers = find_customers(app)
         # For the supervisor alone: one that comes after it has drained must not end this process
         # with another exit code.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *LAST_MOMENTS, *strays()))
         return run([customer.consumer for customer in customers], settings)
     except StartupError as error:
         complain(error)

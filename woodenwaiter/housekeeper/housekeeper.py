@@ -17,7 +17,7 @@ from ..logs import log
 from ..processes.children import UNKNOWN_STATUS
 from ..processes.scoreboard import Cause, Row, Scoreboard, State
 from ..processes.signals import SignalInbox
-from ..processes.tree import find, is_alive, kill_tree
+from ..processes.tree import find, is_alive, kill_session, kill_tree, leads_session
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
 from ..protocol.stranded import warn_of_eviction
@@ -135,11 +135,17 @@ class Housekeeper:
             self._workers = {row: find(row.pid) for row in self._scoreboard if row.pid}
         late = time.monotonic() >= self._drain_deadline
         for row in self._scoreboard:
-            process = self._workers.get(row)
-            if row.alive and not is_alive(process):
+            if row.alive and not self._lives(row):
+                if row.pid:
+                    kill_session(row.pid)
                 row.close(UNKNOWN_STATUS, Cause.CHARGED)
-            elif row.alive and process and late:
-                log.warning("worker (pid %d) is killed, as its time is up", process.pid)
-                kill_tree(process.pid)
+            elif row.alive and late:
+                log.warning("worker (pid %d) is killed, as its time is up", row.pid)
+                kill_tree(row.pid)
                 row.close(UNKNOWN_STATUS, Cause.BLAMELESS)
         self._leaving = not any(row.alive for row in self._scoreboard)
+
+    def _lives(self, row: Row) -> bool:
+        """Whether the worker does, and the number is not another's by now."""
+        process = self._workers.get(row)
+        return is_alive(process) if process else bool(row.pid) and leads_session(row.pid)

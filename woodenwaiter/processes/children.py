@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import suppress
+
+from ..logs import log
+from .signals import name_of
 
 UNKNOWN_STATUS = -1
 """Of a process whose end nobody was told: its parent had died, or somebody else reaped it."""
@@ -19,9 +21,13 @@ def reap(pid: int) -> tuple[int, int]:
 
 
 def send_signal(pid: int, number: int) -> None:
-    """Send a signal to a child; if somebody else has reaped it, its end will be noticed soon."""
+    """Send a signal to a child; if somebody else has reaped it, its end will be noticed soon. One
+    that has become another user is told of, and finds what is to be known in shared memory."""
     with suppress(ProcessLookupError):
-        os.kill(pid, number)
+        try:
+            os.kill(pid, number)
+        except PermissionError as error:
+            log.warning("pid %d cannot be sent %s: %s", pid, name_of(number), error)
 
 
 def ending(status: int) -> str:
@@ -31,7 +37,5 @@ def ending(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"left with exit code {code}"
-    try:
-        return f"died of signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"died of signal {-code}"
+    name = name_of(-code)
+    return f"died of signal {-code} ({name})" if name.startswith("SIG") else f"died of {name}"

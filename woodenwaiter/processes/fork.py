@@ -73,11 +73,21 @@ def end_process(code: int) -> NoReturn:
         os._exit(code)
 
 
+def _keep_multiprocessing() -> None:
+    """Have its processes ended at exit, if the parent has imported it: those of this process."""
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing import process, util
+
+        process._children.clear()  # type: ignore[attr-defined]
+        atexit.register(util._exit_function)  # type: ignore[attr-defined]
+
+
 def _live(main: Callable[[], int]) -> None:
     """Run ``main`` and leave past all that is the parent's: its exit handlers, its frames."""
     code = EXIT_BROKEN
     try:
         atexit._clear()
+        _keep_multiprocessing()
         code = main()
     except StartupError as error:
         log.error("%s", error)

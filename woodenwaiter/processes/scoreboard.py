@@ -46,7 +46,7 @@ class Cause(IntEnum):
 
 # A row's first cache line, of circumstances: offsets in 32-bit words …
 _STATE, _PID, _QUEUE, _SLOT, _INCARNATION, _GENERATION, _STATUS, _CAUSE = range(8)
-_QUIET = 10
+_QUIET, _DISMISSED = 10, 11
 # … and in 64-bit words.
 _OVERDUE = 4
 _FAILED = 6
@@ -75,6 +75,7 @@ class Row:
         self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_FAILED] = 0
         self._large[_TOKEN] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
+        self._small[_DISMISSED] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
         self._small[_INCARNATION] = incarnation
         self._small[_STATE] = State.STARTING
@@ -82,6 +83,10 @@ class Row:
     def hush(self, quiet: bool) -> None:
         """Whether the worker is to claim nothing for now."""
         self._small[_QUIET] = quiet
+
+    def dismiss(self) -> None:
+        """The worker is to leave, after its running task."""
+        self._small[_DISMISSED] = 1
 
     def mark_overdue(self, seq: int) -> None:
         """The time of claim number ``seq`` is up."""
@@ -180,6 +185,10 @@ class Row:
     @property
     def quiet(self) -> bool:
         return bool(self._small[_QUIET])
+
+    @property
+    def is_dismissed(self) -> bool:
+        return bool(self._small[_DISMISSED])
 
     @property
     def alive(self) -> bool:

@@ -7,23 +7,24 @@ import select
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-NEWS = signal.SIGUSR2
-"""From a worker to its supervisor: its row has a new state."""
-
-TIME_IS_UP = signal.SIGUSR2
-"""From the supervisor to a worker: its row says for which task."""
-
 FAREWELL = signal.SIGTERM
-"""From the supervisor to a worker or a server: to leave. Not to the housekeeper, which is needed
-until the workers have left, though a TERM may come to the whole group."""
+"""From a person to a worker, or from the supervisor to a server: to leave. The housekeeper does not
+heed it: it is needed until the workers have left, though a TERM may come to the whole group."""
 
-BELL = signal.SIGTSTP
+BELL = signal.SIGWINCH
 """From the supervisor to a child: to look at shared memory again. Not a message by itself: two of
-them may come as one, or out of order, and a terminal sends some as well."""
+them may come as one, or out of order, and a terminal sends some as well. Whatever a handler makes
+of it, it ends no task: by default it is ignored."""
+
+TRACE = signal.SIGURG
+"""From the supervisor to a worker: to write down where it is. By default it is ignored, too."""
+
+Action = Callable[[int, FrameType | None], Any] | int | None
 
 LONGEST_POLL = 2**31 - 1
 """Milliseconds that `poll` can take: 24 days."""
@@ -32,22 +33,30 @@ LONGEST_POLL = 2**31 - 1
 class SignalInbox:
     """Receives the given signals for this process; one per process, in its main thread."""
 
-    def __init__(self, signals: Iterable[signal.Signals]) -> None:
-        self.pending: deque[signal.Signals] = deque()  # those that wait to be taken
+    def __init__(self, signals: Iterable[int]) -> None:
+        self.pending: deque[int] = deque()  # those that wait to be taken
+        self.heard: Callable[[], None] | None = None  # called at each, in whatever code runs
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
         self._former_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        self._former_handlers = {number: signal.signal(number, self._record) for number in signals}
+        self.actions: dict[int, Action] = dict.fromkeys(signals, self._record)
+        self._former = {number: signal.signal(number, act) for number, act in self.actions.items()}
 
     def _record(self, number: int, frame: FrameType | None) -> None:
-        self.pending.append(signal.Signals(number))
+        self.pending.append(number)
+        if self.heard:
+            self.heard()
+
+    def listen(self) -> bool:
+        """Have signals end a wait; returns whether they did before."""
+        return signal.set_wakeup_fd(self._write, warn_on_full_buffer=False) == self._write
 
     def __bool__(self) -> bool:
         """Whether a signal waits to be taken."""
         return bool(self.pending)
 
-    def take(self) -> list[signal.Signals]:
+    def take(self) -> list[int]:
         """The signals that came since the last call, in their order."""
         taken = []
         while self.pending:
@@ -59,8 +68,6 @@ class SignalInbox:
 
         Returns the descriptors that are ready.
         """
-        # Again at each wait: an event loop that a task ran has taken it away.
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         poll = select.poll()
         for fd in (self._read, *fds):
             poll.register(fd, select.POLLIN)
@@ -80,15 +87,31 @@ class SignalInbox:
 
     def restore(self) -> None:
         """Give the signals back to whoever had them, for a caller that goes on living."""
-        signal.set_wakeup_fd(self._former_fd)
-        for number, handler in self._former_handlers.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        self.close()
+        os.close(self.bequeath())
 
-    def close(self) -> None:
-        """Forget the pipe, for a forked child, which makes its own inbox."""
+    def bequeath(self) -> int:
+        """Give the signals back, in a forked child, which makes its own inbox. Returns a descriptor
+        that rings: a parent is told of news by what one has inherited, and not by a signal, for
+        which the right may be given up."""
+        signal.set_wakeup_fd(self._former_fd)
+        for number, action in self._former.items():
+            signal.signal(number, action if action is not None else signal.SIG_DFL)
         os.close(self._read)
-        os.close(self._write)
+        return self._write
+
+
+def ring(fd: int) -> None:
+    """End a wait of the process that bequeathed this, unless it has enough to wake up for."""
+    with suppress(OSError):
+        os.write(fd, b"\0")
+
+
+def name_of(number: int) -> str:
+    """As in SIGTERM; most of the real-time signals have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def reset_in_forks(actions: Mapping[signal.Signals, Any]) -> None:

@@ -3,36 +3,126 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import psutil
 
-from .children import send_signal
+from .. import pace
+from ..logs import log
+from .children import UNKNOWN_STATUS, reap, send_signal
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a child that has not been reaped, and all that it spawned, unless that has a group of
-    its own and no parent any more."""
+    """Kill a child that has not been reaped, and all that it spawned, but for daemons: what has
+    made itself a session of its own and has no parent any more."""
     send_signal(pid, signal.SIGSTOP)  # it spawns no more while its descendants are looked up
-    try:
-        descendants = psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        descendants = []
+    descendants = _descendants(pid)
     send_signal(pid, signal.SIGKILL)
-    with suppress(OSError):  # it leads no group
-        os.killpg(pid, signal.SIGKILL)
     for process in descendants:
         with suppress(psutil.Error):  # gone by itself; another of its number is not mistaken for it
             process.kill()
+    kill_session(pid)
+
+
+def kill_group(leader: int) -> None:
+    with suppress(OSError):  # none is left, or it led none
+        os.killpg(leader, signal.SIGKILL)
+
+
+def kill_session(leader: int) -> None:
+    """Kill what is left of the session, and of the group, that this process led."""
+    kill_group(leader)  # all that can be done where processes are hidden
+    killed: set[int] = set()
+    while left := set(_session(leader)) - killed:  # they may have spawned meanwhile
+        for pid in left:
+            send_signal(pid, signal.SIGKILL)
+        killed |= left
+
+
+def end_descendants() -> None:
+    """End what this process, which leads a session, has spawned and left running: first kindly.
+    Daemons are nobody's."""
+    if not _has_spawned():  # a look at all processes takes longer than an idle pool's drain
+        return
+    tracker = _let_go_of_tracker()
+    own = os.getpid()
+    pids = {process.pid for process in _descendants(own)} | set(_session(own)) - {own}
+    left = list(filter(None, map(find, pids)))
+    if named := ", ".join(_name(process) for process in left if process.pid != tracker):
+        log.warning("what handlers left running is ended: %s", named)
+    for process in left:
+        with suppress(psutil.Error):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(left, timeout=pace.PARTING)
+    for process in stubborn:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _has_spawned() -> bool:
+    """Whether this process has a child, or had one that it heard the end of."""
+    has_children = reap(-1)[1] != UNKNOWN_STATUS
+    return has_children or resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt > 0
+
+
+def _let_go_of_tracker() -> int:
+    """Let multiprocessing's tracker of shared memory do its last work, as it does once nobody holds
+    its pipe; returns its pid, or 0. It hears no SIGTERM."""
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    tracker = getattr(module, "_resource_tracker", None)
+    fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
+    if fd is not None:
+        os.close(fd)
+    return pid or 0
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    """None where they cannot be looked up: of whatever psutil needs, something may be hidden."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except Exception as error:
+        if not isinstance(error, psutil.NoSuchProcess):
+            log.debug("cannot look for what pid %d has spawned: %s", pid, error)
+        return []
+
+
+def _session(leader: int) -> Iterator[int]:
+    """What is in the session that this process leads or led: also what has lost its parent."""
+    try:
+        pids: Iterable[int] = psutil.pids()
+    except Exception:  # hidden, too
+        pids = ()
+    for pid in pids:
+        with suppress(OSError):
+            if os.getsid(pid) == leader:
+                yield pid
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return f"{process.name()} (pid {process.pid})"
+    except psutil.Error:
+        return f"pid {process.pid}"
 
 
 def find(pid: int) -> psutil.Process | None:
-    """The process that has this number now."""
+    """The process that has this number now; None as well where it is hidden."""
     try:
         return psutil.Process(pid)
-    except psutil.NoSuchProcess:
+    except Exception:
         return None
+
+
+def leads_session(pid: int) -> bool:
+    """Whether there is such a process, as far as can be seen where processes are hidden."""
+    try:
+        return os.getsid(pid) == pid
+    except OSError:
+        return False
 
 
 def is_alive(process: psutil.Process | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import os
 import signal
@@ -13,8 +14,9 @@ from ..consumer import Consumer
 from ..housekeeper.housekeeper import Housekeeper
 from ..processes.fork import unblock_signals
 from ..processes.scoreboard import Row, Scoreboard
-from ..processes.signals import BELL, FAREWELL, NEWS, TIME_IS_UP, SignalInbox, reset_in_forks
+from ..processes.signals import BELL, FAREWELL, TRACE, SignalInbox, reset_in_forks
 from ..processes.traces import Trace
+from ..processes.tree import end_descendants
 from ..settings import Settings
 from ..worker.worker import work
 
@@ -27,29 +29,52 @@ SIGNALS = (
     signal.SIGTTIN,
     signal.SIGTTOU,
     signal.SIGUSR1,
-    NEWS,
     signal.SIGCHLD,
 )
 """What the supervisor acts on."""
 
-TRACE = signal.SIGUSR1
-"""From the supervisor to a worker: to write down where it is."""
+LAST_MOMENTS = tuple(
+    getattr(signal, name) for name in ("SIGXCPU", "SIGPWR") if hasattr(signal, name)
+)
+"""What says that there is not much time left: the supervisor drains."""
+
+FAULTS = (
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGABRT,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+)
+"""What a process does to itself, and cannot go on after."""
 
 NOT_FOR_CHILDREN = (
     signal.SIGINT,
     signal.SIGQUIT,
     signal.SIGHUP,
+    signal.SIGTSTP,
     signal.SIGTTIN,
     signal.SIGTTOU,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
 )
-"""What may come to the whole group, and is for the supervisor alone. Its children hear it and do
-nothing; were it ignored, so it would be by all that handlers start. A SIGTSTP has them look at
-shared memory, which says nothing new."""
+"""What may come to the whole group, or to all of this name, and is for the supervisor alone. Its
+children hear it and do nothing; were it ignored, so it would be by all that handlers start."""
 
 IN_TASKS_FORKS = {
-    **dict.fromkeys((*NOT_FOR_CHILDREN, FAREWELL, TIME_IS_UP, BELL), signal.SIG_DFL),
+    **dict.fromkeys((*NOT_FOR_CHILDREN, FAREWELL, BELL, TRACE), signal.SIG_DFL),
     signal.SIGINT: signal.default_int_handler,
 }
+
+
+def strays() -> list[int]:
+    """Signals that mean nothing here and would end this process, or run an application's code in
+    it: all but those that are ignored, by their default or by somebody's wish, and what nobody may
+    or should survive."""
+    harmless = {signal.SIGKILL, signal.SIGSTOP, signal.SIGHUP, signal.SIGWINCH, signal.SIGURG}
+    others = set(signal.valid_signals()) - {*SIGNALS, *LAST_MOMENTS, *FAULTS, *harmless}
+    return [n for n in others if signal.getsignal(n) not in (signal.SIG_IGN, None)]
 
 
 def be_worker(
@@ -59,20 +84,25 @@ def be_worker(
     trace: Trace,
     lease: float,
     lifeline: int,
+    bell: int,
     parent: int,
 ) -> int:
     """Be a worker to the end; returns the exit code. ``lifeline`` becomes readable when the
-    supervisor, whose pid is ``parent``, is gone."""
+    supervisor, whose pid is ``parent``, is gone; ``bell`` is to be rung for it."""
     row.enter()
-    # Of its own: what a handler signals to its group is not for the service, and what is killed
-    # with the worker is found though its parent be gone. A terminal reaches the supervisor alone.
-    os.setpgid(0, 0)
+    # Of its own, as is the group: what a handler signals to its group is not for the service, and
+    # what it started is found though its parent be gone. A terminal reaches the supervisor alone.
+    os.setsid()
     inbox = _become_child(name, (FAREWELL, BELL))
     faulthandler.enable(2)
     faulthandler.register(TRACE, trace.fileno())
     reset_in_forks(IN_TASKS_FORKS)
     unblock_signals()
-    work(consumer, row, lease, inbox, lifeline, parent)
+    try:
+        work(consumer, row, lease, inbox, lifeline, bell, parent)
+    finally:
+        atexit._run_exitfuncs()  # which may end what handlers started
+        end_descendants()
     return 0
 
 
@@ -87,7 +117,7 @@ def be_housekeeper(
 ) -> int:
     """Be the housekeeper to the end; returns the exit code."""
     inbox = _become_child("housekeeper", (BELL,))
-    for number in (FAREWELL, TIME_IS_UP, TRACE):  # of those to the whole group
+    for number in (FAREWELL, *LAST_MOMENTS, *strays()):
         signal.signal(number, signal.SIG_IGN)
     unblock_signals()
     housekeeper = Housekeeper(

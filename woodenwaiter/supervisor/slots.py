@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .. import pace
 from ..errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS
 from ..processes.scoreboard import Cause, Row, Scoreboard, State
-from ..processes.signals import BELL, FAREWELL, TIME_IS_UP
+from ..processes.signals import BELL, FAREWELL
 from ..processes.traces import Trace
 from .time_limits import Measure, TimeLimit
 
@@ -94,6 +94,15 @@ def _kill(name: str, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> 
     return Kill(name, child, why, cause)
 
 
+def _dismiss(worker: Child) -> list[Order]:
+    """Let it leave after its running task. By a word, once: a handler may have changed what the
+    signal to leave does, but not what a bell does to it."""
+    if worker.row is None or worker.row.is_dismissed:
+        return []
+    worker.row.dismiss()
+    return [Tell(worker, BELL)]
+
+
 @dataclass(eq=False)
 class Slot:
     """A place for one child, filled again whenever it dies, unless retired."""
@@ -130,7 +139,7 @@ class Slot:
         if child and child.row and child.limit and now >= child.limit.check_at:
             measure = child.limit.check(child.row, now)
             if measure == Measure.RAISE:
-                yield Tell(child, TIME_IS_UP)
+                yield Tell(child, BELL)
             elif measure == Measure.KILL:
                 why = "as its task goes on after its time was up"
                 yield _kill(self.name, child, why, Cause.TIMED_OUT)
@@ -239,7 +248,7 @@ class Slots:
         """What a worker's state calls for, though those before it were not heard of."""
         orders: list[Order] = []
         if state in (State.LIVE, State.SPENT) and slot.relieves and slot.relieves.child:
-            orders.append(Tell(slot.relieves.child, FAREWELL))
+            orders += _dismiss(slot.relieves.child)
         if state == State.SPENT and not slot.retired:
             former = replace(slot, retired=True)
             self._slots.append(former)
@@ -364,6 +373,8 @@ class Slots:
 
     def _retire(self, slot: Slot) -> list[Order]:
         slot.retired = True
+        if slot.child and slot.stage == Stage.WORKERS:
+            return _dismiss(slot.child)
         if slot.child:
             return [Tell(slot.child, BELL if slot.stage == Stage.HOUSEKEEPER else FAREWELL)]
         if slot.stage == Stage.HOUSEKEEPER:

@@ -23,13 +23,13 @@ from ..processes.children import ending, reap, send_signal
 from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import fork
 from ..processes.scoreboard import Cause, Scoreboard, State
-from ..processes.signals import NEWS, SignalInbox
+from ..processes.signals import TRACE, SignalInbox, name_of
 from ..processes.traces import Trace
-from ..processes.tree import kill_tree
+from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
 from ..text import escaped
 from .embedded import EmbeddedServer
-from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
+from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
 from .shortage import Shortages, descriptors_for, shortage_of
 from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
 from .stalls import Stalls
@@ -61,13 +61,14 @@ class Supervisor:
         self._traces_at = math.inf
         self._shortages = Shortages()
         self._stalls = Stalls(threads, time.monotonic())
+        self._strays = set(strays())
         places = [Place(c.queue, int(c.processes), c.timeout) for c in consumers]
         self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
 
     def run(self) -> int:
         """Supervise until drained; returns the exit code."""
-        self._inbox = SignalInbox(SIGNALS)
-        former = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self._inbox = SignalInbox((*SIGNALS, *LAST_MOMENTS, *self._strays))
+        former = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._inbox.actions)
         self._limits = allow_descriptors(descriptors_for(len(self._slots.workers())))
         self._alive_read, self._alive_write = os.pipe()
         try:
@@ -93,6 +94,7 @@ class Supervisor:
             self._fill(slot)
         due = min(self._slots.due, self._traces_at, self._stalls.look_at)
         self._listen(None if due == math.inf else due - time.monotonic())
+        self._carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         for pid, status in self._reap():
             self._note_end(pid, status)
         self._meet_deadlines()
@@ -108,7 +110,7 @@ class Supervisor:
             self._act_on(number)
         return self._slots.is_draining
 
-    def _act_on(self, number: signal.Signals) -> None:
+    def _act_on(self, number: int) -> None:
         slots, now, code = self._slots, time.monotonic(), 128 + number
         orders: dict[int, Callable[[], Iterable[Order]]] = {
             signal.SIGTERM: lambda: slots.drain(now),
@@ -118,12 +120,15 @@ class Supervisor:
             signal.SIGCONT: lambda: slots.set_quiet(False),
             signal.SIGTTIN: slots.add_workers,
             signal.SIGTTOU: slots.remove_workers,
-            NEWS: lambda: slots.hear_workers(now),
+            **dict.fromkeys(LAST_MOMENTS, lambda: slots.drain(now)),
         }
         if number in orders:
             self._carry_out(orders[number]())
         elif number == signal.SIGUSR1:
             self._report(now)
+        elif number in self._strays:
+            self._strays.remove(number)  # once is enough
+            log.warning("%s came, and means nothing here: it is ignored", name_of(number))
 
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
@@ -188,14 +193,17 @@ class Supervisor:
         try:
             trace = Trace()
             pid = self._fork(
-                lambda: be_worker(slot.name, consumer, row, trace, lease, lifeline, parent)
+                lambda bell: be_worker(
+                    slot.name, consumer, row, trace, lease, lifeline, bell, parent
+                )
             )
         except OSError:
             row.free()
             raise
         return Child(pid, born, row, trace)
 
-    def _housekeeper(self) -> int:
+    def _housekeeper(self, bell: int) -> int:
+        os.close(bell)  # it has no news
         return be_housekeeper(
             self._consumers,
             self._scoreboard,
@@ -205,21 +213,17 @@ class Supervisor:
             stops_server=self._server is not None,
         )
 
-    def _fork(self, main: Callable[[], int]) -> int:
-        def child() -> int:
-            self._let_go()
-            return main()
+    def _fork(self, main: Callable[[int], int]) -> int:
+        return fork(lambda: main(self._let_go()))
 
-        return fork(child)
-
-    def _let_go(self) -> None:
-        """Leave a child without what is the supervisor's."""
+    def _let_go(self) -> int:
+        """Leave a child without what is the supervisor's, but for a way to ring it."""
         set_limits(self._limits)
         os.close(self._alive_write)
-        self._inbox.close()
         for slot in self._slots:
             if slot.child and slot.child.trace:
                 slot.child.trace.close()
+        return self._inbox.bequeath()
 
     # Deaths.
 
@@ -241,6 +245,9 @@ class Supervisor:
             return
         child = slot.child
         self._tell_end(slot, child, status)
+        if child.row:
+            # What its handlers had started: it ends that itself, where it can see it.
+            (kill_group if child.row.state == State.LEFT else kill_session)(pid)
         orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
             self._completed += child.row.completed

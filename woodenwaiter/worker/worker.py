@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import math
 import os
-import signal
 import sys
 import threading
 import time
-from types import FrameType
 
 from setproctitle import setproctitle
 
@@ -17,11 +15,12 @@ from .. import pace
 from ..consumer import Consumer
 from ..errors import LeaseLost, TaskTimeout
 from ..logs import log
+from ..processes.footing import Footing
 from ..processes.fork import fork_mark
 from ..processes.memory import MemoryLimit
 from ..processes.randomness import reseed
 from ..processes.scoreboard import Row, State
-from ..processes.signals import NEWS, TIME_IS_UP, SignalInbox
+from ..processes.signals import FAREWELL, SignalInbox, ring
 from ..protocol.entry import foods
 from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
@@ -40,6 +39,7 @@ def work(
     lease: float,
     inbox: SignalInbox,
     lifeline: int,
+    bell: int,
     parent: int,
 ) -> None:
     """A worker process from setup to teardown."""
@@ -53,7 +53,7 @@ def work(
     if consumer.setup:
         awaiting.result_of(consumer.setup())
     try:
-        Worker(consumer, row, lease, inbox, lifeline, parent, awaiting, memory).serve()
+        Worker(consumer, row, lease, inbox, lifeline, bell, parent, awaiting, memory).serve()
     finally:
         if consumer.teardown:
             awaiting.result_of(consumer.teardown())
@@ -65,7 +65,7 @@ def work(
 
 class Worker:
     """Serves one queue in this process. ``row`` is its own; ``lifeline`` becomes readable when the
-    supervisor is gone, and ``parent`` is the supervisor's pid."""
+    supervisor is gone, ``bell`` is to be rung for it, and ``parent`` is its pid."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Worker:
         lease: float,
         inbox: SignalInbox,
         lifeline: int,
+        bell: int,
         parent: int,
         awaiting: Awaiting,
         memory: MemoryLimit | None,
@@ -89,7 +90,9 @@ class Worker:
         self._claims = Claims(row.owner_of, lease, consumer.max_tasks or math.inf)
         self._row = row
         self._inbox = inbox
+        self._footing = Footing(inbox)
         self._lifeline = lifeline
+        self._bell = bell
         self._parent = parent
         self._mark = fork_mark()
         self._title = f"woodenwaiter: worker {escaped(consumer.queue):.80} #{row.slot}"
@@ -103,7 +106,7 @@ class Worker:
         self._memory = memory
         if memory and (trouble := memory.start()) and speaks:
             log.error("%s", trouble)
-        signal.signal(TIME_IS_UP, self._on_timeout)
+        inbox.heard = self._mind_the_time
         answer_with(self._delivery)
 
     def serve(self) -> None:
@@ -119,15 +122,17 @@ class Worker:
         return self._claims.next(time.monotonic(), quiet=self._row.quiet, leaving=leaving)
 
     def _told_to_leave(self) -> bool:
-        told = signal.SIGTERM in self._inbox.take()
+        if changes := self._footing.regain():  # before it looks at what a bell may have told of
+            what = ", ".join(changes)
+            log.warning("a handler, or setup, changed what its worker needs; put right: %s", what)
+        told = FAREWELL in self._inbox.take() or self._row.is_dismissed
         self._leaving |= told or os.getppid() != self._parent
         return self._leaving
 
     def _become(self, state: State) -> None:
         """Let the supervisor know of a new state."""
         self._row.become(state)
-        if os.getppid() == self._parent:
-            os.kill(self._parent, NEWS)
+        ring(self._bell)
 
     # Steps.
 
@@ -137,7 +142,7 @@ class Worker:
                 self._run()
             elif step is Deed.REST:
                 self._entitle("quiet")
-                self._inbox.wait((self._lifeline,), None)
+                self._inbox.wait((self._lifeline,), self._slumber)  # a bell may not be heard
             elif step is Deed.WAIT:
                 self._sleep()
             elif not isinstance(step, Deed):
@@ -272,8 +277,10 @@ class Worker:
         self._claims.failed(verdict)
         announce(failure, verdict, error)
 
-    def _on_timeout(self, number: int, frame: FrameType | None) -> None:
-        """Raise in the handler whose time is up; not in any other code, and not in a later task."""
+    def _mind_the_time(self) -> None:
+        """Raise in the handler whose time is up; not in any other code, and not in a later task.
+
+        Called at every signal: the bell says only that something was written into the row."""
         if self._interruptible and self._row.overdue == self._claims.completed + 1:
             self._interruptible = False
             if not self._awaiting.interrupt():
