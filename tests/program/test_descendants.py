@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
+from textwrap import dedent
 
 import psutil
 import pytest
 
 from woodenwaiter.processes.tree import is_alive
 
-from ..application import Application, Code
+from ..application import Application
 from ..support import eventually
 
 KEPT = {
@@ -91,13 +93,16 @@ def pid(n):
 """
 
 
-def keeping(what: str, then: str = "") -> str:
-    note = 'for each in pids:\n    note("kept", each)\nnote("done", foods["n"])\n'
-    from textwrap import dedent
+NOTE = """
+for each in pids:
+    note("kept", each)
+note("done", foods["n"])
+"""
 
-    return f"if not kept:\n    pids = set()\n{dedent(KEPT[what])}{note}{dedent(then)}".replace(
-        "if not kept:\n    pids = set()\n", ""
-    )
+
+def keeping(what: str, then: str = "") -> str:
+    """A handler's body."""
+    return dedent(KEPT[what]) + NOTE + dedent(then)
 
 
 def kept(app: Application) -> list[psutil.Process]:
@@ -133,7 +138,6 @@ def test_what_a_handler_keeps_ends_with_its_worker(app: Application, what: str) 
     app.push({"n": 0})
     app.write(text=TEXT, handler=keeping(what), processes=1, max_tasks=1)
     supervisor = app.serve()
-    eventually(lambda: ended([psutil.Process(pid) for pid in _living(app.numbers("kept"))]))
     eventually(lambda: app.done)
     eventually(lambda: not _living(app.numbers("kept")))
     assert supervisor.stop() == 0
@@ -244,12 +248,10 @@ def test_shared_memory_that_a_handler_leaves_is_cleaned_up(app: Application) -> 
         note("done", 0)
     """
     app.push({"n": 0})
-    app.write(handler=handler, processes=1, setup=Code("lambda: None"))
+    app.write(handler=handler, processes=1)
     supervisor = app.serve()
     eventually(lambda: app.done)
     assert supervisor.stop() == 0
     [name] = app.noted("name")
-    import pathlib
-
-    eventually(lambda: not pathlib.Path("/dev/shm", name).exists())
+    eventually(lambda: not Path("/dev/shm", name).exists())
     assert "left running" not in supervisor.log
