@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.logs import LONGEST_MESSAGE, LONGEST_TRACEBACK, portions
+from woodenwaiter.logs import LONGEST_MESSAGE, LONGEST_TRACEBACK
+from woodenwaiter.stderr import first_portion
 
 from ..support import run
 
@@ -192,7 +193,9 @@ thread.join()
 @given(st.lists(st.integers(0, 2 * PIPE_BUF), max_size=8), st.booleans())
 def test_long_text_is_written_in_whole_lines(lengths: list[int], ended: bool) -> None:
     text = b"\n".join(b"x" * length for length in lengths) + (b"\n" if ended else b"")
-    cut = list(portions(text))
-    assert b"".join(cut) == text
+    cut, rest = [], text
+    while rest:
+        cut.append(first_portion(rest))
+        rest = rest[len(cut[-1]) :]
     assert all(portion.endswith(b"\n") for portion in cut[:-1])
     assert all(len(portion) <= PIPE_BUF or portion.count(b"\n") <= 1 for portion in cut)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import suppress
 
 import psutil
 
-from .children import send_signal
+from .. import pace
+from .children import reap, send_signal
 
 
 def kill_tree(pid: int) -> None:
@@ -25,6 +27,22 @@ def kill_tree(pid: int) -> None:
     for process in descendants:
         with suppress(psutil.Error):  # gone by itself; another of its number is not mistaken for it
             process.kill()
+
+
+def await_end(pid: int, seconds: float) -> bool:
+    """Whether this child ends by then; else it is killed."""
+    if _ends(pid, seconds):
+        return True
+    kill_tree(pid)
+    _ends(pid, pace.LOG_PATIENCE)
+    return False
+
+
+def _ends(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (is_over := bool(reap(pid)[0])) and time.monotonic() < deadline:
+        time.sleep(pace.END_CHECK)
+    return is_over
 
 
 def find(pid: int) -> psutil.Process | None:

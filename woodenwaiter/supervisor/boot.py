@@ -19,6 +19,7 @@ from ..protocol.client import address_of, client_at
 from ..protocol.link import Link
 from ..settings import Settings
 from ..text import escaped
+from .apart import Apart
 from .embedded import server_for
 from .supervisor import Supervisor
 
@@ -32,6 +33,19 @@ def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None 
     if not in_main_thread():
         raise Misuse("run() receives signals: it must be called in the main thread")
     logs.configure(settings.log_level, settings.log_format)
+    with Apart() as apart:
+        try:
+            return _supervise(consumers, settings, apart, lifeline)
+        except StartupError as error:
+            if lifeline is None:
+                raise
+            log.error("%s", error)
+            return error.exit_code
+
+
+def _supervise(
+    consumers: Sequence[Consumer], settings: Settings, apart: Apart, lifeline: int | None
+) -> int:
     consumers = _settled(consumers, settings)
     if not consumers:
         raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
@@ -40,7 +54,7 @@ def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None 
     setproctitle(f"woodenwaiter: supervisor of {queues:.200}")
     _introduce(consumers, settings)
     Link(consumers[0].client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
-    supervisor = Supervisor(consumers, settings, server, lifeline)
+    supervisor = Supervisor(consumers, settings, apart, server, lifeline)
     for leftover in leftovers() if lifeline is None else ():
         log.warning("loading the application left %s: forked workers must not share it", leftover)
     return supervisor.run()

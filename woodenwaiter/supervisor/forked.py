@@ -8,6 +8,8 @@ import signal
 from collections.abc import Iterable, Sequence
 from types import FrameType
 
+from setproctitle import setproctitle
+
 from .. import logs
 from ..consumer import Consumer
 from ..housekeeper.housekeeper import Housekeeper
@@ -17,6 +19,7 @@ from ..processes.signals import BELL, FAREWELL, NEWS, TIME_IS_UP, SignalInbox, r
 from ..processes.traces import Trace
 from ..settings import Settings
 from ..worker.worker import work
+from .line import Line
 
 SIGNALS = (
     signal.SIGTERM,
@@ -68,7 +71,7 @@ def be_worker(
     # with the worker is found though its parent be gone. A terminal reaches the supervisor alone.
     os.setpgid(0, 0)
     inbox = _become_child(name, (FAREWELL, BELL))
-    faulthandler.enable(2)
+    faulthandler.enable(logs.stderr_fileno())
     faulthandler.register(TRACE, trace.fileno())
     reset_in_forks(IN_TASKS_FORKS)
     unblock_signals()
@@ -94,6 +97,17 @@ def be_housekeeper(
         consumers, scoreboard, settings, inbox, lifeline, parent, stops_server=stops_server
     )
     housekeeper.serve()
+    return 0
+
+
+def be_reporter(line: Line, lifeline: int | None) -> int:
+    """Be the reporter to the end; returns the exit code."""
+    setproctitle("woodenwaiter: reporter")
+    inbox = _become_child("reporter", (BELL,))
+    for number in (FAREWELL, TIME_IS_UP, TRACE):  # of those to the whole group
+        signal.signal(number, signal.SIG_IGN)
+    unblock_signals()
+    line.report(inbox, lifeline)
     return 0
 
 

@@ -20,13 +20,14 @@ from ..consumer import Consumer
 from ..errors import StartupError
 from ..logs import IN_LINES, log
 from ..processes.children import ending, reap, send_signal
-from ..processes.fork import fork
+from ..processes.fork import AtEnd, end_process, fork, leave
 from ..processes.scoreboard import Cause, Scoreboard, State
 from ..processes.signals import NEWS, SignalInbox
 from ..processes.traces import Trace
 from ..processes.tree import kill_tree
 from ..settings import Settings
 from ..text import escaped
+from .apart import Apart
 from .embedded import EmbeddedServer
 from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
 from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
@@ -35,19 +36,22 @@ from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
 class Supervisor:
     """Runs the consumers' workers until a signal ends it.
 
-    ``server``: to be run beside them. ``lifeline``: a descriptor that becomes readable when the
-    program that launched this process is gone.
+    ``apart``: keeps the application's code out of it. ``server``: to be run beside them.
+    ``lifeline``: a descriptor that becomes readable when the program that launched this process is
+    gone.
     """
 
     def __init__(
         self,
         consumers: Sequence[Consumer],
         settings: Settings,
+        apart: Apart,
         server: EmbeddedServer | None = None,
         lifeline: int | None = None,
     ) -> None:
         self._consumers = consumers
         self._settings = settings
+        self._apart = apart
         self._server = server
         self._lifeline = lifeline
         self._pid = os.getpid()
@@ -81,9 +85,10 @@ class Supervisor:
         return self._slots.exit_code
 
     def _turn(self) -> None:
+        self._apart.look_after_reporter(self._fork, self._alive_read)
         for slot in self._slots.to_fill(time.monotonic()):
             self._fill(slot)
-        due = min(self._slots.due, self._traces_at)
+        due = min(self._slots.due, self._traces_at, self._apart.due)
         self._listen(None if due == math.inf else due - time.monotonic())
         for pid, status in self._reap():
             self._note_end(pid, status)
@@ -162,7 +167,7 @@ class Supervisor:
         if slot.stage == Stage.WORKERS:
             return self._bear_worker(slot, born)
         if slot.stage == Stage.HOUSEKEEPER:
-            return Child(self._fork(self._housekeeper), born)
+            return Child(self._fork(self._housekeeper, leave), born)
         return Child(self._server.spawn(), born) if self._server else None
 
     def _bear_worker(self, slot: Slot, born: float) -> Child | None:
@@ -176,11 +181,14 @@ class Supervisor:
         row.hush(self._slots.stands_by(slot))
         consumer, lease = self._consumers[slot.queue], self._settings.lease_seconds
         lifeline, parent = self._alive_read, self._pid
+
+        def worker() -> int:
+            self._apart.leave()
+            return be_worker(slot.name, consumer, row, trace, lease, lifeline, parent)
+
         try:
             trace = Trace()
-            pid = self._fork(
-                lambda: be_worker(slot.name, consumer, row, trace, lease, lifeline, parent)
-            )
+            pid = self._fork(worker)
         except OSError:
             row.free()
             raise
@@ -196,12 +204,12 @@ class Supervisor:
             stops_server=self._server is not None,
         )
 
-    def _fork(self, main: Callable[[], int]) -> int:
+    def _fork(self, main: Callable[[], int], at_end: AtEnd = end_process) -> int:
         def child() -> int:
             self._let_go()
             return main()
 
-        return fork(child)
+        return fork(child, at_end)
 
     def _let_go(self) -> None:
         """Leave a child without what is the supervisor's."""

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 
 from setproctitle import setproctitle
@@ -45,7 +46,8 @@ def work(
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
         # What a handler prints is to be seen at once, and as whole lines: an unbuffered `print`
         # writes a line's end by itself, and other workers' output would come in between.
-        sys.stdout.reconfigure(line_buffering=True, write_through=False)
+        with suppress(OSError):  # it cannot take what was printed before
+            sys.stdout.reconfigure(line_buffering=True, write_through=False)
     awaiting = Awaiting()
     if consumer.setup:
         awaiting.result_of(consumer.setup())
