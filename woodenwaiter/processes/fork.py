@@ -7,14 +7,16 @@ import logging
 import mmap
 import os
 import signal
+import sys
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
 from .. import logs, pace
 from ..errors import StartupError
 from ..logs import log
+from .signals import at_most
 from .stdio import flush, replace_stdio
 from .tree import await_end
 
@@ -64,6 +66,23 @@ def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+@contextmanager
+def ignored_errors_logged() -> Iterator[None]:
+    """Log what Python ignores, an error in an `os.register_at_fork`, say. It would write that to
+    stderr, and wait; or call whatever somebody has put there."""
+    former = sys.unraisablehook
+    sys.unraisablehook = _log_ignored
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
+
+
+def _log_ignored(ignored: Any) -> None:
+    error = (ignored.exc_type, ignored.exc_value, ignored.exc_traceback)
+    log.error("%s", ignored.err_msg or "an error is ignored", exc_info=error)
+
+
 def _fork() -> int:
     """Python warns of threads, which an import may have left; should that raise, nobody would know
     of the child."""
@@ -77,7 +96,8 @@ def end_process(code: int) -> NoReturn:
     takes longer than an idle pool's drain."""
     try:
         atexit._run_exitfuncs()
-        logging.shutdown()
+        with at_most(pace.EXIT_GRACE):
+            logging.shutdown()
         flush(pace.FLUSH_PATIENCE)
     finally:
         os._exit(code)
@@ -95,7 +115,8 @@ def end_program(code: int) -> NoReturn:
     """End the supervisor's program. What the application registered for that may hang, crash, or
     leave with a code of its own: a process of its own runs it, for a while."""
     try:
-        pid = _fork()
+        with ignored_errors_logged():
+            pid = _fork()
         if pid == 0:
             end_process(code)
         await_end(pid, pace.EXIT_GRACE)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import select
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TextIO
 
 from .. import pace
-from .signals import in_main_thread
+from .signals import at_most
 
 
 def flush(patience: float = 0.0) -> bool:
@@ -22,7 +19,7 @@ def flush(patience: float = 0.0) -> bool:
 def _is_flushed(stream: Any, patience: float) -> bool:
     # None, closed, nobody reads it, or somebody's own: not the caller's business.
     try:
-        with _at_most(patience + pace.LOG_PATIENCE):
+        with at_most(patience + pace.LOG_PATIENCE):
             if stream and not stream.closed and _takes_some(stream, patience):
                 stream.flush()
                 return True
@@ -38,27 +35,6 @@ def _takes_some(stream: Any, patience: float) -> bool:
     except (AttributeError, OSError, ValueError):  # it is no file's
         return True
     return bool(poll.poll(patience * 1000))
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError then, where signals can."""
-    if not in_main_thread():
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise TimeoutError
-
-    former = signal.signal(signal.SIGALRM, ring)
-    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL if former is None else former)
 
 
 def replace_stdio() -> None:

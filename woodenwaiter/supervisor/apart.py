@@ -4,12 +4,10 @@ hang or start threads. Its children, which are forked from it, have all that as 
 from __future__ import annotations
 
 import gc
-import sys
-from typing import Any
+from contextlib import ExitStack
 
 from .. import logs
-from ..logs import log
-from ..processes.fork import fork
+from ..processes.fork import fork, ignored_errors_logged
 from .line import Line
 from .reporter import Fork, Reporter
 
@@ -19,13 +17,15 @@ class Apart:
     reporter, where the application has logging of its own."""
 
     def __init__(self) -> None:
+        self._kept_out = ExitStack()
         self._line = Line() if logs.is_foreign() else None
-        self._reporter = Reporter(self._line, self._restore) if self._line else None
+        self._reporter = Reporter(self._line, self._kept_out.close) if self._line else None
 
     def __enter__(self) -> Apart:
-        self._callbacks, self._unraisable = gc.callbacks[:], sys.unraisablehook
+        self._kept_out.enter_context(ignored_errors_logged())
+        self._kept_out.callback(gc.callbacks.extend, gc.callbacks[:])
+        self._kept_out.callback(logs.speak_through, None)
         gc.callbacks.clear()
-        sys.unraisablehook = _log_unraisable
         logs.speak_through(self._line or logs.aside)
         return self
 
@@ -36,7 +36,7 @@ class Apart:
 
     def leave(self) -> None:
         """Have all as it was, in a child that runs the application's code."""
-        self._restore()
+        self._kept_out.close()
         if self._line:
             self._line.close()
 
@@ -48,15 +48,3 @@ class Apart:
     def look_after_reporter(self, fork: Fork, lifeline: int) -> None:
         if self._reporter:
             self._reporter.look_after(fork, lifeline)
-
-    def _restore(self) -> None:
-        gc.callbacks[:] = self._callbacks
-        sys.unraisablehook = self._unraisable
-        logs.speak_through(None)
-
-
-def _log_unraisable(unraisable: Any) -> None:
-    """Python would write it to stderr, and wait: an error in an `os.register_at_fork`, say."""
-    what = unraisable.err_msg or "an exception is ignored"
-    error = (unraisable.exc_type, unraisable.exc_value, unraisable.exc_traceback)
-    log.error("%s", what, exc_info=error)
