@@ -47,17 +47,17 @@ class _Steadfast(logging.Logger):
         options["stacklevel"] = options.get("stacklevel", 1) + 1
         try:
             super()._log(level, msg, args, *others, **options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             _tell_failure(_record(level, msg, args, options), error)
 
     def handle(self, record: logging.LogRecord) -> None:
         try:
             super().handle(record)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             _tell_failure(record, error)
 
 
-def _tell_failure(record: logging.LogRecord, error: Exception) -> None:
+def _tell_failure(record: logging.LogRecord, error: BaseException) -> None:
     """Say ourselves what the application's logging could not."""
     what = "the application's logging fails: %s: %s"
     aside.handle(record)

@@ -13,7 +13,7 @@ from ..application import Application, Code
 from ..support import eventually
 
 
-def test_exit_handlers_run_in_the_process_that_registered_them(app: Application) -> None:
+def test_exit_handlers_run_once_and_not_in_the_supervisor(app: Application) -> None:
     text = """
         import atexit
 

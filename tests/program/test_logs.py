@@ -275,7 +275,7 @@ def test_applications_log_handler_is_not_run_in_the_supervisor(
     eventually(lambda: app.noted("own"), "a record")
     supervisor = program.pid if main == RUN else program.titled("supervisor of")[0].pid
     assert end(app, program, main) == 0
-    assert supervisor not in [int(line.split()[0]) for line in app.noted("own") if line]
+    assert not [line for line in app.noted("own") if line.startswith(f"{supervisor} ")]
 
 
 @pytest.mark.parametrize("main", [LAUNCHED, RUN], ids=["launched", "run"])
@@ -331,12 +331,13 @@ def test_workers_have_the_applications_logging(app: Application) -> None:
     assert program.stop(SOON) == 0
 
 
-def test_workers_survive_the_applications_logging(app: Application) -> None:
-    app.write(text=logging_that("raise KeyError('no')"), handler=FAILING, max_deliveries=1)
+@pytest.mark.parametrize("error", ["KeyError", "SystemExit"])
+def test_workers_survive_the_applications_logging(app: Application, error: str) -> None:
+    app.write(text=logging_that(f"raise {error}('no')"), handler=FAILING, max_deliveries=1)
     app.push({"n": 1}, {"n": 2})
     program = app.run(RUN)
     eventually(lambda: app.done == [2] and app.letters())
-    program.logged("the application's logging fails: KeyError")
+    program.logged(f"the application's logging fails: {error}")
     assert app.begun == [1, 2]
     assert program.stop(SOON) == 0
 
@@ -368,23 +369,30 @@ def test_exit_function_of_the_application_does_no_harm(app: Application, does: s
     assert app.numbers("last") == ([1] if does == "raises" else [])
 
 
+FAIL_AT_FORK = "os.register_at_fork(before=lambda: 1 / 0, after_in_parent=lambda: 1 / 0)"
 HOOKS = {
-    "at fork": "os.register_at_fork(before=lambda: 1 / 0, after_in_parent=lambda: 1 / 0)",
-    "of the garbage": "import gc; gc.callbacks.append(lambda *_: 1 / 0)",
     "of records": "import logging; logging.setLogRecordFactory(lambda *_, **__: 1 / 0)",
-    "of what is ignored": "sys.unraisablehook = lambda _: os._exit(9)",
-    "of warnings": "import warnings; warnings.showwarning = lambda *_: 1 / 0",
+    "of what is ignored": f"sys.unraisablehook = lambda _: os._exit(9); {FAIL_AT_FORK}",
+    "of the garbage": """
+        import gc
+        from setproctitle import getproctitle
+        gc.callbacks.append(lambda *_: "supervisor of" in getproctitle() and os._exit(9))
+    """,
 }
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_hook_of_the_application_does_no_harm(app: Application, sinks: Sinks, hook: str) -> None:
-    fail = "os.register_at_fork(after_in_parent=lambda: 1 / 0)" if "ignored" in hook else ""
-    app.write(text=f"{HOOKS[hook]}\n{fail}")
+def test_hook_of_the_application_does_no_harm(app: Application, hook: str) -> None:
+    app.write(text=HOOKS[hook])
     app.push({"n": 0})
-    supervisor = app.serve(inside=sinks.pipe()).ready(2)
+    supervisor = app.serve().ready(2)
     eventually(lambda: app.done)
     assert supervisor.stop(SOON) == 0
+
+
+def test_what_python_ignores_at_a_fork_waits_for_no_reader(app: Application, sinks: Sinks) -> None:
+    app.write(text=FAIL_AT_FORK)
+    assert app.serve(inside=sinks.pipe()).ready(2).stop(SOON) == 0
 
 
 def test_class_of_loggers_of_the_application_does_no_harm(app: Application) -> None:
