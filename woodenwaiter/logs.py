@@ -246,6 +246,12 @@ def is_foreign() -> bool:
     )
 
 
+def has_foreign_handlers() -> bool:
+    """Whether there are any, wherever they are: they may have buffers."""
+    handlers = {reference() for reference in logging._handlerList}  # type: ignore[attr-defined]
+    return not handlers <= {_handler, aside, logging.lastResort, None}
+
+
 def _reached() -> Iterator[logging.Handler]:
     """The handlers of what we log."""
     logger: logging.Logger | None = log

@@ -132,7 +132,7 @@ again before it does."""
 LOG_NAP = 0.001
 """Between two attempts to write where there seems to be room, but not enough."""
 
-FLUSH_PATIENCE = 0.1
+FLUSH_PATIENCE = 0.15
 """For stdout, then for stderr, to take what a process that leaves has still in its buffers."""
 
 REPORTERS = 3

@@ -55,7 +55,8 @@ class Stderr:
             rest = self._put(self._rest, deadline)
             left = text if rest else self._put(text, deadline)
             self._rest = rest or (left if left != text else b"")
-            self._is_stuck = bool(rest or left)
+            if text or rest:  # else nothing was tried
+                self._is_stuck = bool(rest or left)
             return left != text or not text
         except OSError:  # it is closed
             return False

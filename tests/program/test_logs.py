@@ -145,6 +145,18 @@ def test_nobody_waits_for_who_reads_the_log(
     assert supervisor.stop(SOON) == 0
 
 
+def test_default_action_of_sigpipe_ends_nobody(app: Application, sinks: Sinks) -> None:
+    app.write(text="signal.signal(signal.SIGPIPE, signal.SIG_DFL)", processes=1)
+    app.push({"n": 0})
+    supervisor = app.serve(inside=sinks.left_pipe()).ready()
+    worker = supervisor.workers()[0].pid
+    for n in range(2, 4):
+        supervisor.signal(signal.SIGTTIN)
+        supervisor.ready(n)
+    assert worker in [process.pid for process in supervisor.workers()]
+    assert supervisor.stop(SOON) == 0
+
+
 def test_it_can_be_stopped_at_once_though_nobody_reads(app: Application, sinks: Sinks) -> None:
     app.push({"n": 0, "sleep": 300})
     supervisor = app.serve(inside=sinks.pipe())
@@ -393,6 +405,24 @@ def test_hook_of_the_application_does_no_harm(app: Application, hook: str) -> No
 def test_what_python_ignores_at_a_fork_waits_for_no_reader(app: Application, sinks: Sinks) -> None:
     app.write(text=FAIL_AT_FORK)
     assert app.serve(inside=sinks.pipe()).ready(2).stop(SOON) == 0
+
+
+def test_patch_of_logging_is_not_run_in_the_supervisor(app: Application) -> None:
+    """Sentry's way."""
+    text = """
+        import logging
+
+        def patched(self, record):
+            note("own", f"{os.getpid()} {record.getMessage()}")
+            os._exit(9)
+
+        logging.Logger.callHandlers = patched
+    """
+    app.write(text=text)
+    supervisor = app.serve().ready(2)
+    supervisor.logged("the log goes to stderr now")
+    assert supervisor.stop(SOON) == 0
+    assert not [line for line in app.noted("own") if line.startswith(f"{supervisor.pid} ")]
 
 
 def test_class_of_loggers_of_the_application_does_no_harm(app: Application) -> None:

@@ -180,6 +180,12 @@ def a_leaving_worker_has_time_to_leave(p: ModuleType, lease: float) -> object:
 
 
 @relation
+def a_leaving_worker_waits_for_no_reader(p: ModuleType, lease: float) -> object:
+    """Of its log, of its stdout and its stderr, though nobody reads any of them."""
+    return p.LOG_PATIENCE + 2 * p.FLUSH_PATIENCE < p.LEAST_DRAIN
+
+
+@relation
 def the_housekeeper_ends_its_last_pass_itself(p: ModuleType, lease: float) -> object:
     return p.LAST_PASS + p.LOOK < p.HOUSEKEEPER_GRACE
 
@@ -371,7 +377,15 @@ MUTANTS = [
     ),
     Mutant("LEAST_LEASE = 1.0", "LEAST_LEASE = 60.0", {"the_usual_lease_may_be_had"}),
     Mutant("LEASE = 30.0", "LEASE = 60.0", {"the_readme_names_the_figures"}),
-    Mutant("LEAST_DRAIN = 0.5", "LEAST_DRAIN = 0.0", {"a_leaving_worker_has_time_to_leave"}),
+    Mutant(
+        "LEAST_DRAIN = 0.5",
+        "LEAST_DRAIN = 0.0",
+        {"a_leaving_worker_has_time_to_leave", "a_leaving_worker_waits_for_no_reader"},
+    ),
+    Mutant("LOG_PATIENCE = 0.1", "LOG_PATIENCE = 1.0", {"a_leaving_worker_waits_for_no_reader"}),
+    Mutant(
+        "FLUSH_PATIENCE = 0.15", "FLUSH_PATIENCE = 0.2", {"a_leaving_worker_waits_for_no_reader"}
+    ),
     Mutant(
         "HOUSEKEEPER_GRACE = LAST_PASS + 1.0",
         "HOUSEKEEPER_GRACE = LAST_PASS",

@@ -115,15 +115,22 @@ def end_program(code: int) -> NoReturn:
     """End the supervisor's program. What the application registered for that may hang, crash, or
     leave with a code of its own: a process of its own runs it, for a while."""
     try:
-        with ignored_errors_logged():
-            pid = _fork()
-        if pid == 0:
-            end_process(code)
-        await_end(pid, pace.EXIT_GRACE)
+        if atexit._ncallbacks() > 1 or logs.has_foreign_handlers():  # one is that of `logging`
+            _end_aside(code)
+        else:
+            flush(pace.FLUSH_PATIENCE)
     except OSError:  # no memory, say
         pass
     finally:
         leave(code)
+
+
+def _end_aside(code: int) -> None:
+    with ignored_errors_logged():
+        pid = _fork()
+    if pid == 0:
+        end_process(code)
+    await_end(pid, pace.EXIT_GRACE)
 
 
 def _live(main: Callable[[], int], at_end: AtEnd) -> None:

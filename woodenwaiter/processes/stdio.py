@@ -19,7 +19,7 @@ def flush(patience: float = 0.0) -> bool:
 def _is_flushed(stream: Any, patience: float) -> bool:
     # None, closed, nobody reads it, or somebody's own: not the caller's business.
     try:
-        with at_most(patience + pace.LOG_PATIENCE):
+        with at_most(max(patience, pace.LOG_PATIENCE)):
             if stream and not stream.closed and _takes_some(stream, patience):
                 stream.flush()
                 return True

@@ -52,6 +52,7 @@ class Line(logs.Outlet):
         self.pass_on(logs.aside.send)
         with suppress(OSError):
             self._reading.shutdown(socket.SHUT_RD)
+        self.flush()
 
     def close(self) -> None:
         self._reading.close()
