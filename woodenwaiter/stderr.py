@@ -35,9 +35,8 @@ class Stderr:
 
     def __init__(self) -> None:
         self._place = (0, 0)  # what stderr was when it was opened last
-        self._own = (
-            -1
-        )  # an open file of ours: kept, as a later user might not be allowed to open it
+        # An open file of ours, kept: a later user might not be allowed to open it.
+        self._own = -1
         self._send: Send = partial(os.write, 2)
         self._rest = b""  # of what was taken in part
         self._is_stuck = False

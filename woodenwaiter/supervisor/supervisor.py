@@ -1,7 +1,7 @@
 """The supervisor's loop: forks the workers and the housekeeper, reaps what dies, sends signals.
 
-No socket, no thread, no Redis: nothing that goes wrong elsewhere can delay a reap or a drain. The
-loop sleeps until the next deadline, a signal, or the end of the program that launched it; what is
+No Redis, no thread, none of the application's code: nothing that goes wrong elsewhere can delay a
+reap or a drain. The loop sleeps until the next deadline, a signal, or the end of the program that launched it; what is
 to be done then, `Slots` decides.
 """
 
