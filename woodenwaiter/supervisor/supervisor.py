@@ -1,8 +1,8 @@
 """The supervisor's loop: forks the workers and the housekeeper, reaps what dies, sends signals.
 
 No Redis, no thread, none of the application's code: nothing that goes wrong elsewhere can delay a
-reap or a drain. The loop sleeps until the next deadline, a signal, or the end of the program that launched it; what is
-to be done then, `Slots` decides.
+reap or a drain. The loop sleeps until the next deadline, a signal, or the end of the program that
+launched it; what is to be done then, `Slots` decides.
 """
 
 from __future__ import annotations
