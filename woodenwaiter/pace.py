@@ -126,6 +126,27 @@ LEAST_TRY = 1.0
 OPERATOR_WAIT = 10.0
 """For an answer to a command that a person typed."""
 
+# The log.
+
+LOG_PATIENCE = 0.1
+"""For stderr to take a record: it may be a reader's pause. One that takes none is not waited for
+again before it does."""
+
+LOG_NAP = 0.001
+"""Between two attempts to write where there seems to be room, but not enough."""
+
+FLUSH_PATIENCE = 0.15
+"""For stdout, then for stderr, to take what a process that leaves has still in its buffers."""
+
+REPORTERS = 3
+"""That may die young, one after the other, before the log goes to stderr."""
+
+END_CHECK = 0.002
+"""Between two looks whether a child has ended that is waited for."""
+
+LAST_WORDS = 5.0
+"""Without a record, after which a reporter whose supervisor is gone leaves."""
+
 # Children.
 
 YOUNG = 10.0
@@ -169,6 +190,12 @@ HOUSEKEEPER_GRACE = LAST_PASS + 1.0
 
 SERVER_GRACE = 10.0
 """That an embedded server has to write its data."""
+
+REPORTER_GRACE = 2.0
+"""That the application's logging has to take what is left of the log."""
+
+EXIT_GRACE = 5.0
+"""That functions which the application registered for its exit may take."""
 
 SAME_INTERRUPT = 0.5
 """In which a second SIGINT is the first one, passed on by a wrapper: no wish to hurry."""

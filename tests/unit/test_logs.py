@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from select import PIPE_BUF
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.logs import LONGEST_MESSAGE, LONGEST_TRACEBACK, portions
+from woodenwaiter.logs import LONGEST_MESSAGE, LONGEST_TRACEBACK
+from woodenwaiter.stderr import first_portion
 
 from ..support import run
 
@@ -89,6 +91,64 @@ def test_configured_twice_logs_once(tmp_path: Path) -> None:
 def test_nobody_reads_it(tmp_path: Path) -> None:
     body = 'import os; os.close(2); log.info("x"); os.dup2(os.open("left", 193), 2)'
     assert logged(tmp_path, body) == ""
+
+
+FULL_PIPE = """
+import os, time
+
+read, write = os.pipe()
+os.set_blocking(write, False)
+try:
+    while os.write(write, b"." * 1000):
+        pass
+except BlockingIOError:
+    os.set_blocking(write, True)
+os.dup2(write, 2)
+"""
+
+
+@pytest.mark.parametrize("user", ["os.getuid()", "65534"], ids=["the same", "another user"])
+def test_pipe_that_nobody_reads_drops_whole_records_and_tells(tmp_path: Path, user: str) -> None:
+    """Also where it cannot be opened anew, as it is another user's."""
+    if os.getuid() and user == "65534":
+        pytest.skip("only root can become somebody else")
+    body = f"""{FULL_PIPE}
+os.setuid({user})
+began = time.monotonic()
+for n in range(100):
+    log.info("dropped\\n%s", "x" * 10_000)
+assert time.monotonic() - began < 5
+assert os.get_blocking(2)  # which is others' as well
+os.read(read, 1 << 20)
+log.info("before\\n%s", "x" * 10_000)
+log.info("after")
+text = os.read(read, 1 << 20).decode()
+told, before, after = text.splitlines()
+assert told.endswith("WARNING [%d worker t:d #0] 100 log records were dropped: "
+                     "stderr did not take them" % os.getpid()), told
+assert before.endswith("x" * 10_000)
+assert after.endswith("after")
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+"""
+    logged(tmp_path, body)
+
+
+def test_rest_of_a_record_comes_before_the_next_one(tmp_path: Path) -> None:
+    body = f"""{FULL_PIPE}
+os.read(read, 10_000)
+log.info("x" * 30_000)
+log.info("dropped")
+os.set_blocking(read, False)
+os.read(read, 1 << 20)
+log.info("after")
+text = os.read(read, 1 << 20).decode()
+rest, told, after = text.splitlines()
+assert set(rest) == {{"x"}}
+assert "1 log record was dropped" in told
+assert after.endswith("after")
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+"""
+    logged(tmp_path, body)
 
 
 FORGED = "no\n2026-01-01 00:00:00.000 INFO    [1 main] forged"
@@ -192,7 +252,9 @@ thread.join()
 @given(st.lists(st.integers(0, 2 * PIPE_BUF), max_size=8), st.booleans())
 def test_long_text_is_written_in_whole_lines(lengths: list[int], ended: bool) -> None:
     text = b"\n".join(b"x" * length for length in lengths) + (b"\n" if ended else b"")
-    cut = list(portions(text))
-    assert b"".join(cut) == text
+    cut, rest = [], text
+    while rest:
+        cut.append(first_portion(rest))
+        rest = rest[len(cut[-1]) :]
     assert all(portion.endswith(b"\n") for portion in cut[:-1])
     assert all(len(portion) <= PIPE_BUF or portion.count(b"\n") <= 1 for portion in cut)

@@ -186,6 +186,12 @@ def what_handlers_left_running_holds_up_no_drain(p: ModuleType, lease: float) ->
 
 
 @relation
+def a_leaving_worker_waits_for_no_reader(p: ModuleType, lease: float) -> object:
+    """Of its log, of its stdout and its stderr, though nobody reads any of them."""
+    return p.LOG_PATIENCE + 2 * p.FLUSH_PATIENCE < p.LEAST_DRAIN
+
+
+@relation
 def the_housekeeper_ends_its_last_pass_itself(p: ModuleType, lease: float) -> object:
     return p.LAST_PASS + p.LOOK < p.HOUSEKEEPER_GRACE
 
@@ -380,9 +386,17 @@ MUTANTS = [
     Mutant(
         "LEAST_DRAIN = 0.5",
         "LEAST_DRAIN = 0.0",
-        {"a_leaving_worker_has_time_to_leave", "what_handlers_left_running_holds_up_no_drain"},
+        {
+            "a_leaving_worker_has_time_to_leave",
+            "a_leaving_worker_waits_for_no_reader",
+            "what_handlers_left_running_holds_up_no_drain",
+        },
     ),
     Mutant("PARTING = 0.4", "PARTING = 0.5", {"what_handlers_left_running_holds_up_no_drain"}),
+    Mutant("LOG_PATIENCE = 0.1", "LOG_PATIENCE = 1.0", {"a_leaving_worker_waits_for_no_reader"}),
+    Mutant(
+        "FLUSH_PATIENCE = 0.15", "FLUSH_PATIENCE = 0.2", {"a_leaving_worker_waits_for_no_reader"}
+    ),
     Mutant(
         "HOUSEKEEPER_GRACE = LAST_PASS + 1.0",
         "HOUSEKEEPER_GRACE = LAST_PASS",

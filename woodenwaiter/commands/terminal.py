@@ -9,6 +9,7 @@ import os
 import sys
 from typing import NoReturn
 
+from ..stderr import Stderr
 from ..text import escaped
 
 
@@ -34,5 +35,9 @@ def print_anything() -> None:
 
 
 def complain(trouble: object) -> None:
-    """In one line, on stderr."""
-    print(f"woodenwaiter: {escaped(str(trouble))}", file=sys.stderr)
+    """In one line, on stderr, if that can take it."""
+    line = f"woodenwaiter: {escaped(str(trouble))}\n"
+    if sys.stderr is sys.__stderr__:
+        Stderr().write(line.encode(errors="backslashreplace"))
+    else:
+        print(line, end="", file=sys.stderr)

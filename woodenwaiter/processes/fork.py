@@ -8,12 +8,20 @@ import mmap
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from typing import NoReturn
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
+from .. import logs, pace
 from ..errors import StartupError
 from ..logs import log
+from .signals import at_most
+from .stdio import flush, replace_stdio
+from .tree import await_end
+
+AtEnd = Callable[[int], NoReturn]
+"""What ends a child, given its exit code."""
 
 MADV_WIPEONFORK = 18
 """Of Linux; Python does not have all of its names."""
@@ -22,18 +30,21 @@ EXIT_BROKEN = 70
 """Of a child that an exception ended: EX_SOFTWARE of sysexits.h."""
 
 
-def fork(main: Callable[[], int]) -> int:
-    """Fork a child that runs ``main`` and leaves with the exit code it returns; returns its pid.
+def fork(main: Callable[[], int], at_end: AtEnd | None = None) -> int:
+    """Fork a child that runs ``main`` and leaves with the exit code it returns, by way of
+    ``at_end`` (`end_process`); returns its pid.
 
     The child starts with all signals blocked and calls `unblock_signals` once its handlers are in
     place: none that is sent meanwhile is lost, or handled by code that was written for the parent.
     """
-    flush()  # or the child would write it again
+    is_flushed = flush()  # or the child would write it again
     former = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        pid = os.fork()
+        pid = _fork()
         if pid == 0:
-            _live(main)
+            if not is_flushed:
+                replace_stdio()
+            _live(main, at_end or end_process)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
     return pid
@@ -55,11 +66,29 @@ def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        # None, closed, or nobody reads it: not the caller's business.
-        with suppress(AttributeError, ValueError, OSError):
-            stream.flush()
+@contextmanager
+def ignored_errors_logged() -> Iterator[None]:
+    """Log what Python ignores, an error in an `os.register_at_fork`, say. It would write that to
+    stderr, and wait; or call whatever somebody has put there."""
+    former = sys.unraisablehook
+    sys.unraisablehook = _log_ignored
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
+
+
+def _log_ignored(ignored: Any) -> None:
+    error = (ignored.exc_type, ignored.exc_value, ignored.exc_traceback)
+    log.error("%s", ignored.err_msg or "an error is ignored", exc_info=error)
+
+
+def _fork() -> int:
+    """Python warns of threads, which an import may have left; should that raise, nobody would know
+    of the child."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def end_process(code: int) -> NoReturn:
@@ -67,8 +96,9 @@ def end_process(code: int) -> NoReturn:
     takes longer than an idle pool's drain."""
     try:
         atexit._run_exitfuncs()
-        logging.shutdown()
-        flush()
+        with at_most(pace.EXIT_GRACE):
+            logging.shutdown()
+        flush(pace.FLUSH_PATIENCE)
     finally:
         os._exit(code)
 
@@ -82,7 +112,37 @@ def _keep_multiprocessing() -> None:
         atexit.register(util._exit_function)  # type: ignore[attr-defined]
 
 
-def _live(main: Callable[[], int]) -> None:
+def leave(code: int) -> NoReturn:
+    """End a process that has run nothing of the application's, without its exit handlers."""
+    try:
+        logs.flush()
+    finally:
+        os._exit(code)
+
+
+def end_program(code: int) -> NoReturn:
+    """End the supervisor's program. What the application registered for that may hang, crash, or
+    leave with a code of its own: a process of its own runs it, for a while."""
+    try:
+        if atexit._ncallbacks() > 1 or logs.has_foreign_handlers():  # one is that of `logging`
+            _end_aside(code)
+        else:
+            flush(pace.FLUSH_PATIENCE)
+    except OSError:  # no memory, say
+        pass
+    finally:
+        leave(code)
+
+
+def _end_aside(code: int) -> None:
+    with ignored_errors_logged():
+        pid = _fork()
+    if pid == 0:
+        end_process(code)
+    await_end(pid, pace.EXIT_GRACE)
+
+
+def _live(main: Callable[[], int], at_end: AtEnd) -> None:
     """Run ``main`` and leave past all that is the parent's: its exit handlers, its frames."""
     code = EXIT_BROKEN
     try:
@@ -95,4 +155,4 @@ def _live(main: Callable[[], int]) -> None:
     except BaseException:
         log.exception("an error ends this process")
     finally:
-        end_process(code)
+        at_end(code)

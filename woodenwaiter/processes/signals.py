@@ -7,8 +7,8 @@ import select
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -143,3 +143,24 @@ def reset_in_forks(actions: Mapping[signal.Signals, Any]) -> None:
 def in_main_thread() -> bool:
     """Whether this thread is the one that receives signals."""
     return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError then, where signals can."""
+    if not in_main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise TimeoutError
+
+    former = signal.signal(signal.SIGALRM, ring)
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL if former is None else former)

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -107,6 +108,22 @@ def _name(process: psutil.Process) -> str:
         return f"{process.name()} (pid {process.pid})"
     except psutil.Error:
         return f"pid {process.pid}"
+
+
+def await_end(pid: int, seconds: float) -> bool:
+    """Whether this child ends by then; else it is killed."""
+    if _ends(pid, seconds):
+        return True
+    kill_tree(pid)
+    _ends(pid, pace.LOG_PATIENCE)
+    return False
+
+
+def _ends(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (is_over := bool(reap(pid)[0])) and time.monotonic() < deadline:
+        time.sleep(pace.END_CHECK)
+    return is_over
 
 
 def find(pid: int) -> psutil.Process | None:

@@ -1,6 +1,6 @@
 """``python -m woodenwaiter.supervisor APP``"""
 
 from ..commands.supervise import main
-from ..processes.fork import end_process
+from ..processes.fork import end_program
 
-end_process(main())
+end_program(main())

@@ -20,6 +20,7 @@ from ..protocol.client import address_of, client_at, connected_descriptors
 from ..protocol.link import Link
 from ..settings import Settings
 from ..text import escaped
+from .apart import Apart
 from .embedded import server_for
 from .supervisor import Supervisor
 
@@ -33,6 +34,19 @@ def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None 
     if not in_main_thread():
         raise Misuse("run() receives signals: it must be called in the main thread")
     logs.configure(settings.log_level, settings.log_format)
+    with Apart() as apart:
+        try:
+            return _supervise(consumers, settings, apart, lifeline)
+        except StartupError as error:
+            if lifeline is None:
+                raise
+            log.error("%s", error)
+            return error.exit_code
+
+
+def _supervise(
+    consumers: Sequence[Consumer], settings: Settings, apart: Apart, lifeline: int | None
+) -> int:
     consumers = _settled(consumers, settings)
     if not consumers:
         raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
@@ -42,7 +56,7 @@ def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None 
     _introduce(consumers, settings)
     Link(consumers[0].client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
     threads = _inspect(settings) if lifeline is None else ""
-    return Supervisor(consumers, settings, server, lifeline, threads).run()
+    return Supervisor(consumers, settings, apart, server, lifeline, threads).run()
 
 
 def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer]:

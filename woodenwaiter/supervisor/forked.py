@@ -9,6 +9,8 @@ import signal
 from collections.abc import Iterable, Sequence
 from types import FrameType
 
+from setproctitle import setproctitle
+
 from .. import logs
 from ..consumer import Consumer
 from ..housekeeper.housekeeper import Housekeeper
@@ -19,6 +21,7 @@ from ..processes.traces import Trace
 from ..processes.tree import end_descendants
 from ..settings import Settings
 from ..worker.worker import work
+from .line import Line
 
 SIGNALS = (
     signal.SIGTERM,
@@ -94,7 +97,7 @@ def be_worker(
     # what it started is found though its parent be gone. A terminal reaches the supervisor alone.
     os.setsid()
     inbox = _become_child(name, (FAREWELL, BELL))
-    faulthandler.enable(2)
+    faulthandler.enable(logs.stderr_fileno())
     faulthandler.register(TRACE, trace.fileno())
     reset_in_forks(IN_TASKS_FORKS)
     unblock_signals()
@@ -124,6 +127,17 @@ def be_housekeeper(
         consumers, scoreboard, settings, inbox, lifeline, parent, stops_server=stops_server
     )
     housekeeper.serve()
+    return 0
+
+
+def be_reporter(line: Line, lifeline: int | None) -> int:
+    """Be the reporter to the end; returns the exit code."""
+    setproctitle("woodenwaiter: reporter")
+    inbox = _become_child("reporter", (BELL,))
+    for number in (FAREWELL, *LAST_MOMENTS, *strays()):
+        signal.signal(number, signal.SIG_IGN)
+    unblock_signals()
+    line.report(inbox, lifeline)
     return 0
 
 

@@ -11,18 +11,17 @@ import os
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import TextIO
 
 from .. import logs
 from ..consumer import Consumer
 from ..errors import AppError
 from ..processes.children import UNKNOWN_STATUS, reap, send_signal
-from ..processes.fork import fork
+from ..processes.fork import fork, leave
 from ..processes.signals import in_main_thread
+from ..processes.stdio import replace_stdio
 from ..settings import Settings
 from .boot import run
 
@@ -92,15 +91,13 @@ def launch(consumers: Sequence[Consumer], settings: Settings) -> Launched:
     _held.add(held)
 
     def supervise() -> int:
-        _replace_stdio()
+        replace_stdio()  # another thread may hold the old ones' locks
         logs.set_role("supervisor")
         return run(consumers, settings, lifeline)
 
-    with warnings.catch_warnings():
-        # Python warns of locks that other threads hold now. Those of stdio and logging are made
-        # anew in the child; handlers are arbitrary objects, and only a fork can carry them over.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = fork(supervise)
+    # Other threads may hold locks now. Those of stdio and logging are made anew in the child;
+    # handlers are arbitrary objects, and only a fork can carry them over.
+    pid = fork(supervise, leave)
     os.close(lifeline)
     return Launched(pid, held)
 
@@ -140,25 +137,3 @@ def _let_go() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go)
-
-
-def _replace_stdio() -> None:
-    """Have streams of our own on stdout and stderr: another thread may hold the old ones' locks."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is not None and stream is getattr(sys, f"__{name}__"):
-            setattr(sys, name, _reopened(stream))
-
-
-def _reopened(stream: TextIO) -> TextIO | None:
-    try:
-        return open(
-            stream.fileno(),
-            "w",
-            buffering=1,
-            encoding=stream.encoding,
-            errors=stream.errors,
-            closefd=False,
-        )
-    except (OSError, ValueError):  # closed by the program
-        return None

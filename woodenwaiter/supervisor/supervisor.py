@@ -1,8 +1,8 @@
 """The supervisor's loop: forks the workers and the housekeeper, reaps what dies, sends signals.
 
-No socket, no thread, no Redis: nothing that goes wrong elsewhere can delay a reap or a drain. The
-loop sleeps until the next deadline, a signal, or the end of the program that launched it; what is
-to be done then, `Slots` decides.
+No Redis, no thread, none of the application's code: nothing that goes wrong elsewhere can delay a
+reap or a drain. The loop sleeps until the next deadline, a signal, or the end of the program that
+launched it; what is to be done then, `Slots` decides.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from ..errors import StartupError
 from ..logs import IN_LINES, log
 from ..processes.children import ending, reap, send_signal
 from ..processes.descriptors import allow_descriptors, set_limits
-from ..processes.fork import fork
+from ..processes.fork import AtEnd, end_process, fork, leave
 from ..processes.scoreboard import Cause, Scoreboard, State
 from ..processes.signals import TRACE, SignalInbox, name_of
 from ..processes.traces import Trace
 from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
 from ..text import escaped
+from .apart import Apart
 from .embedded import EmbeddedServer
 from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
 from .shortage import Shortages, descriptors_for, shortage_of
@@ -38,20 +39,23 @@ from .stalls import Stalls
 class Supervisor:
     """Runs the consumers' workers until a signal ends it.
 
-    ``server``: to be run beside them. ``lifeline``: a descriptor that becomes readable when the
-    program that launched this process is gone. ``threads``: that libraries have started before.
+    ``apart``: keeps the application's code out of it. ``server``: to be run beside them.
+    ``lifeline``: a descriptor that becomes readable when the program that launched this process is
+    gone. ``threads``: that libraries have started before.
     """
 
     def __init__(
         self,
         consumers: Sequence[Consumer],
         settings: Settings,
+        apart: Apart,
         server: EmbeddedServer | None = None,
         lifeline: int | None = None,
         threads: str = "",
     ) -> None:
         self._consumers = consumers
         self._settings = settings
+        self._apart = apart
         self._server = server
         self._lifeline = lifeline
         self._pid = os.getpid()
@@ -90,9 +94,10 @@ class Supervisor:
         return self._slots.exit_code
 
     def _turn(self) -> None:
+        self._apart.look_after_reporter(self._fork, self._alive_read)
         for slot in self._slots.to_fill(time.monotonic()):
             self._fill(slot)
-        due = min(self._slots.due, self._traces_at, self._stalls.look_at)
+        due = min(self._slots.due, self._traces_at, self._apart.due, self._stalls.look_at)
         self._listen(None if due == math.inf else due - time.monotonic())
         self._carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         for pid, status in self._reap():
@@ -176,7 +181,7 @@ class Supervisor:
         if slot.stage == Stage.WORKERS:
             return self._bear_worker(slot, born)
         if slot.stage == Stage.HOUSEKEEPER:
-            return Child(self._fork(self._housekeeper), born)
+            return Child(self._fork(self._housekeeper, leave), born)
         return Child(self._server.spawn(), born) if self._server else None
 
     def _bear_worker(self, slot: Slot, born: float) -> Child | None:
@@ -190,20 +195,21 @@ class Supervisor:
         row.hush(self._slots.stands_by(slot))
         consumer, lease = self._consumers[slot.queue], self._settings.lease_seconds
         lifeline, parent = self._alive_read, self._pid
+
+        def worker() -> int:
+            self._apart.leave()
+            bell = self._bell
+            return be_worker(slot.name, consumer, row, trace, lease, lifeline, bell, parent)
+
         try:
             trace = Trace()
-            pid = self._fork(
-                lambda bell: be_worker(
-                    slot.name, consumer, row, trace, lease, lifeline, bell, parent
-                )
-            )
+            pid = self._fork(worker)
         except OSError:
             row.free()
             raise
         return Child(pid, born, row, trace)
 
-    def _housekeeper(self, bell: int) -> int:
-        os.close(bell)  # it has no news
+    def _housekeeper(self) -> int:
         return be_housekeeper(
             self._consumers,
             self._scoreboard,
@@ -213,17 +219,21 @@ class Supervisor:
             stops_server=self._server is not None,
         )
 
-    def _fork(self, main: Callable[[int], int]) -> int:
-        return fork(lambda: main(self._let_go()))
+    def _fork(self, main: Callable[[], int], at_end: AtEnd = end_process) -> int:
+        def child() -> int:
+            self._let_go()
+            return main()
 
-    def _let_go(self) -> int:
+        return fork(child, at_end)
+
+    def _let_go(self) -> None:
         """Leave a child without what is the supervisor's, but for a way to ring it."""
         set_limits(self._limits)
+        self._bell = self._inbox.bequeath()
         os.close(self._alive_write)
         for slot in self._slots:
             if slot.child and slot.child.trace:
                 slot.child.trace.close()
-        return self._inbox.bequeath()
 
     # Deaths.
 

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from setproctitle import setproctitle
 
@@ -46,7 +47,8 @@ def work(
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
         # What a handler prints is to be seen at once, and as whole lines: an unbuffered `print`
         # writes a line's end by itself, and other workers' output would come in between.
-        sys.stdout.reconfigure(line_buffering=True, write_through=False)
+        with suppress(OSError):  # it cannot take what was printed before
+            sys.stdout.reconfigure(line_buffering=True, write_through=False)
     memory = MemoryLimit(consumer.max_memory) if consumer.max_memory else None
     reseed()
     awaiting = Awaiting()
