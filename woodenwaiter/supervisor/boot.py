@@ -20,14 +20,21 @@ from ..protocol.link import Link
 from ..settings import Settings
 from ..text import escaped
 from .embedded import server_for
+from .renewal import Renewal
 from .supervisor import Supervisor
 
 
-def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None = None) -> int:
+def run(
+    consumers: Sequence[Consumer],
+    settings: Settings,
+    lifeline: int | None = None,
+    renewal: Renewal | None = None,
+) -> int:
     """Be the supervisor of these consumers; returns the exit code.
 
-    ``lifeline``: becomes readable when the program that launched this process is gone. Raises
-    Misuse outside the main thread, StartupError where it cannot start.
+    ``lifeline``: becomes readable when the program that launched this process is gone.
+    ``renewal``: how to start anew. Raises Misuse outside the main thread, StartupError where it
+    cannot start.
     """
     if not in_main_thread():
         raise Misuse("run() receives signals: it must be called in the main thread")
@@ -40,7 +47,7 @@ def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None 
     setproctitle(f"woodenwaiter: supervisor of {queues:.200}")
     _introduce(consumers, settings)
     Link(consumers[0].client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
-    supervisor = Supervisor(consumers, settings, server, lifeline)
+    supervisor = Supervisor(consumers, settings, server, lifeline, renewal)
     for leftover in leftovers() if lifeline is None else ():
         log.warning("loading the application left %s: forked workers must not share it", leftover)
     return supervisor.run()

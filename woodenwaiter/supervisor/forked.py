@@ -22,6 +22,7 @@ SIGNALS = (
     signal.SIGTERM,
     signal.SIGINT,
     signal.SIGQUIT,
+    signal.SIGHUP,
     signal.SIGTSTP,
     signal.SIGCONT,
     signal.SIGTTIN,

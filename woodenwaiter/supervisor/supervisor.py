@@ -29,6 +29,7 @@ from ..settings import Settings
 from ..text import escaped
 from .embedded import EmbeddedServer
 from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
+from .renewal import FOR_GOOD, Renewal, unless_ignored
 from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
 
 
@@ -36,7 +37,7 @@ class Supervisor:
     """Runs the consumers' workers until a signal ends it.
 
     ``server``: to be run beside them. ``lifeline``: a descriptor that becomes readable when the
-    program that launched this process is gone.
+    program that launched this process is gone. ``renewal``: how to start anew.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Supervisor:
         settings: Settings,
         server: EmbeddedServer | None = None,
         lifeline: int | None = None,
+        renewal: Renewal | None = None,
     ) -> None:
         self._consumers = consumers
         self._settings = settings
         self._server = server
         self._lifeline = lifeline
+        self._renewal = renewal or Renewal()
         self._pid = os.getpid()
         self._scoreboard = Scoreboard()
         self._incarnations = 0
@@ -60,7 +63,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until drained; returns the exit code."""
-        self._inbox = SignalInbox(SIGNALS)
+        self._inbox = SignalInbox(unless_ignored(SIGNALS))
         former = signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self._alive_read, self._alive_write = os.pipe()
         try:
@@ -83,7 +86,7 @@ class Supervisor:
     def _turn(self) -> None:
         for slot in self._slots.to_fill(time.monotonic()):
             self._fill(slot)
-        due = min(self._slots.due, self._traces_at)
+        due = min(self._slots.due, self._traces_at, self._renewal.due)
         self._listen(None if due == math.inf else due - time.monotonic())
         for pid, status in self._reap():
             self._note_end(pid, status)
@@ -106,19 +109,31 @@ class Supervisor:
             signal.SIGTERM: lambda: slots.drain(now),
             signal.SIGINT: lambda: slots.interrupt(now, code),
             signal.SIGQUIT: lambda: slots.stop(now, code),
+            signal.SIGHUP: lambda: self._renew(now),
             signal.SIGTSTP: lambda: slots.set_quiet(True),
             signal.SIGCONT: lambda: slots.set_quiet(False),
             signal.SIGTTIN: slots.add_workers,
             signal.SIGTTOU: slots.remove_workers,
             NEWS: lambda: slots.hear_workers(now),
         }
+        if number in FOR_GOOD:
+            self._renewal.give_up()
         if number in orders:
             self._carry_out(orders[number]())
         elif number == signal.SIGUSR1:
             self._report(now)
 
+    def _renew(self, now: float) -> list[Order]:
+        """Try the new code, or drain where it is not for this process to start again."""
+        if not self._renewal.is_possible:
+            return self._slots.drain(now)
+        if not self._slots.is_draining:
+            self._renewal.try_out(self._fork, now)
+        return []
+
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
+        self._renewal.meet_deadline(now)
         if now >= self._traces_at:
             self._collect_traces()
         self._carry_out(self._slots.meet_deadlines(now))
@@ -220,17 +235,19 @@ class Supervisor:
             while (dead := reap(-1))[0]:
                 yield dead
             return
-        for pid in [slot.child.pid for slot in self._slots if slot.child]:
+        for pid in [*self._renewal.pids, *(slot.child.pid for slot in self._slots if slot.child)]:
             dead = reap(pid)
             if dead[0]:
                 yield dead
 
     def _note_end(self, pid: int, status: int) -> None:
+        if pid == self._renewal.pid:
+            self._note_trial(status)
         slot = self._slots.slot_of(pid)
         if slot is None or slot.child is None:
             return
         child = slot.child
-        self._tell_end(slot, child, status)
+        _tell_end(slot, child, status)
         orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
             self._completed += child.row.completed
@@ -238,21 +255,11 @@ class Supervisor:
             child.trace.close()
         self._carry_out(orders)
 
-    def _tell_end(self, slot: Slot, child: Child, status: int) -> None:
-        task, row = "", child.row
-        is_expected = slot.retired or (row is not None and row.state == State.LEFT)
-        if row and row.running:
-            seconds = time.monotonic() - row.began
-            task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
-        log.log(
-            logging.INFO if is_expected and not task and status == 0 else logging.ERROR,
-            "%s (pid %d) %s%s%s",
-            slot.name,
-            child.pid,
-            ending(status),
-            f" after {row.completed} tasks" if row else "",
-            task,
-        )
+    def _note_trial(self, status: int) -> None:
+        if self._renewal.ended(status):
+            self._carry_out(self._renew(time.monotonic()))
+        elif self._renewal.is_ready:
+            self._carry_out(self._slots.drain(time.monotonic()))
 
     # What every worker is doing.
 
@@ -275,3 +282,20 @@ class Supervisor:
                 trace = slot.child.trace.take()
                 where = (escaped(slot.name), slot.child.pid, trace)
                 log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES)
+
+
+def _tell_end(slot: Slot, child: Child, status: int) -> None:
+    task, row = "", child.row
+    is_expected = slot.retired or (row is not None and row.state == State.LEFT)
+    if row and row.running:
+        seconds = time.monotonic() - row.began
+        task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
+    log.log(
+        logging.INFO if is_expected and not task and status == 0 else logging.ERROR,
+        "%s (pid %d) %s%s%s",
+        slot.name,
+        child.pid,
+        ending(status),
+        f" after {row.completed} tasks" if row else "",
+        task,
+    )
