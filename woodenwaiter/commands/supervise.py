@@ -18,7 +18,7 @@ from ..supervisor.boot import run
 from ..supervisor.forked import SIGNALS
 from ..supervisor.renewal import LOADED, NOT_LOADED, TRIAL, Renewal, Start
 from ..woodenwaiter import WoodenCustomer
-from .application import find_customers
+from .application import load_customers
 from .terminal import Parser, complain, open_standard_descriptors
 
 DESCRIPTION = """\
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.set_role("trial" if is_trial else "supervisor")
         _receive_signals_while_loading()
         setproctitle(f"woodenwaiter: loading {app:.200}")  # else ps would show a password
-        customers = find_customers(app)
+        customers = load_customers(app)
         return LOADED if is_trial else _supervise(customers, settings, Renewal(start))
     except (StartupError, WrongValue) as error:
         return _explain(error, is_trial=is_trial)

@@ -20,6 +20,7 @@ from ..protocol.link import Link
 from ..settings import Settings
 from ..text import escaped
 from .embedded import server_for
+from .hosts import TITLE
 from .renewal import Renewal
 from .supervisor import Supervisor
 
@@ -44,7 +45,7 @@ def run(
         raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
     server = server_for(consumers[0].client, settings)
     queues = escaped(", ".join(consumer.queue for consumer in consumers))
-    setproctitle(f"woodenwaiter: supervisor of {queues:.200}")
+    setproctitle(f"{TITLE} {queues:.200}")
     _introduce(consumers, settings)
     Link(consumers[0].client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
     supervisor = Supervisor(consumers, settings, server, lifeline, renewal)
