@@ -33,6 +33,7 @@ APP is  module              its WoodenManager, or the WoodenCustomers in it
 
 signals: TERM, INT    drain: finish what runs, give the rest back, leave
          INT twice, QUIT    leave at once; what ran goes back to its queue
+         HUP          start anew on new code, under the same pid, once it can be loaded
          TSTP, CONT   take no new tasks; take them again
          TTIN, TTOU   one worker more, one fewer, for each queue
          USR1         log what every worker is doing, with tracebacks

@@ -6,11 +6,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import sysconfig
+import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-import psutil
+from psutil import Error, Process
 
 from ..errors import Misuse
 
@@ -18,6 +21,8 @@ PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 TITLE = "woodenwaiter: supervisor of"
 """How a supervisor's process title begins."""
+
+NOT_THE_CALLER = (PACKAGE, threading.__file__)
 
 REMEDY = 'Move the call under if __name__ == "__main__"'
 
@@ -41,7 +46,7 @@ def require_own_program(call: str) -> None:
     """Raise Misuse where nobody who imports a module expects it to start processes."""
     if _loads_application == os.getpid():
         who = "python -m woodenwaiter.supervisor, which runs the workers itself"
-    elif getattr(_multiprocess(), "_inheriting", False):  # as multiprocessing itself knows it
+    elif _is_preparing_child():
         who = "a child process, which multiprocessing starts"
     else:
         return
@@ -50,16 +55,44 @@ def require_own_program(call: str) -> None:
 
 
 def _where() -> str:
-    frame: FrameType | None = sys._getframe()
-    while frame and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
+    frame = next((f for f in _stack() if not f.f_code.co_filename.startswith(NOT_THE_CALLER)), None)
     return f" ({frame.f_code.co_filename}, line {frame.f_lineno})" if frame else ""
 
 
-def _multiprocess() -> Any:
-    """This process's object, if multiprocessing has started it."""
-    module: Any = sys.modules.get("multiprocessing.process")
-    return module.current_process() if module and module.parent_process() else None
+def _stack() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe()
+    while frame:
+        yield frame
+        frame = frame.f_back
+
+
+def _multiprocessing() -> Any:
+    """The module that knows of this process; not imported for that."""
+    return sys.modules.get("multiprocessing.process")
+
+
+def _is_preparing_child() -> bool:
+    """As multiprocessing itself knows it, which refuses to start processes then."""
+    process = _multiprocessing()
+    return process is not None and hasattr(process.current_process(), "_inheriting")
+
+
+def _is_child() -> bool:
+    process = _multiprocessing()
+    return process is not None and process.parent_process() is not None
+
+
+def _is_imported_by_tool() -> bool:
+    """Whether a module is being imported, and by a program that was installed, as servers are."""
+    modules = [f.f_globals.get("__name__") for f in _stack() if f.f_code.co_name == "<module>"]
+    main = getattr(sys.modules["__main__"], "__file__", None) or ""
+    return modules[:1] != ["__main__"] and os.path.dirname(main).startswith(tuple(_tools()))
+
+
+def _tools() -> Iterator[str]:
+    for scheme in (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")):
+        for name in ("scripts", "purelib", "platlib", "stdlib"):
+            yield sysconfig.get_path(name, scheme)
 
 
 def is_hosted(own_handler: object) -> bool:
@@ -69,8 +102,9 @@ def is_hosted(own_handler: object) -> bool:
     return (
         handler not in (signal.SIG_DFL, signal.SIG_IGN, own_handler)
         or is_interactive()
-        or _multiprocess() is not None
         or "_pytest" in sys.modules
+        or _is_child()
+        or _is_imported_by_tool()
     )
 
 
@@ -82,7 +116,7 @@ def is_interactive() -> bool:
 def relieve_reloader() -> None:
     """Drain what the reloader that started this program has launched: this one takes its place."""
     if any(os.environ.get(name) == "true" for name in RELOADED):
-        with suppress(psutil.Error):
-            for process in psutil.Process(os.getppid()).children():
+        with suppress(Error):
+            for process in Process(os.getppid()).children():
                 if " ".join(process.cmdline()).startswith(TITLE):
                     process.terminate()
