@@ -6,6 +6,7 @@ import importlib.util
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from textwrap import dedent
 
 import psutil
@@ -35,10 +36,11 @@ class Host:
         self.app = app
         self._programs = programs
 
-    def start(self, *arguments: str, **files: str) -> Program:
+    def start(self, *arguments: str, environment: Mapping[str, str] = {}, **files: str) -> Program:
         for name, text in files.items():
             (self.app.folder / f"{name}.py").write_text(dedent(text))
-        return self._programs.start(*arguments, WOODENWAITER_REDIS_URL=self.app.url)
+        url = {"WOODENWAITER_REDIS_URL": self.app.url}
+        return self._programs.start(*arguments, **url, **environment)
 
     def command(self, package: str, *arguments: str) -> Program:
         if importlib.util.find_spec(package) is None:
@@ -345,6 +347,38 @@ def test_unittest_ends(host: Host) -> None:
     program.wait()
     assert "Ran 0 tests" in program.log
     assert not program.left_behind()
+
+
+def test_reloaders_variable_means_nothing_to_other_programs(host: Host) -> None:
+    main = """
+os.environ["RUN_MAIN"] = "true"
+manager.launch()
+import subprocess
+subprocess.call([sys.executable, "-c", "from app import manager\\nwith manager: pass"])
+note("over", 1)
+"""
+    program = host.app.run(main)
+    eventually(lambda: host.app.noted("over"))
+    program.logged("the main part of this program has ended")
+    assert program.log.count("draining") == 1
+
+
+def test_installed_program_may_launch_itself(host: Host) -> None:
+    """As any other; but what imports others' modules is a host."""
+    scripts = host.app.folder / "bin"
+    scripts.mkdir()
+    (scripts / "own").write_text("from app import manager\ndef main(): manager.launch()\nmain()")
+    (scripts / "tool").write_text("import jobs")
+    (host.app.folder / "jobs.py").write_text("from app import manager\nmanager.launch()")
+    path = os.pathsep.join([str(host.app.folder), os.environ.get("PYTHONPATH", "")])
+    places = {"PYTHONUSERBASE": str(host.app.folder), "PYTHONPATH": path}
+    own = host.start("bin/own", environment=places)
+    own.logged("the main part of this program has ended")
+    assert own.stop() == 0
+    tool = host.start("bin/tool", environment=places)
+    assert tool.wait() == 0
+    assert "drained" in tool.log
+    assert "main part" not in tool.log
 
 
 def test_pytest_ends(host: Host) -> None:

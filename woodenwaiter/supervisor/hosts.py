@@ -84,9 +84,10 @@ def _is_child() -> bool:
 
 def _is_imported_by_tool() -> bool:
     """Whether a module is being imported, and by a program that was installed, as servers are."""
-    modules = [f.f_globals.get("__name__") for f in _stack() if f.f_code.co_name == "<module>"]
+    modules = (f.f_globals.get("__name__") for f in _stack() if f.f_code.co_name == "<module>")
     main = getattr(sys.modules["__main__"], "__file__", None) or ""
-    return modules[:1] != ["__main__"] and os.path.dirname(main).startswith(tuple(_tools()))
+    is_tool = os.path.dirname(main).startswith(tuple(_tools()))
+    return is_tool and next(modules, "__main__") != "__main__"
 
 
 def _tools() -> Iterator[str]:
@@ -98,14 +99,19 @@ def _tools() -> Iterator[str]:
 def is_hosted(own_handler: object) -> bool:
     """Whether somebody else's program runs the application: a server, a test, a shell. What ends it
     is meant for all of it, and may never come to the handler that would drain."""
-    handler = signal.getsignal(signal.SIGTERM)
     return (
-        handler not in (signal.SIG_DFL, signal.SIG_IGN, own_handler)
+        owns_termination(own_handler)
         or is_interactive()
         or "_pytest" in sys.modules
         or _is_child()
         or _is_imported_by_tool()
     )
+
+
+def owns_termination(own_handler: object) -> bool:
+    """Whether a SIGTERM comes to a handler of the program's."""
+    handler = signal.getsignal(signal.SIGTERM)
+    return handler not in (signal.SIG_DFL, signal.SIG_IGN, own_handler)
 
 
 def is_interactive() -> bool:
@@ -115,8 +121,12 @@ def is_interactive() -> bool:
 
 def relieve_reloader() -> None:
     """Drain what the reloader that started this program has launched: this one takes its place."""
-    if any(os.environ.get(name) == "true" for name in RELOADED):
-        with suppress(Error):
-            for process in Process(os.getppid()).children():
-                if " ".join(process.cmdline()).startswith(TITLE):
-                    process.terminate()
+    if not any(os.environ.get(name) == "true" for name in RELOADED):
+        return
+    with suppress(Error):
+        parent = Process(os.getppid())
+        if parent.cmdline()[-len(sys.argv) :] != sys.orig_argv[-len(sys.argv) :]:
+            return  # this program inherits the variable, and is another one
+        for process in parent.children():
+            if " ".join(process.cmdline()).startswith(TITLE):
+                process.terminate()

@@ -26,7 +26,12 @@ from ..processes.fork import fork
 from ..processes.signals import in_main_thread
 from ..settings import Settings
 from .boot import run
-from .hosts import is_hosted, is_interactive, relieve_reloader
+from .hosts import is_hosted, is_interactive, owns_termination, relieve_reloader
+
+GOES_ON = (
+    "the main part of this program has ended, and its workers go on; Ctrl-C, or SIGTERM to pid %d, "
+    "drains them"
+)
 
 _living: set[Launched] = set()
 
@@ -141,14 +146,13 @@ def _at_exit() -> None:
     """Go on serving after the main part has ended; but not after an error has ended it, nor where
     the program is somebody else's."""
     _note_end_of_main()
-    if hasattr(sys, "last_value") or _is_hosted or is_hosted(_on_terminate):
+    try:
+        if hasattr(sys, "last_value") or _is_hosted or owns_termination(_on_terminate):
+            _tell_all_to_drain()
+        elif any(launched.goes_on() for launched in tuple(_living)):
+            log.warning(GOES_ON, os.getpid())
+    except KeyboardInterrupt:
         _tell_all_to_drain()
-    elif any(launched.goes_on() for launched in tuple(_living)):
-        log.warning(
-            "the main part of this program has ended, and its workers go on; Ctrl-C, or SIGTERM to "
-            "pid %d, drains them",
-            os.getpid(),
-        )
     for launched in tuple(_living):
         launched.wait()
 
