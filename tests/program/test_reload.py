@@ -11,8 +11,10 @@ import sys
 import psutil
 import pytest
 
+from woodenwaiter.processes.tree import is_alive
+
 from ..application import Application, Supervisor
-from ..support import PYTHON, Server, eventually
+from ..support import PYTHON, Server, eventually, free_port
 from .test_pid1 import UNSHARE, can_unshare, first
 
 SLOWLY = 'note("importing", os.getpid())\nwhile not os.path.exists("imported"): time.sleep(0.01)'
@@ -174,10 +176,7 @@ def test_termination_wins_in_the_drain(app: Application) -> None:
     assert app.done == [0]
 
 
-def test_embedded_server_is_started_anew(app: Application, make_server: object) -> None:
-    app.write()
-    from ..support import free_port
-
+def test_embedded_server_is_started_anew(app: Application) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
     supervisor = app.serve("--redis", url, "--embedded", "data").ready(2)
     supervisor.signal(signal.SIGHUP)
@@ -209,9 +208,11 @@ def test_ignored_under_nohup(app: Application) -> None:
     assert supervisor.stop() == 0
 
 
-def test_terminal_that_closes_drains(app: Application) -> None:
+@pytest.mark.parametrize("is_trying", [False, True])
+def test_terminal_that_closes_drains(app: Application, is_trying: bool) -> None:
     app.push({"n": 0, "sleep": 300})
     folder, log = app.folder, app.folder / "log"
+    trying: list[psutil.Process] = []
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
@@ -220,8 +221,16 @@ def test_terminal_that_closes_drains(app: Application) -> None:
         os.execv(sys.executable, [*PYTHON, "-m", "woodenwaiter.supervisor", "app"])
     try:
         eventually(lambda: app.begun)
+        if is_trying:  # as the terminal is there
+            app.write(text=SLOWLY)
+            os.kill(pid, signal.SIGHUP)
+            [trial] = map(int, eventually(lambda: app.noted("importing")))
+            trying = [psutil.Process(trial)]
+            assert "draining" not in log.read_text()
         os.close(terminal)
         eventually(lambda: "draining" in log.read_text(), "a drain")
+        (folder / "imported").touch()
+        eventually(lambda: not any(map(is_alive, trying)), "the end of the trial")
         app.let_go(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:

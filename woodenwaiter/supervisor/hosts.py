@@ -85,7 +85,7 @@ def _is_child() -> bool:
 def _is_imported_by_tool() -> bool:
     """Whether a module is being imported, and by a program that was installed, as servers are."""
     modules = (f.f_globals.get("__name__") for f in _stack() if f.f_code.co_name == "<module>")
-    main = getattr(sys.modules["__main__"], "__file__", None) or ""
+    main = getattr(sys.modules.get("__main__"), "__file__", None) or ""
     is_tool = os.path.dirname(main).startswith(tuple(_tools()))
     return is_tool and next(modules, "__main__") != "__main__"
 

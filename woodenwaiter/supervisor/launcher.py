@@ -1,7 +1,7 @@
 """Launching a supervisor from a program that goes on with its own work, in threads maybe.
 
 As with 0.0.4's threads, the program goes on serving when its main part has ended. Its end by an
-error or a signal drains the workers.
+error or a signal drains the workers, and so does any end of somebody else's program: see `hosts`.
 """
 
 from __future__ import annotations

@@ -126,6 +126,7 @@ class Supervisor:
     def _renew(self, now: float) -> list[Order]:
         """Try the new code, or drain where it is not for this process to start again."""
         if not self._renewal.is_possible:
+            self._renewal.give_up()
             return self._slots.drain(now)
         if not self._slots.is_draining:
             self._renewal.try_out(self._fork, now)
