@@ -170,6 +170,9 @@ STALL_SHARE = 0.3
 TRACE_AFTER = 0.2
 """That workers have to write down what they are doing."""
 
+TRIAL = 300.0
+"""For new code to be loaded before the old one leaves: large applications take a minute."""
+
 # A drain.
 
 DRAIN = 25.0

@@ -310,11 +310,14 @@ class WoodenManager:
         """Fork the supervisor and return at once. The program goes on serving when its main part
         has ended; Ctrl-C, SIGTERM or its death drain the workers.
 
-        Raises StartupError for settings that make no sense, Misuse when launched already.
+        Raises StartupError for settings that make no sense, Misuse when launched already, and where
+        the module that calls it is imported by the supervisor's command or by a child process.
         """
         from .settings import Settings
+        from .supervisor.hosts import require_own_program
         from .supervisor.launcher import launch
 
+        require_own_program("launch()")
         if self._launched and self._launched.is_alive():
             raise Misuse("already launched: call terminate_all() first")
         consumers = [customer.consumer for customer in self.customers]
@@ -327,7 +330,9 @@ class WoodenManager:
         """
         from .settings import Settings
         from .supervisor.boot import run
+        from .supervisor.hosts import require_own_program
 
+        require_own_program("run()")
         consumers = [customer.consumer for customer in self.customers]
         return run(consumers, Settings.from_environment(**settings))
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +21,7 @@ from woodenwaiter.errors import EXIT_APP, EXIT_REDIS, EXIT_USAGE
 
 from ..application import Application, customer, source
 from ..proxy import Proxy
-from ..support import Server, free_port, run
+from ..support import Programs, Server, eventually, free_port, run
 
 SECRET = "s3cret"
 
@@ -93,6 +97,105 @@ def test_app_that_cannot_be_loaded(tmp_path: Path, app: str, message: str) -> No
     assert message in error_of(result)
     assert error_of(result).startswith("woodenwaiter: ")
     assert result.returncode == EXIT_APP
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.11 brought them")
+@pytest.mark.parametrize("safely", [("-P",), ()], ids=["-P", "PYTHONSAFEPATH"])
+def test_where_the_application_is_looked_for(tmp_path: Path, safely: tuple[str, ...]) -> None:
+    here = f"is looked for from the current folder, {tmp_path}"
+    assert here in error_of(supervise(tmp_path, "missing"))
+    (tmp_path / "app.py").write_text(source())
+    safe_path = "" if safely else "1"
+    command = (*safely, "-m", "woodenwaiter.supervisor", "app")
+    line = error_of(run(tmp_path, *command, PYTHONSAFEPATH=safe_path))
+    assert "there is no module 'app' here" in line
+    assert "not in the current folder, as -P, -I or PYTHONSAFEPATH says" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("woodenwaiter.supervisor", "redis"),
+        ("woodenwaiter.supervisor", "queue"),
+        ("woodenwaiter.supervisor", "select"),
+        ("woodenwaiter.supervisor", "psutil"),
+        ("woodenwaiter", "redis"),
+    ],
+)
+@pytest.mark.parametrize("text", ["", "from woodenwaiter import WoodenManager"])
+def test_file_that_hides_a_package_is_named(
+    tmp_path: Path, command: str, name: str, text: str
+) -> None:
+    (tmp_path / f"{name}.py").write_text(text)
+    result = run(tmp_path, "-m", command, "status")
+    assert f"'{tmp_path}/{name}.py' is imported instead of the package {name!r}" in error_of(result)
+    assert result.returncode == EXIT_APP
+
+
+def test_package_of_the_applications_that_hides_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("from decimal import Decimal")
+    (tmp_path / "decimal").mkdir()
+    (tmp_path / "decimal" / "__init__.py").touch()
+    result = run(tmp_path, "-m", "woodenwaiter.supervisor", "app")
+    assert "importing it fails: ImportError" in error_of(result)
+    assert "decimal/__init__.py' is imported instead of the package 'decimal'" in error_of(result)
+    assert result.returncode == EXIT_APP
+
+
+def test_error_that_no_hidden_package_explains_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("1 / 0")
+    result = run(tmp_path, "-m", "woodenwaiter.supervisor", "code")
+    assert "importing it fails: ZeroDivisionError" in error_of(result)
+    assert "instead of" not in result.stderr
+
+
+@pytest.mark.parametrize("module", ["eventlet", "an_imitation"])
+def test_application_that_replaces_threads(tmp_path: Path, module: str) -> None:
+    (tmp_path / "an_imitation.py").write_text(
+        "import select\ndef monkey_patch():\n    del select.poll"
+    )
+    if importlib.util.find_spec(module) is None and module == "eventlet":
+        pytest.skip("eventlet is not installed")
+    text = f"import {module}\n{module}.monkey_patch()"
+    (tmp_path / "app.py").write_text(source(text=text))
+    result = run(tmp_path, "-W", "ignore", "-m", "woodenwaiter.supervisor", "app")
+    assert "as eventlet.monkey_patch() does" in error_of(result)
+    assert result.returncode == EXIT_APP
+
+
+@pytest.mark.parametrize("options", ["-O", "-OO", "-X dev", "-bb", "-P"])
+def test_runs_under_options_of_python(app: Application, programs: Programs, options: str) -> None:
+    if options == "-P" and sys.version_info < (3, 11):
+        pytest.skip("Python 3.11 brought it")
+    app.write(processes=1)
+    app.push({"n": 0})
+    command = (*options.split(), "-m", "woodenwaiter.supervisor", "app", "--redis", app.url)
+    path = os.pathsep.join([str(app.folder), os.environ.get("PYTHONPATH", "")])
+    program = programs.start(*command, PYTHONPATH=path)
+    eventually(lambda: app.done == [0], "the task")
+    assert program.stop() == 0
+    assert "Warning" not in program.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_an_import_without_a_traceback(app: Application, number: int) -> None:
+    app.write(text='note("importing", 1); time.sleep(300)')
+    supervisor = app.serve()
+    eventually(lambda: app.noted("importing"))
+    supervisor.signal(number)
+    assert supervisor.wait() == -number  # 128 + number, as shells tell it
+    assert supervisor.log == ""
+
+
+def test_interrupt_of_our_own_imports_leaves_no_traceback(app: Application) -> None:
+    (app.folder / "redis.py").write_text(
+        "import time\nprint('importing', flush=True)\ntime.sleep(300)"
+    )
+    supervisor = app.serve()
+    supervisor.logged("importing")
+    supervisor.signal(signal.SIGINT)
+    assert supervisor.wait() == -signal.SIGINT
+    assert supervisor.log == "importing\n"
 
 
 @pytest.mark.parametrize(
@@ -386,3 +489,15 @@ def test_runs_from_where_the_application_is(app: Application) -> None:
     for name in ("shop.tasks", "shop.tasks:manager", "shop.tasks:make()"):
         supervisor = app.serve(app=name).ready()
         assert supervisor.stop() == 0
+
+
+def test_application_in_a_namespace_package_below_another_folder(app: Application) -> None:
+    package = app.folder / "src" / "shop"
+    package.mkdir(parents=True)
+    (package / "tasks.py").write_text(source())
+    path = os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
+    assert app.serve(app="shop.tasks", PYTHONPATH=path).ready().stop() == 0
+    assert app.serve(app="src.shop.tasks").ready().stop() == 0
+    supervisor = app.serve(app="src.shop")
+    assert supervisor.wait() == EXIT_APP
+    assert "src.shop: there is no WoodenCustomer in it" in supervisor.log

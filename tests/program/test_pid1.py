@@ -14,7 +14,7 @@ from ..support import eventually, title
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
-def _can_unshare() -> bool:
+def can_unshare() -> bool:
     try:
         return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -22,7 +22,7 @@ def _can_unshare() -> bool:
 
 
 pytestmark = pytest.mark.skipif(
-    not _can_unshare(), reason="this machine lets nobody make a PID namespace"
+    not can_unshare(), reason="this machine lets nobody make a PID namespace"
 )
 
 

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import importlib
+import os
+import select
+import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from ..errors import AppError, text_of
+from ..processes.signals import in_main_thread
+from ..supervisor import hosts
 from ..woodenwaiter import WoodenCustomer, WoodenManager
+from .hidden import what_hides
+
+
+def load_customers(spec: str) -> list[WoodenCustomer]:
+    """`find_customers` for the process that is to run them: the application must neither do that
+    itself, whatever becomes of the exception, nor take away what it needs."""
+    hosts.begin_loading()
+    try:
+        customers = find_customers(spec)
+    finally:
+        if hosts.refusals:
+            raise AppError(f"{spec}: {hosts.refusals[0]}") from None
+    if not (in_main_thread() and hasattr(select, "poll")):
+        raise AppError(
+            f"{spec}: importing it replaces Python's threads and select, as eventlet.monkey_patch()"
+            " does, and no supervisor can run on those. Leave it out; gevent's can stay"
+        )
+    return customers
 
 
 def find_customers(spec: str) -> list[WoodenCustomer]:
@@ -50,14 +74,29 @@ def _what(error: BaseException) -> str:
 def _where(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return ""  # its message says it
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    if reason := what_hides(error):
+        return f" ({reason})"
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next(
+        (f for f in reversed(frames) if not f.filename.startswith(hosts.PACKAGE)), frames[-1]
+    )
     return f" ({last.filename}, line {last.lineno})"
 
 
 def _no_module(name: str, spec: str) -> AppError:
     return AppError(
         f"{spec}: there is no module {name!r} here; APP is a module's dotted name, such as tasks "
-        "or shop.tasks:manager, and is looked for from the current folder"
+        f"or shop.tasks:manager, and is looked for {_where_it_is_looked_for()}"
+    )
+
+
+def _where_it_is_looked_for() -> str:
+    with suppress(OSError):  # the current folder may be gone
+        if {"", os.getcwd()} & set(sys.path):
+            return f"from the current folder, {os.getcwd()}"
+    return (
+        "in PYTHONPATH and among installed packages; not in the current folder, as -P, -I or "
+        "PYTHONSAFEPATH says"
     )
 
 

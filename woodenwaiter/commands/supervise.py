@@ -7,14 +7,18 @@ import os
 import signal
 from collections.abc import Sequence
 
+from setproctitle import setproctitle
+
 from .. import __version__, logs
-from ..errors import EXIT_USAGE, StartupError, WrongValue
-from ..logs import FORMATS, LEVELS
+from ..errors import EXIT_USAGE, StartupError, WoodenError, WrongValue
+from ..logs import FORMATS, LEVELS, log
 from ..protocol.client import client_from_environment
 from ..settings import Settings
 from ..supervisor.boot import run
 from ..supervisor.forked import LAST_MOMENTS, SIGNALS, strays
-from .application import find_customers
+from ..supervisor.renewal import LOADED, NOT_LOADED, TRIAL, Renewal, Start
+from ..woodenwaiter import WoodenCustomer
+from .application import load_customers
 from .terminal import Parser, complain, open_standard_descriptors
 
 DESCRIPTION = """\
@@ -29,6 +33,7 @@ APP is  module              its WoodenManager, or the WoodenCustomers in it
 
 signals: TERM, INT    drain: finish what runs, give the rest back, leave
          INT twice, QUIT    leave at once; what ran goes back to its queue
+         HUP          start anew on new code, under the same pid, once it can be loaded
          TSTP, CONT   take no new tasks; take them again
          TTIN, TTOU   one worker more, one fewer, for each queue
          USR1         log what every worker is doing, with tracebacks
@@ -98,6 +103,8 @@ def _add_seconds(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     open_standard_descriptors()
+    is_trial = os.environ.pop(TRIAL, None) is not None
+    start = Start.of_this_process()
     given = vars(parser().parse_args(arguments))
     app = given.pop("app")
     if "processes" in given:
@@ -106,17 +113,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment(**given)
         client_from_environment()  # else the import would be blamed
         logs.configure(settings.log_level, settings.log_format)
-        logs.set_role("supervisor")
+        logs.set_role("trial" if is_trial else "supervisor")
+        _receive_signals_while_loading()
+        setproctitle(f"woodenwaiter: loading {app:.200}")  # else ps would show a password
+        customers = load_customers(app)
+        return LOADED if is_trial else _supervise(customers, settings, Renewal(start))
+    except (StartupError, WrongValue) as error:
+        return _explain(error, is_trial=is_trial)
+
+
+def _receive_signals_while_loading() -> None:
+    """Let those come that end this process at once; hold the one that asks for newer code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
         if os.getpid() == 1:  # no signal ends it by itself, however long the import takes
-            signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
-        customers = find_customers(app)
-        # For the supervisor alone: one that comes after it has drained must not end this process
-        # with another exit code.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *LAST_MOMENTS, *strays()))
-        return run([customer.consumer for customer in customers], settings)
-    except StartupError as error:
-        complain(error)
-        return error.exit_code
-    except WrongValue as error:
-        complain(error)
-        return EXIT_USAGE
+            signal.signal(number, lambda number, _: os._exit(128 + number))
+        elif signal.getsignal(number) == signal.default_int_handler:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(SIGNALS) - {signal.SIGHUP})
+
+
+def _supervise(customers: Sequence[WoodenCustomer], settings: Settings, renewal: Renewal) -> int:
+    # For the supervisor alone: one that comes after it has drained must not end this process
+    # with another exit code.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *LAST_MOMENTS, *strays()))
+    code = run([customer.consumer for customer in customers], settings, renewal=renewal)
+    renewal.begin()
+    return code
+
+
+def _explain(error: WoodenError, *, is_trial: bool) -> int:
+    if is_trial:
+        log.error("the new code cannot be loaded, and the old goes on: %s", error)
+        return NOT_LOADED
+    complain(error)
+    return error.exit_code if isinstance(error, StartupError) else EXIT_USAGE

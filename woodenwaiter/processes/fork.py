@@ -121,24 +121,28 @@ def leave(code: int) -> NoReturn:
 
 
 def end_program(code: int) -> NoReturn:
-    """End the supervisor's program. What the application registered for that may hang, crash, or
-    leave with a code of its own: a process of its own runs it, for a while."""
+    """End the supervisor's program."""
     try:
-        if atexit._ncallbacks() > 1 or logs.has_foreign_handlers():  # one is that of `logging`
-            _end_aside(code)
-        else:
-            flush(pace.FLUSH_PATIENCE)
-    except OSError:  # no memory, say
-        pass
+        conclude()
     finally:
         leave(code)
 
 
-def _end_aside(code: int) -> None:
+def conclude() -> None:
+    """Do what is to be done at a program's end. What the application registered for that may hang,
+    crash, or leave with a code of its own: a process of its own runs it, for a while."""
+    with suppress(OSError):  # no memory, say
+        if atexit._ncallbacks() > 1 or logs.has_foreign_handlers():  # one is that of `logging`
+            _end_aside()
+        else:
+            flush(pace.FLUSH_PATIENCE)
+
+
+def _end_aside() -> None:
     with ignored_errors_logged():
         pid = _fork()
     if pid == 0:
-        end_process(code)
+        end_process(0)
     await_end(pid, pace.EXIT_GRACE)
 
 

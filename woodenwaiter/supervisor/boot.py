@@ -22,21 +22,29 @@ from ..settings import Settings
 from ..text import escaped
 from .apart import Apart
 from .embedded import server_for
+from .hosts import TITLE
+from .renewal import Renewal
 from .supervisor import Supervisor
 
 
-def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None = None) -> int:
+def run(
+    consumers: Sequence[Consumer],
+    settings: Settings,
+    lifeline: int | None = None,
+    renewal: Renewal | None = None,
+) -> int:
     """Be the supervisor of these consumers; returns the exit code.
 
-    ``lifeline``: becomes readable when the program that launched this process is gone. Raises
-    Misuse outside the main thread, StartupError where it cannot start.
+    ``lifeline``: becomes readable when the program that launched this process is gone.
+    ``renewal``: how to start anew. Raises Misuse outside the main thread, StartupError where it
+    cannot start.
     """
     if not in_main_thread():
         raise Misuse("run() receives signals: it must be called in the main thread")
     logs.configure(settings.log_level, settings.log_format)
     with Apart() as apart:
         try:
-            return _supervise(consumers, settings, apart, lifeline)
+            return _supervise(consumers, settings, apart, lifeline, renewal)
         except StartupError as error:
             if lifeline is None:
                 raise
@@ -45,18 +53,22 @@ def run(consumers: Sequence[Consumer], settings: Settings, lifeline: int | None 
 
 
 def _supervise(
-    consumers: Sequence[Consumer], settings: Settings, apart: Apart, lifeline: int | None
+    consumers: Sequence[Consumer],
+    settings: Settings,
+    apart: Apart,
+    lifeline: int | None,
+    renewal: Renewal | None,
 ) -> int:
     consumers = _settled(consumers, settings)
     if not consumers:
         raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
     server = server_for(consumers[0].client, settings)
     queues = escaped(", ".join(consumer.queue for consumer in consumers))
-    setproctitle(f"woodenwaiter: supervisor of {queues:.200}")
+    setproctitle(f"{TITLE} {queues:.200}")
     _introduce(consumers, settings)
     Link(consumers[0].client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
     threads = _inspect(settings) if lifeline is None else ""
-    return Supervisor(consumers, settings, apart, server, lifeline, threads).run()
+    return Supervisor(consumers, settings, apart, server, lifeline, renewal, threads).run()
 
 
 def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer]:

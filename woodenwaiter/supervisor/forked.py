@@ -27,6 +27,7 @@ SIGNALS = (
     signal.SIGTERM,
     signal.SIGINT,
     signal.SIGQUIT,
+    signal.SIGHUP,
     signal.SIGTSTP,
     signal.SIGCONT,
     signal.SIGTTIN,
@@ -75,7 +76,7 @@ def strays() -> list[int]:
     """Signals that mean nothing here and would end this process, or run an application's code in
     it: all but those that are ignored, by their default or by somebody's wish, and what nobody may
     or should survive."""
-    harmless = {signal.SIGKILL, signal.SIGSTOP, signal.SIGHUP, signal.SIGWINCH, signal.SIGURG}
+    harmless = {signal.SIGKILL, signal.SIGSTOP, signal.SIGWINCH, signal.SIGURG}
     others = set(signal.valid_signals()) - {*SIGNALS, *LAST_MOMENTS, *FAULTS, *harmless}
     return [n for n in others if signal.getsignal(n) not in (signal.SIG_IGN, None)]
 

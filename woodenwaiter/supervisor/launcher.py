@@ -1,7 +1,7 @@
 """Launching a supervisor from a program that goes on with its own work, in threads maybe.
 
 As with 0.0.4's threads, the program goes on serving when its main part has ended. Its end by an
-error or a signal drains the workers.
+error or a signal drains the workers, and so does any end of somebody else's program: see `hosts`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,19 @@ from types import FrameType
 from .. import logs
 from ..consumer import Consumer
 from ..errors import AppError
+from ..logs import log
 from ..processes.children import UNKNOWN_STATUS, reap, send_signal
 from ..processes.fork import fork, leave
 from ..processes.signals import in_main_thread
 from ..processes.stdio import replace_stdio
 from ..settings import Settings
 from .boot import run
+from .hosts import is_hosted, is_interactive, owns_termination, relieve_reloader
+
+GOES_ON = (
+    "the main part of this program has ended, and its workers go on; Ctrl-C, or SIGTERM to pid %d, "
+    "drains them"
+)
 
 _living: set[Launched] = set()
 
@@ -32,14 +39,20 @@ _held: set[int] = set()
 
 _main_has_ended = False
 
+_is_hosted = False
+"""Whether the end of this program is that of its workers."""
+
 
 class Launched:
     """A supervisor process, seen from the program that launched it."""
 
     def __init__(self, pid: int, held: int) -> None:
+        global _is_hosted
+        _is_hosted |= is_hosted(_on_terminate)
         self._pid = pid
         self._held = held
         self._status: int | None = None
+        self._was_told = False
         _living.add(self)
         atexit.unregister(_at_exit)  # one is enough, and the latest: exit handlers go backwards
         atexit.register(_at_exit)
@@ -57,12 +70,16 @@ class Launched:
                 self._note_end(status)
         return self._status is None
 
+    def goes_on(self) -> bool:
+        return self.is_alive() and not self._was_told
+
     def terminate(self) -> None:
         """Drain, and return when all processes have left."""
         self.tell_to_drain()
         self.wait()
 
     def tell_to_drain(self) -> None:
+        self._was_told = True
         if self.is_alive():
             send_signal(self._pid, signal.SIGTERM)
 
@@ -90,7 +107,11 @@ def launch(consumers: Sequence[Consumer], settings: Settings) -> Launched:
     lifeline, held = os.pipe()
     _held.add(held)
 
+    relieve_reloader()
+
     def supervise() -> int:
+        if is_interactive():
+            os.setpgid(0, 0)  # Ctrl-C is not for it
         replace_stdio()  # another thread may hold the old ones' locks
         logs.set_role("supervisor")
         return run(consumers, settings, lifeline)
@@ -119,9 +140,15 @@ def _note_end_of_main() -> None:
 
 
 def _at_exit() -> None:
-    """Go on serving after the main part has ended; but not after an error has ended it."""
+    """Go on serving after the main part has ended; but not after an error has ended it, nor where
+    the program is somebody else's."""
     _note_end_of_main()
-    if hasattr(sys, "last_value"):
+    try:
+        if hasattr(sys, "last_value") or _is_hosted or owns_termination(_on_terminate):
+            _tell_all_to_drain()
+        elif any(launched.goes_on() for launched in tuple(_living)):
+            log.warning(GOES_ON, os.getpid())
+    except KeyboardInterrupt:
         _tell_all_to_drain()
     for launched in tuple(_living):
         launched.wait()
@@ -129,8 +156,8 @@ def _at_exit() -> None:
 
 def _let_go() -> None:
     """Leave a fork of the program without what is the program's alone."""
-    global _main_has_ended
-    _main_has_ended = False
+    global _main_has_ended, _is_hosted
+    _main_has_ended = _is_hosted = False
     _living.clear()
     while _held:
         os.close(_held.pop())

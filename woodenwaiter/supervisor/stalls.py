@@ -18,15 +18,15 @@ class Stalls:
 
     def __init__(self, threads: str, now: float) -> None:
         self._threads = threads
-        self.look_at = now + pace.STALL if threads else math.inf
+        self.due = now + pace.STALL if threads else math.inf
 
     def look(self, workers: Iterable[Slot], now: float) -> None:
-        if now < self.look_at:
+        if now < self.due:
             return
-        self.look_at = now + pace.STALL
+        self.due = now + pace.STALL
         for slot in workers:
             if slot.child and (where := _where_it_stalls(slot.child, now)):
-                self.look_at = math.inf
+                self.due = math.inf
                 log.warning(
                     "%s (pid %d) computes next to nothing %s. If it hangs: loading the application "
                     "has started threads (%s), and no fork takes them along; use their library for "

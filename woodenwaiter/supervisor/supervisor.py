@@ -15,25 +15,25 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .. import pace
 from ..consumer import Consumer
 from ..errors import StartupError
-from ..logs import IN_LINES, log
+from ..logs import log
 from ..processes.children import ending, reap, send_signal
 from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import AtEnd, end_process, fork, leave
 from ..processes.scoreboard import Cause, Scoreboard, State
-from ..processes.signals import TRACE, SignalInbox, name_of
+from ..processes.signals import SignalInbox, name_of
 from ..processes.traces import Trace
 from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
-from ..text import escaped
 from .apart import Apart
 from .embedded import EmbeddedServer
 from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
+from .renewal import FOR_GOOD, Renewal, unless_ignored
 from .shortage import Shortages, descriptors_for, shortage_of
 from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
 from .stalls import Stalls
+from .whereabouts import Whereabouts
 
 
 class Supervisor:
@@ -41,7 +41,7 @@ class Supervisor:
 
     ``apart``: keeps the application's code out of it. ``server``: to be run beside them.
     ``lifeline``: a descriptor that becomes readable when the program that launched this process is
-    gone. ``threads``: that libraries have started before.
+    gone. ``renewal``: how to start anew. ``threads``: that libraries have started before.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Supervisor:
         apart: Apart,
         server: EmbeddedServer | None = None,
         lifeline: int | None = None,
+        renewal: Renewal | None = None,
         threads: str = "",
     ) -> None:
         self._consumers = consumers
@@ -58,11 +59,12 @@ class Supervisor:
         self._apart = apart
         self._server = server
         self._lifeline = lifeline
+        self._renewal = renewal or Renewal()
         self._pid = os.getpid()
         self._scoreboard = Scoreboard()
         self._incarnations = 0
         self._completed = 0
-        self._traces_at = math.inf
+        self._whereabouts = Whereabouts()
         self._shortages = Shortages()
         self._stalls = Stalls(threads, time.monotonic())
         self._strays = set(strays())
@@ -71,7 +73,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until drained; returns the exit code."""
-        self._inbox = SignalInbox((*SIGNALS, *LAST_MOMENTS, *self._strays))
+        self._inbox = SignalInbox((*unless_ignored(SIGNALS), *LAST_MOMENTS, *self._strays))
         former = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._inbox.actions)
         self._limits = allow_descriptors(descriptors_for(len(self._slots.workers())))
         self._alive_read, self._alive_write = os.pipe()
@@ -97,9 +99,10 @@ class Supervisor:
         self._apart.look_after_reporter(self._fork, self._alive_read)
         for slot in self._slots.to_fill(time.monotonic()):
             self._fill(slot)
-        due = min(self._slots.due, self._traces_at, self._apart.due, self._stalls.look_at)
+        timed = (self._slots, self._whereabouts, self._stalls, self._apart, self._renewal)
+        due = min(part.due for part in timed)
         self._listen(None if due == math.inf else due - time.monotonic())
-        self._carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
+        _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         for pid, status in self._reap():
             self._note_end(pid, status)
         self._meet_deadlines()
@@ -109,7 +112,7 @@ class Supervisor:
         watched = () if self._lifeline is None else (self._lifeline,)
         if self._inbox.wait(watched, seconds):
             self._lifeline = None
-            self._carry_out(self._slots.drain(time.monotonic()))
+            _carry_out(self._slots.drain(time.monotonic()))
             log.warning("the program that launched this supervisor is gone")
         for number in self._inbox.take():
             self._act_on(number)
@@ -121,38 +124,38 @@ class Supervisor:
             signal.SIGTERM: lambda: slots.drain(now),
             signal.SIGINT: lambda: slots.interrupt(now, code),
             signal.SIGQUIT: lambda: slots.stop(now, code),
+            signal.SIGHUP: lambda: self._renew(now),
             signal.SIGTSTP: lambda: slots.set_quiet(True),
             signal.SIGCONT: lambda: slots.set_quiet(False),
             signal.SIGTTIN: slots.add_workers,
             signal.SIGTTOU: slots.remove_workers,
             **dict.fromkeys(LAST_MOMENTS, lambda: slots.drain(now)),
         }
+        if number in FOR_GOOD:
+            self._renewal.give_up()
         if number in orders:
-            self._carry_out(orders[number]())
+            _carry_out(orders[number]())
         elif number == signal.SIGUSR1:
-            self._report(now)
+            self._whereabouts.ask(slots.workers(), now)
         elif number in self._strays:
             self._strays.remove(number)  # once is enough
             log.warning("%s came, and means nothing here: it is ignored", name_of(number))
 
+    def _renew(self, now: float) -> list[Order]:
+        """Try the new code, or drain where it is not for this process to start again."""
+        if not self._renewal.is_possible:
+            self._renewal.give_up()
+            return self._slots.drain(now)
+        if not self._slots.is_draining:
+            self._renewal.try_out(self._fork, now)
+        return []
+
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
-        if now >= self._traces_at:
-            self._collect_traces()
+        self._renewal.meet_deadline(now)
+        self._whereabouts.tell(self._slots.workers(), now)
         self._stalls.look(self._slots.workers(), now)
-        self._carry_out(self._slots.meet_deadlines(now))
-
-    def _carry_out(self, orders: Iterable[Order]) -> None:
-        for order in orders:
-            if isinstance(order, Say):
-                log.info("%s", order.text)
-            elif isinstance(order, Kill):
-                level = logging.ERROR if order.cause == Cause.TIMED_OUT else logging.WARNING
-                name, pid = order.name, order.child.pid
-                log.log(level, "%s (pid %d) is killed, %s", name, pid, order.why)
-                kill_tree(pid)
-            else:
-                send_signal(order.child.pid, order.number)
+        _carry_out(self._slots.meet_deadlines(now))
 
     # Births.
 
@@ -244,17 +247,19 @@ class Supervisor:
             while (dead := reap(-1))[0]:
                 yield dead
             return
-        for pid in [slot.child.pid for slot in self._slots if slot.child]:
+        for pid in [*self._renewal.pids, *(slot.child.pid for slot in self._slots if slot.child)]:
             dead = reap(pid)
             if dead[0]:
                 yield dead
 
     def _note_end(self, pid: int, status: int) -> None:
+        if pid == self._renewal.pid:
+            self._note_trial(status)
         slot = self._slots.slot_of(pid)
         if slot is None or slot.child is None:
             return
         child = slot.child
-        self._tell_end(slot, child, status)
+        _tell_end(slot, child, status)
         if child.row:
             # What its handlers had started: it ends that itself, where it can see it.
             (kill_group if child.row.state == State.LEFT else kill_session)(pid)
@@ -263,42 +268,40 @@ class Supervisor:
             self._completed += child.row.completed
             child.row.close(status, child.cause)
             child.trace.close()
-        self._carry_out(orders)
+        _carry_out(orders)
 
-    def _tell_end(self, slot: Slot, child: Child, status: int) -> None:
-        task, row = "", child.row
-        is_expected = slot.retired or (row is not None and row.state == State.LEFT)
-        if row and row.running:
-            seconds = time.monotonic() - row.began
-            task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
-        log.log(
-            logging.INFO if is_expected and not task and status == 0 else logging.ERROR,
-            "%s (pid %d) %s%s%s",
-            slot.name,
-            child.pid,
-            ending(status),
-            f" after {row.completed} tasks" if row else "",
-            task,
-        )
+    def _note_trial(self, status: int) -> None:
+        if self._renewal.ended(status):
+            _carry_out(self._renew(time.monotonic()))
+        elif self._renewal.is_ready:
+            _carry_out(self._slots.drain(time.monotonic()))
 
-    # What every worker is doing.
 
-    def _report(self, now: float) -> None:
-        """Log it, and ask each for its traceback."""
-        for slot in self._slots.workers():
-            if slot.child and slot.child.row:
-                row = slot.child.row
-                task = f"runs claim {row.owner}/{row.running} for {now - row.began:.1f} s"
-                state = task if row.running else "is waiting"
-                log.info("%s (pid %d) %s; %d done", slot.name, row.pid, state, row.completed)
-                if row.pid:  # before it is there, the signal would kill it
-                    send_signal(row.pid, TRACE)
-        self._traces_at = now + pace.TRACE_AFTER
+def _carry_out(orders: Iterable[Order]) -> None:
+    for order in orders:
+        if isinstance(order, Say):
+            log.info("%s", order.text)
+        elif isinstance(order, Kill):
+            level = logging.ERROR if order.cause == Cause.TIMED_OUT else logging.WARNING
+            name, pid = order.name, order.child.pid
+            log.log(level, "%s (pid %d) is killed, %s", name, pid, order.why)
+            kill_tree(pid)
+        else:
+            send_signal(order.child.pid, order.number)
 
-    def _collect_traces(self) -> None:
-        self._traces_at = math.inf
-        for slot in self._slots.workers():
-            if slot.child and slot.child.trace:
-                trace = slot.child.trace.take()
-                where = (escaped(slot.name), slot.child.pid, trace)
-                log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES)
+
+def _tell_end(slot: Slot, child: Child, status: int) -> None:
+    task, row = "", child.row
+    is_expected = slot.retired or (row is not None and row.state == State.LEFT)
+    if row and row.running:
+        seconds = time.monotonic() - row.began
+        task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
+    log.log(
+        logging.INFO if is_expected and not task and status == 0 else logging.ERROR,
+        "%s (pid %d) %s%s%s",
+        slot.name,
+        child.pid,
+        ending(status),
+        f" after {row.completed} tasks" if row else "",
+        task,
+    )
