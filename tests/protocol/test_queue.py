@@ -522,7 +522,9 @@ def remaining(client: Any, key: str, member: str) -> float:
 def step_back(client: Any, seconds: float) -> None:
     """Let the clock be as many seconds behind what it was."""
     for key in (LEASES, DELAYED):
-        later = {m: score + seconds * 1000 for m, score in client.zrange(key, 0, -1, withscores=True)}
+        later = {
+            m: score + seconds * 1000 for m, score in client.zrange(key, 0, -1, withscores=True)
+        }
         if later:
             client.zadd(key, later)
     mark, *others = client.get(CLOCK).split()
