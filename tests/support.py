@@ -252,6 +252,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="backslashreplace",  # it may be told to write in any encoding
         start_new_session=True,
     ) as process:
         try:

@@ -1,5 +1,19 @@
 """``python -m woodenwaiter``: what operators look at and put right."""
 
-from .commands.operate import main
+from __future__ import annotations
 
-raise SystemExit(main())
+import signal
+
+
+def main() -> int:
+    """The command ``woodenwaiter``, which Ctrl-C ends at any moment, its imports among them."""
+    try:
+        from .commands.operate import main as operate
+
+        return operate()
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -75,6 +75,13 @@ def _positive(value: Number, name: str) -> Number:
     return value
 
 
+def _port(value: int | str) -> int:
+    with suppress(ValueError):
+        if 0 < (number := int(value)) < 1 << 16:
+            return number
+    raise WrongValue(f"port must be a number from 1 to 65535, not {value!r:.100}")
+
+
 def _queue_of(table: str, dish: str) -> str:
     try:
         return table + ":" + dish
@@ -119,7 +126,9 @@ class WoodenWaiter:
     ) -> None:
         given = (host, port, db) != ("localhost", "6379", 0) or options
         client = None if given else client_from_environment()
-        self.redis_clt = client or redis.Redis(host=host, port=int(port), db=db, **options)
+        if "://" in str(host):
+            raise WrongValue("host must be a host's name: WoodenWaiter.from_url(…) takes a URL")
+        self.redis_clt = client or redis.Redis(host=host, port=_port(port), db=db, **options)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> WoodenWaiter:

@@ -128,6 +128,9 @@ def test_wrong_usage_is_told_with_the_usage(tmp_path: Path, arguments: tuple[str
         (("--lease-seconds", "inf"), "lease_seconds"),
         (("--redis", "nonsense"), "URL"),
         (("--redis", "redis://h?foo=1"), "no option of a connection: 'foo'"),
+        (("--redis", "redis://h?cache_config=1"), "no option of a connection: 'cache_config'"),
+        (("--redis", "redis://h:99999"), "1 to 65535"),
+        (("--redis", "rediss://h?ssl_cert_reqs=maybe"), "Requirements Flag"),
         (("--redis", "http://localhost"), "URL"),
         (("--redis", "redis://localhost:port"), "URL"),
     ],
@@ -305,6 +308,15 @@ def test_right_password_appears_nowhere(
     titles = [" ".join(process.cmdline()) for process in supervisor.tree()]
     assert supervisor.stop() == 0
     assert SECRET not in supervisor.log + " ".join(titles)
+
+
+def test_password_in_an_option_is_hidden_before_the_application_is_imported(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shows.py").write_text("raise ValueError(open('/proc/self/cmdline').read())")
+    result = supervise(tmp_path, "shows", "--redis", f"redis://:{SECRET}@h")
+    assert "woodenwaiter: supervisor of shows" in result.stderr
+    assert SECRET not in result.stderr
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Sequence
 
+from setproctitle import setproctitle
+
 from .. import __version__, logs
 from ..errors import EXIT_USAGE, StartupError, WrongValue
 from ..logs import FORMATS, LEVELS
@@ -14,6 +16,7 @@ from ..protocol.client import client_from_environment
 from ..settings import Settings
 from ..supervisor.boot import run
 from ..supervisor.forked import SIGNALS
+from ..text import escaped
 from .application import find_customers
 from .terminal import Parser, complain, open_standard_descriptors
 
@@ -95,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_standard_descriptors()
     given = vars(parser().parse_args(arguments))
     app = given.pop("app")
+    setproctitle(f"woodenwaiter: supervisor of {escaped(app):.200}")  # without --redis's password
     if "processes" in given:
         given["processes"] = " ".join(given["processes"])
     try:

@@ -26,7 +26,8 @@ def _affinity() -> int:
 def _quotas(root: Path) -> Iterator[float]:
     """The CPU quotas of this process's cgroup and those above it, in CPUs; of both versions."""
     try:
-        lines = (root / "proc/self/cgroup").read_text(errors="surrogateescape").splitlines()
+        memberships = root / "proc/self/cgroup"
+        lines = memberships.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return
     for line in lines:
@@ -49,7 +50,7 @@ def _walk(mount: Path, path: str, read: Callable[[Path], float | None]) -> Itera
 
 def _quota_v2(group: Path) -> float | None:
     try:
-        quota, period = (group / "cpu.max").read_text().split()
+        quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):
         return None
     return None if quota == "max" else int(quota) / int(period)
@@ -57,8 +58,8 @@ def _quota_v2(group: Path) -> float | None:
 
 def _quota_v1(group: Path) -> float | None:
     try:
-        quota = int((group / "cpu.cfs_quota_us").read_text())
-        period = int((group / "cpu.cfs_period_us").read_text())
+        quota = int((group / "cpu.cfs_quota_us").read_text(encoding="ascii"))
+        period = int((group / "cpu.cfs_period_us").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
     return None if quota <= 0 else quota / period
