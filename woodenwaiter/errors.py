@@ -27,6 +27,7 @@ EXIT_UNKNOWN = 1  # likewise, of a queue
 EXIT_USAGE = 2
 EXIT_APP = 3
 EXIT_REDIS = 4
+EXIT_SETUP = 5
 
 
 class WoodenError(Exception):

@@ -27,6 +27,7 @@ class Keywords(TypedDict, total=False):
     log_level: str
     log_format: str
     embedded: str | None
+    setup_wait: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Settings:
         failover of Redis; a host that dies is missed for as long.
     log_level, log_format: one of `logs.LEVELS` and `logs.FORMATS`.
     embedded: folder for the data of a server of our own; "" for the usual one; None: no server.
+    setup_wait: for how many seconds the ``setup`` of a queue may fail in all its workers, before
+        the supervisor gives up. Once it has succeeded, it is tried for ever.
     """
 
     redis: str | None = None
@@ -54,10 +57,12 @@ class Settings:
     log_level: str = "info"
     log_format: str = "text"
     embedded: str | None = None
+    setup_wait: float = pace.SETUP_WAIT
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
         _require_seconds(self.redis_wait, "redis_wait")
+        _require_seconds(self.setup_wait, "setup_wait")
         _require_seconds(self.lease_seconds, "lease_seconds", least=pace.LEAST_LEASE)
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")

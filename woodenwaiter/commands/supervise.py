@@ -37,7 +37,8 @@ signals: TERM, INT    drain: finish what runs, give the rest back, leave
          USR1         log what every worker is doing, with tracebacks
 
 exit codes: 0 drained; 1 drained, but tasks had to be killed; 2 wrong usage; 3 APP cannot be
-         loaded; 4 Redis is unusable; 128+n left at once because of signal n
+         loaded; 4 Redis is unusable; 5 no setup of a queue succeeded; 128+n left at once
+         because of signal n
 
 Each option but --redis has an environment variable, such as WOODENWAITER_DRAIN_SECONDS.
 """
@@ -87,6 +88,7 @@ def _add_seconds(parser: argparse.ArgumentParser) -> None:
     for option, meaning in {
         "--drain-seconds": "how long running tasks may go on after SIGTERM (25)",
         "--redis-wait": "how long to wait for Redis at the start (30)",
+        "--setup-wait": "how long a queue's setup may fail before the supervisor gives up (60)",
         "--lease-seconds": "after how long a host that gives no sign of life loses its tasks to "
         "others (30)",
     }.items():

@@ -21,7 +21,7 @@ from ..errors import StartupError
 from ..logs import IN_LINES, log
 from ..processes.children import ending, reap, send_signal
 from ..processes.fork import fork
-from ..processes.scoreboard import Cause, Scoreboard, State
+from ..processes.scoreboard import Cause, Scoreboard, State, Tally
 from ..processes.signals import NEWS, SignalInbox
 from ..processes.traces import Trace
 from ..processes.tree import kill_tree
@@ -29,7 +29,13 @@ from ..settings import Settings
 from ..text import escaped
 from .embedded import EmbeddedServer
 from .forked import SIGNALS, TRACE, be_housekeeper, be_worker
-from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
+from .places import Place, Setups, Stage
+from .slots import Child, Kill, Order, Say, Slot, Slots
+
+
+def place_of(consumer: Consumer, settings: Settings) -> Place:
+    setups = Setups(consumer.queue, settings.setup_wait) if consumer.setup else None
+    return Place(consumer.queue, int(consumer.processes), consumer.timeout, setups)
 
 
 class Supervisor:
@@ -53,9 +59,9 @@ class Supervisor:
         self._pid = os.getpid()
         self._scoreboard = Scoreboard()
         self._incarnations = 0
-        self._completed = 0
+        self._tally = Tally()
         self._traces_at = math.inf
-        places = [Place(c.queue, int(c.processes), c.timeout) for c in consumers]
+        places = [place_of(consumer, settings) for consumer in consumers]
         self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
 
     def run(self) -> int:
@@ -77,7 +83,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
         seconds = time.monotonic() - self._slots.drain_began
-        log.info("drained in %.1f s; %d tasks done in all", seconds, self._completed)
+        log.info("drained in %.1f s; %s in all", seconds, self._tally)
         return self._slots.exit_code
 
     def _turn(self) -> None:
@@ -126,7 +132,7 @@ class Supervisor:
     def _carry_out(self, orders: Iterable[Order]) -> None:
         for order in orders:
             if isinstance(order, Say):
-                log.info("%s", order.text)
+                log.log(logging.ERROR if order.is_trouble else logging.INFO, "%s", order.text)
             elif isinstance(order, Kill):
                 level = logging.ERROR if order.cause == Cause.TIMED_OUT else logging.WARNING
                 name, pid = order.name, order.child.pid
@@ -156,7 +162,9 @@ class Supervisor:
         else:
             if child:
                 self._slots.filled(slot, child)
-                log.info("%s (pid %d) started", slot.name, child.pid)
+                is_retry = child.row and child.row.state == State.RETRYING
+                level = logging.DEBUG if is_retry else logging.INFO
+                log.log(level, "%s (pid %d) started", slot.name, child.pid)
 
     def _bear(self, slot: Slot, born: float) -> Child | None:
         if slot.stage == Stage.WORKERS:
@@ -174,6 +182,8 @@ class Supervisor:
         self._incarnations += 1
         row.open(slot.queue, slot.number, self._incarnations)
         row.hush(self._slots.stands_by(slot))
+        if not slot.tells_of_setup(born):
+            row.become(State.RETRYING)
         consumer, lease = self._consumers[slot.queue], self._settings.lease_seconds
         lifeline, parent = self._alive_read, self._pid
         try:
@@ -230,10 +240,11 @@ class Supervisor:
         if slot is None or slot.child is None:
             return
         child = slot.child
-        self._tell_end(slot, child, status)
+        if not (child.row and child.row.state == State.RETRYING):
+            self._tell_end(slot, child, status)
         orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
-            self._completed += child.row.completed
+            self._tally = self._tally.plus(child.row.tally)
             child.row.close(status, child.cause)
             child.trace.close()
         self._carry_out(orders)
@@ -250,7 +261,7 @@ class Supervisor:
             slot.name,
             child.pid,
             ending(status),
-            f" after {row.completed} tasks" if row else "",
+            f" after {row.tally}" if row else "",
             task,
         )
 
@@ -263,7 +274,7 @@ class Supervisor:
                 row = slot.child.row
                 task = f"runs claim {row.owner}/{row.running} for {now - row.began:.1f} s"
                 state = task if row.running else "is waiting"
-                log.info("%s (pid %d) %s; %d done", slot.name, row.pid, state, row.completed)
+                log.info("%s (pid %d) %s; %s", slot.name, row.pid, state, row.tally)
                 if row.pid:  # before it is there, the signal would kill it
                     send_signal(row.pid, TRACE)
         self._traces_at = now + pace.TRACE_AFTER
