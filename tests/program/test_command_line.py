@@ -90,8 +90,55 @@ def test_app_that_cannot_be_loaded(tmp_path: Path, app: str, message: str) -> No
         (tmp_path / f"{name}.py").write_text(text)
     result = supervise(tmp_path, app)
     assert message in error_of(result)
+    assert "woodenwaiter.py" not in error_of(result)
     assert error_of(result).startswith("woodenwaiter: ")
     assert result.returncode == EXIT_APP
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "WoodenCustomer('t', 'd', None, print)",
+        "WoodenCustomer('t', 'd', WoodenWaiter(), lambda: 0)",
+        "WoodenCustomer('t', 'd', WoodenWaiter(), print, max_memory=500)",
+        "WoodenCustomer('t', 'd', WoodenWaiter(), print, backoff=Backoff(-1))",
+        "WoodenWaiter('redis://h')",
+        "WoodenWaiter.from_url('redis://h?db=x')",
+        "WoodenWaiter(port='x')",
+        "WoodenManager().add_customer(3)",
+        "WoodenManager(1)",
+        "json.loads('x')",
+    ],
+)
+def test_mistake_is_told_with_the_line_in_the_application(tmp_path: Path, wrong: str) -> None:
+    text = (
+        "import json\nfrom woodenwaiter import *\n\n\ndef make():\n    " + wrong + "\n\n\nmake()\n"
+    )
+    (tmp_path / "mistaken.py").write_text(text)
+    result = supervise(tmp_path, "mistaken")
+    where = f" ({tmp_path / 'mistaken.py'}, line 6)"
+    assert error_of(result).endswith(where) == ("json" not in wrong)
+    assert ("mistaken.py" in error_of(result)) == ("json" not in wrong)
+
+
+def test_customers_of_one_queue_are_told_apart_and_that_they_differ_is_told(
+    app: Application, server: Server
+) -> None:
+    app.write(
+        customer("t:d"),
+        customer("t:d"),
+        "WoodenCustomer('t', 'd', WoodenWaiter(), print)",
+        customer("t:e"),
+        customer("t:e"),
+    )
+    supervisor = app.serve().ready(workers=5)
+    assert supervisor.stop() == 0
+    told = [
+        name for name in ("d #0", "d #1", "d #2", "e #0", "e #1") if f"t:{name} (" in supervisor.log
+    ]
+    assert len(told) == 5
+    assert supervisor.log.count("has customers with several handlers") == 1
+    supervisor.logged("t:d has customers with several handlers")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -22,7 +21,7 @@ from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
 from ..counting import CountingQueue
 from ..proxy import EVERYTHING, Proxy
-from ..support import Programs, Server, free_port, run, title
+from ..support import Programs, Server, free_port, path_with, run, title
 
 
 @pytest.fixture
@@ -212,10 +211,6 @@ def test_command_that_is_interrupted_while_it_loads_leaves_no_traceback(
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED.format(name=name))
     result = run(tmp_path, "-m", "woodenwaiter", "status", PYTHONPATH=path_with(tmp_path))
     assert (result.returncode, result.stdout, result.stderr) == (128 + signal.SIGINT, "", "")
-
-
-def path_with(folder: Path) -> str:
-    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 def test_command_that_waits_for_its_server_shows_no_password_and_can_be_interrupted(

@@ -313,6 +313,18 @@ def test_worker_that_left_unasked_is_replaced_at_once_as_often_as_that_is() -> N
     assert loop.quiet() == set()
 
 
+def test_places_of_one_queue_number_their_workers_together() -> None:
+    places = [Place("t:a", 2), Place("t:b", 1), Place("t:a", 2)]
+    slots = Slots(places, Scoreboard(8), DRAIN)
+    slots.add_workers()
+    workers = [(slot.queue, slot.name) for slot in slots.workers()]
+    names = [
+        f"worker t:{name}"
+        for name in ("a #0", "a #1", "b #0", "a #2", "a #3", "a #4", "b #1", "a #5")
+    ]
+    assert workers == list(zip((0, 0, 1, 2, 2, 0, 1, 2), names, strict=True))
+
+
 def test_stranger_is_nobodys_child() -> None:
     loop = Loop(1)
     child = loop.living["a0"]

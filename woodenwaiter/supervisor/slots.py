@@ -172,9 +172,10 @@ class Slots:
         return [slot for slot in self._slots if slot.stage == stage]
 
     def _add_worker(self, queue: int) -> None:
-        taken = {slot.number for slot in self.workers() if slot.queue == queue}
+        place = self._places[queue]  # of which several may serve the same queue
+        peers = [w for w in self.workers() if self._places[w.queue].queue == place.queue]
+        taken = {slot.number for slot in peers}
         number = next(n for n in range(len(taken) + 1) if n not in taken)
-        place = self._places[queue]
         name = f"worker {place.queue:.80} #{number}"
         self._slots.append(Slot(Stage.WORKERS, name, queue, number, setups=place.setups))
 
