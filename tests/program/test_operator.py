@@ -19,6 +19,7 @@ from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_OUTPUT, EXIT_REDIS, EXIT_UNKNOWN, EXIT_USAGE
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
+from ..application import Application
 from ..counting import CountingQueue
 from ..proxy import EVERYTHING, Proxy
 from ..support import Programs, Server, free_port, path_with, run, title
@@ -496,23 +497,66 @@ def test_terminal_that_knows_few_characters_is_shown_the_others_escaped(
 ) -> None:
     name = "桌子🍽:d"
     client.sadd("woodenwaiter:queues", name)
-    letters = [
-        client.xadd(f"{{{name}}}:dead", {"payload": "盘子", "error": "no", "n": str(n)}).decode()
-        for n in range(2)
-    ]
-    arguments = {
-        "status": (),
-        "dead": (name,),
-        "show": (name, "all"),
-        "requeue": (name, letters[0]),
-        "drop": (name, letters[1]),
-    }
+    arguments = {**some_letters(client, name), "status": ()}
     for command, more in arguments.items():
         given = ("-m", "woodenwaiter", "--redis", server.url, command, *more)
         result = run(tmp_path, *given, **environment)
         assert (result.returncode, result.stderr) == (0, ""), command
         assert result.stdout
     assert client.lrange(name, 0, -1) == ["盘子".encode()]
+
+
+def some_letters(client: Any, queue: str) -> dict[str, tuple[str, ...]]:
+    """The commands for dead letters, each with what it needs to do something."""
+    letters = [
+        client.xadd(f"{{{queue}}}:dead", {"payload": "盘子", "error": "no", "n": str(n)}).decode()
+        for n in range(2)
+    ]
+    return {
+        "dead": (queue,),
+        "show": (queue, "all"),
+        "requeue": (queue, letters[0]),
+        "drop": (queue, letters[1]),
+    }
+
+
+@pytest.mark.parametrize("target", [">&-", "2>&-", ">&- 2>&- <&-", ">/dev/full"])
+def test_command_does_its_work_wherever_its_output_goes(
+    server: Server, client: Any, target: str
+) -> None:
+    for command, more in some_letters(client, "t:d").items():
+        given = [sys.executable, "-m", "woodenwaiter", "--redis", server.url, command, *more]
+        shell = ["sh", "-c", f'"$@" {target}', "sh", *given]
+        result = subprocess.run(shell, capture_output=True, text=True, check=False)
+        assert result.returncode == (EXIT_OUTPUT if "full" in target else 0), command
+        assert "Traceback" not in result.stderr
+    assert client.lrange("t:d", 0, -1) == ["盘子".encode()]
+    assert client.xlen("{t:d}:dead") == 0
+
+
+IMPORTS = """
+import importlib, pkgutil, woodenwaiter
+for module in pkgutil.walk_packages(woodenwaiter.__path__, "woodenwaiter."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+def test_nothing_depends_on_the_encoding_that_is_the_default_here(
+    app: Application, tmp_path: Path
+) -> None:
+    strict = ("-X", "warn_default_encoding", "-W", "error::EncodingWarning")
+    assert run(tmp_path, *strict, "-c", IMPORTS).stderr == ""
+    arguments = {**some_letters(app.client, "t:d"), "status": (), "--help": ()}
+    for command, more in arguments.items():
+        result = run(tmp_path, *strict, "-m", "woodenwaiter", "--redis", app.url, command, *more)
+        assert (result.returncode, result.stderr) == (0, ""), command
+    app.write(processes="cpus", handler="print(foods)")
+    url = f"redis://localhost:{free_port()}"
+    options = ("--redis", url, "--embedded", "data")
+    supervisor = app.serve(*options, PYTHONWARNDEFAULTENCODING="1").ready()
+    assert supervisor.stop() == 0
+    assert "EncodingWarning" not in supervisor.log
 
 
 ECHOED = [
