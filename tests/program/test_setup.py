@@ -19,6 +19,7 @@ def test_setup_that_fails_is_told_once_and_ends_the_supervisor_in_time(app: Appl
     log = supervisor.log
     assert log.count("Traceback") == log.count("ValueError: no licence") == 1
     assert log.count("worker t:d #0 (pid") == 2  # started and left
+    assert log.count("worker t:d #1 (pid") == 1
     assert "no worker of t:d got through its setup in 3 s" in log
     assert len(log.splitlines()) < 40
 

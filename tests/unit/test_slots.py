@@ -118,7 +118,7 @@ class Loop:
         row.open(slot.queue, slot.number, incarnation=len(self._names))
         row.hush(self.slots.stands_by(slot))
         if not slot.tells_of_setup(self.now):
-            row.become(State.RETRYING)
+            row.become(State.MUTED)
         self.slots.filled(slot, self._child(f"{'abc'[slot.queue]}{slot.number}", row))
 
     def _child(self, name: str, row: Row | None = None) -> Child:

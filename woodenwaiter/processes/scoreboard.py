@@ -33,11 +33,11 @@ class State(IntEnum):
     """It has done all that it was told to, and ends."""
     DEAD = 5
     """To be recovered by the housekeeper."""
-    RETRYING = 6
-    """Like STARTING, but why its setup fails has been told."""
+    MUTED = 6
+    """Like STARTING, but another tells why its setup fails, or has told."""
 
 
-SETTING_UP = (State.STARTING, State.RETRYING)
+SETTING_UP = (State.STARTING, State.MUTED)
 """States of a worker that is not through its setup."""
 
 

@@ -84,6 +84,7 @@ class Slot:
     due: float = 0.0  # when to fill it
     retired: bool = False
     setups: Setups | None = None  # of its place
+    setup_failed: bool = False  # when it was last tried here
     relieves: Slot | None = None  # a worker that asked for it; the new one stands by until it left
 
     def not_filled(self, now: float) -> None:
@@ -108,6 +109,7 @@ class Slot:
 
     def hear_of_setup(self, state: State) -> None:
         if self.setups and state not in SETTING_UP:
+            self.setup_failed = False
             self.setups.succeeded(self.number)
 
     def judge_setup(self, row: Row, now: float) -> list[Order]:
@@ -115,6 +117,7 @@ class Slot:
         self.hear_of_setup(row.state)
         if self.setups is None or row.state not in SETTING_UP:
             return []
+        self.setup_failed = True
         said = self.setups.failed(now, told=row.state == State.STARTING)
         self.due = self.setups.next_try(now, self.due)
         return [Say(said, is_trouble=True)] if said else []

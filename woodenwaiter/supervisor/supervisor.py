@@ -162,8 +162,7 @@ class Supervisor:
         else:
             if child:
                 self._slots.filled(slot, child)
-                is_retry = child.row and child.row.state == State.RETRYING
-                level = logging.DEBUG if is_retry else logging.INFO
+                level = logging.DEBUG if slot.setup_failed else logging.INFO
                 log.log(level, "%s (pid %d) started", slot.name, child.pid)
 
     def _bear(self, slot: Slot, born: float) -> Child | None:
@@ -183,7 +182,7 @@ class Supervisor:
         row.open(slot.queue, slot.number, self._incarnations)
         row.hush(self._slots.stands_by(slot))
         if not slot.tells_of_setup(born):
-            row.become(State.RETRYING)
+            row.become(State.MUTED)
         consumer, lease = self._consumers[slot.queue], self._settings.lease_seconds
         lifeline, parent = self._alive_read, self._pid
         try:
@@ -240,7 +239,7 @@ class Supervisor:
         if slot is None or slot.child is None:
             return
         child = slot.child
-        if not (child.row and child.row.state == State.RETRYING):
+        if not (child.row and child.row.state == State.MUTED):
             self._tell_end(slot, child, status)
         orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
