@@ -176,8 +176,7 @@ class Slots:
 
     def _add_worker(self, queue: int) -> None:
         place = self._places[queue]  # of which several may serve the same queue
-        peers = [w for w in self.workers() if self._places[w.queue].queue == place.queue]
-        taken = {slot.number for slot in peers}
+        taken = {w.number for w in self.workers() if self._places[w.queue].queue == place.queue}
         number = next(n for n in range(len(taken) + 1) if n not in taken)
         name = f"worker {place.queue:.80} #{number}"
         self._slots.append(Slot(Stage.WORKERS, name, queue, number, setups=place.setups))
