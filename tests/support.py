@@ -239,7 +239,12 @@ def in_haste(folder: Path) -> dict[str, str]:
     """The environment for a program that pauses at random: to pause for less."""
     haste = "import random; random.randint = lambda least, most: least / 10"
     (folder / "sitecustomize.py").write_text(haste)
-    return {"PYTHONPATH": str(folder)}
+    return {"PYTHONPATH": path_with(folder)}
+
+
+def path_with(folder: Path) -> str:
+    """Where Python looks for modules, the folder first."""
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 def lines(path: Path) -> list[str]:
@@ -258,6 +263,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="backslashreplace",  # it may be told to write in any encoding
         start_new_session=True,
     ) as process:
         try:

@@ -23,9 +23,11 @@ from __future__ import annotations
 EXIT_DRAINED = 0
 EXIT_KILLED = 1
 EXIT_OUTPUT = 1  # of what only prints
+EXIT_UNKNOWN = 1  # likewise, of a queue
 EXIT_USAGE = 2
 EXIT_APP = 3
 EXIT_REDIS = 4
+EXIT_SETUP = 5
 
 
 class WoodenError(Exception):

@@ -155,6 +155,18 @@ YOUNG = 10.0
 RESPAWN = Backoff(first=0.1, longest=30.0)
 """Before a child that keeps dying young is replaced."""
 
+
+def respawn_delay(young_deaths: int) -> float:
+    """Until a child's replacement starts, after ``young_deaths`` early deaths in a row.
+
+    The first death is forgiven: most are one task's fault, and the queue should not wait.
+    """
+    return RESPAWN.ceiling(young_deaths - 1) if young_deaths > 1 else 0.0
+
+
+SETUP_WAIT = 60.0
+"""For the first success of a queue's setup, unless told otherwise."""
+
 REFORK = 1.0
 """After a fork that failed, at least: the machine is short of something."""
 

@@ -32,6 +32,7 @@ class Keywords(TypedDict, total=False):
     log_format: str
     embedded: str | None
     allow_open_connections: bool
+    setup_wait: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Settings:
     embedded: folder for the data of a server of our own; "" for the usual one; None: no server.
     allow_open_connections: start though loading the application has left some, which all workers
         would share.
+    setup_wait: for how many seconds the ``setup`` of a queue may fail in all its workers, before
+        the supervisor gives up. Once it has succeeded, it is tried for ever.
     """
 
     redis: str | None = None
@@ -62,10 +65,12 @@ class Settings:
     log_format: str = "text"
     embedded: str | None = None
     allow_open_connections: bool = False
+    setup_wait: float = pace.SETUP_WAIT
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
         _require_seconds(self.redis_wait, "redis_wait")
+        _require_seconds(self.setup_wait, "setup_wait")
         _require_seconds(self.lease_seconds, "lease_seconds", least=pace.LEAST_LEASE)
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")

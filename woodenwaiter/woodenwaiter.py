@@ -17,7 +17,7 @@ from .errors import Misuse, WrongValue
 from .errors import WrongType as WrongType  # noqa: PLC0414 - public under this path, too
 from .protocol.client import REDIS_URL as REDIS_URL  # noqa: PLC0414 - likewise
 from .protocol.client import client_at, client_from_environment, require_host
-from .protocol.entry import load
+from .protocol.entry import load, payload_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Foods = dict[str, Any]
 Handler = Callable[[Foods], Any]
+LEAST_MEMORY = 1 << 20
+
 Number = TypeVar("Number", int | None, float | None)
 
 
@@ -75,6 +77,21 @@ def _positive(value: Number, name: str) -> Number:
     return value
 
 
+def _bytes(value: int | None, name: str) -> int | None:
+    if (_positive(value, name) or LEAST_MEMORY) < LEAST_MEMORY:
+        raise WrongValue(
+            f"{name} is in bytes, and no process does with {value!r}: 500 MiB are 500 * 2**20"
+        )
+    return value
+
+
+def _port(value: int | str) -> int:
+    with suppress(ValueError):
+        if 0 < (number := int(value)) < 1 << 16:
+            return number
+    raise WrongValue(f"port must be a number from 1 to 65535, not {value!r:.100}")
+
+
 def _queue_of(table: str, dish: str) -> str:
     try:
         return table + ":" + dish
@@ -84,8 +101,11 @@ def _queue_of(table: str, dish: str) -> str:
         raise
 
 
-def _require_servable(queue: str) -> None:
+def _require_servable(table: str, dish: str) -> None:
     """A producer may push to a list of any name; a worker also has it in its process title."""
+    queue = table + ":" + dish
+    if not (table and dish):
+        raise WrongValue(f"table and dish must not be empty: {queue!r:.100}")
     if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in queue):
         raise WrongValue(f"table and dish must be UTF-8 without NUL, not {queue!r:.100}")
 
@@ -119,7 +139,9 @@ class WoodenWaiter:
     ) -> None:
         given = (host, port, db) != ("localhost", "6379", 0) or options
         client = None if given else client_from_environment()
-        self.redis_clt = client or redis.Redis(host=host, port=int(port), db=db, **options)
+        if "://" in str(host):
+            raise WrongValue("host must be a host's name: WoodenWaiter.from_url(…) takes a URL")
+        self.redis_clt = client or redis.Redis(host=host, port=_port(port), db=db, **options)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> WoodenWaiter:
@@ -131,7 +153,7 @@ class WoodenWaiter:
     def take_dish(self, table_dish: str, foods: Foods) -> None:
         """Push a task: ``LPUSH table:dish`` with the foods as JSON."""
         _require(foods, dict, "foods")
-        self.redis_clt.lpush(table_dish, json.dumps(foods))
+        self.redis_clt.lpush(table_dish, payload_of(foods))
 
     def serve_dish(self, table_dish: str) -> Any:
         """Pop a task and return its foods, or None. If the caller dies now, the task is lost;
@@ -212,7 +234,7 @@ class WoodenCustomer:
         if teardown is not None:
             _require_function(teardown, "teardown")
         self.table_dish = _queue_of(table, dish)
-        _require_servable(self.table_dish)
+        _require_servable(table, dish)
         require_host(waiter.redis_clt)
         self.waiter = waiter
         self.process = process
@@ -222,7 +244,7 @@ class WoodenCustomer:
         self.backoff = backoff
         self.timeout = _positive(timeout, "timeout")
         self.max_tasks = _positive(max_tasks, "max_tasks")
-        self.max_memory = _positive(max_memory, "max_memory")
+        self.max_memory = _bytes(max_memory, "max_memory")
         self.setup = setup
         self.teardown = teardown
         self._running = True
@@ -266,16 +288,15 @@ class WoodenCustomer:
         outage = self._here.outage
         while self._running:
             try:
-                claimed = self._here.claim()
+                claimed, pause = self._here.claim(), seconds
+                outage.over()
             except ServerTrouble as error:
-                time.sleep(outage.note(error))
-                continue
-            outage.over()
+                claimed, pause = None, outage.note(error)
             if claimed:
                 with suppress(Exception):  # it is in the log
                     self._here.run(*claimed)
             else:
-                time.sleep(seconds)
+                time.sleep(pause)
 
     def terminate(self) -> None:
         """Let `call_waiter_cyclic` return after the running task."""

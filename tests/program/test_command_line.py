@@ -95,6 +95,7 @@ def test_app_that_cannot_be_loaded(tmp_path: Path, app: str, message: str) -> No
         (tmp_path / f"{name}.py").write_text(text)
     result = supervise(tmp_path, app)
     assert message in error_of(result)
+    assert "woodenwaiter.py" not in error_of(result)
     assert error_of(result).startswith("woodenwaiter: ")
     assert result.returncode == EXIT_APP
 
@@ -199,6 +200,52 @@ def test_interrupt_of_our_own_imports_leaves_no_traceback(app: Application) -> N
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        "WoodenCustomer('t', 'd', None, print)",
+        "WoodenCustomer('t', 'd', WoodenWaiter(), lambda: 0)",
+        "WoodenCustomer('t', 'd', WoodenWaiter(), print, max_memory=500)",
+        "WoodenCustomer('t', 'd', WoodenWaiter(), print, backoff=Backoff(-1))",
+        "WoodenWaiter('redis://h')",
+        "WoodenWaiter.from_url('redis://h?db=x')",
+        "WoodenWaiter(port='x')",
+        "WoodenManager().add_customer(3)",
+        "WoodenManager(1)",
+        "json.loads('x')",
+    ],
+)
+def test_mistake_is_told_with_the_line_in_the_application(tmp_path: Path, wrong: str) -> None:
+    text = (
+        "import json\nfrom woodenwaiter import *\n\n\ndef make():\n    " + wrong + "\n\n\nmake()\n"
+    )
+    (tmp_path / "mistaken.py").write_text(text)
+    result = supervise(tmp_path, "mistaken")
+    where = f" ({tmp_path / 'mistaken.py'}, line 6)"
+    assert error_of(result).endswith(where) == ("json" not in wrong)
+    assert ("mistaken.py" in error_of(result)) == ("json" not in wrong)
+
+
+def test_customers_of_one_queue_are_told_apart_and_that_they_differ_is_told(
+    app: Application, server: Server
+) -> None:
+    app.write(
+        customer("t:d"),
+        customer("t:d"),
+        "WoodenCustomer('t', 'd', WoodenWaiter(), print)",
+        customer("t:e"),
+        customer("t:e"),
+    )
+    supervisor = app.serve().ready(workers=5)
+    assert supervisor.stop() == 0
+    told = [
+        name for name in ("d #0", "d #1", "d #2", "e #0", "e #1") if f"t:{name} (" in supervisor.log
+    ]
+    assert len(told) == 5
+    assert supervisor.log.count("has customers with several handlers") == 1
+    supervisor.logged("t:d has customers with several handlers")
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         (),
@@ -232,6 +279,9 @@ def test_wrong_usage_is_told_with_the_usage(tmp_path: Path, arguments: tuple[str
         (("--lease-seconds", "inf"), "lease_seconds"),
         (("--redis", "nonsense"), "URL"),
         (("--redis", "redis://h?foo=1"), "no option of a connection: 'foo'"),
+        (("--redis", "redis://h?cache_config=1"), "no option of a connection: 'cache_config'"),
+        (("--redis", "redis://h:99999"), "1 to 65535"),
+        (("--redis", "rediss://h?ssl_cert_reqs=maybe"), "Requirements Flag"),
         (("--redis", "http://localhost"), "URL"),
         (("--redis", "redis://localhost:port"), "URL"),
     ],
@@ -409,6 +459,15 @@ def test_right_password_appears_nowhere(
     titles = [" ".join(process.cmdline()) for process in supervisor.tree()]
     assert supervisor.stop() == 0
     assert SECRET not in supervisor.log + " ".join(titles)
+
+
+def test_password_in_an_option_is_hidden_before_the_application_is_imported(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shows.py").write_text("raise ValueError(open('/proc/self/cmdline').read())")
+    result = supervise(tmp_path, "shows", "--redis", f"redis://:{SECRET}@h")
+    assert "woodenwaiter: supervisor of shows" in result.stderr
+    assert SECRET not in result.stderr
 
 
 @pytest.fixture

@@ -18,8 +18,10 @@ def test_demo_uses_the_server_that_is_there(
     demo = programs.start(*DEMO, WOODENWAITER_REDIS_URL=server.url, **in_haste(programs.folder))
     demo.logged("got {'action': 'sync_custom_data'")
     demo.logged("got {'action': 'some_action'")
+    demo.logged("python -m woodenwaiter status")
     demo.signal(number)
     assert demo.wait() == code
+    assert ("woodenwaiter.supervisor tasks" in demo.log) == (code == 0)
     assert not demo.left_behind()
     assert "Traceback" not in demo.log
 
@@ -37,6 +39,22 @@ def test_demo_brings_a_server(programs: Programs) -> None:
     demo.logged("got {'action': 'some_action'")
     demo.signal(signal.SIGINT)
     assert demo.wait() == 0
+    assert not demo.left_behind()
+
+
+def test_demo_that_is_interrupted_while_its_server_starts_leaves_quietly(
+    programs: Programs,
+) -> None:
+    start = (
+        "import os, signal\n"
+        "import woodenwaiter.commands.demo as demo, woodenwaiter.supervisor.embedded as embedded\n"
+        "embedded.has_loaded = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"demo.PORT = {free_port()}\n"
+        "raise SystemExit(demo.main())\n"
+    )
+    demo = programs.start("-c", start, XDG_DATA_HOME=str(programs.folder))
+    assert demo.wait() == 130
+    assert demo.log == ""
     assert not demo.left_behind()
 
 

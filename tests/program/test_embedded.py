@@ -32,6 +32,7 @@ from ..application import Application, Supervisor
 from ..support import Server, eventually, free_port, run
 
 SECRET = 'p"w\\ #1'
+SECRETS = ("a\nrename-command PING NOPE", "a\r\0b", "\x80é桌", "'\"' \\x41", " ", "#", "\x1b")
 Start = Callable[[EmbeddedServer], int]
 
 
@@ -92,15 +93,70 @@ def test_password_is_for_the_server_alone(start: Start, tmp_path: Path) -> None:
     process = psutil.Process(pid)
     assert SECRET not in " ".join(process.cmdline())
     assert SECRET not in str(process.environ())
-    config = tmp_path / "data" / "server.conf"
-    assert SECRET.replace("\\", "\\\\").replace('"', '\\"') in config.read_text()
-    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    shown = {
+        path.name: path.stat().st_mode & 0o077 for path in [tmp_path / "data", *within(tmp_path)]
+    }
+    assert "server.log" in shown
+    assert not any(shown.values()), shown
+    assert not [path for path in within(tmp_path) if b"requirepass" in path.read_bytes()]
 
 
-def test_config_of_others_making_does_not_show_the_password(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "server.conf").touch(mode=0o644)
+def within(folder: Path) -> list[Path]:
+    """The files there, however deep."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=ascii)
+def test_password_may_have_any_characters(start: Start, tmp_path: Path, secret: str) -> None:
+    start(EmbeddedServer(tmp_path, "127.0.0.1", port := free_port(), secret))
+    with closing(redis.Redis(port=port, password=secret)) as client:
+        assert client.ping()
+
+
+def test_folder_that_is_there_is_closed_to_others(start: Start, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    (tmp_path / "lock").touch(mode=0o644)
+    start(EmbeddedServer(tmp_path, "127.0.0.1", port := free_port()))
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    with closing(redis.Redis(port=port)) as client:
+        client.lpush("t:d", "x")
+    assert (tmp_path / "appendonlydir").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", ["lock", "server.log", "server.conf"])
+def test_link_is_not_followed(start: Start, tmp_path: Path, name: str) -> None:
+    (tmp_path / "victim").write_text("precious")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / name).symlink_to(tmp_path / "victim")
+    with suppress(RedisUnusable):
+        start(EmbeddedServer(folder, "127.0.0.1", free_port()))
+    assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_configuration_that_somebody_made_is_not_used(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "server.conf").write_text("no configuration")
     start(EmbeddedServer(tmp_path, "127.0.0.1", free_port(), SECRET))
-    assert stat.S_IMODE((tmp_path / "server.conf").stat().st_mode) == 0o600
+    assert (tmp_path / "server.conf").read_text() == "no configuration"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("name", ["", "lock", "server.log", "appendonlydir"])
+def test_folder_of_somebody_else_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    path = folder / name
+    if name:
+        path.touch()
+    os.chown(path, 65534, 65534)
+    told = f"data cannot be used: {name or 'it'} belongs to another user; name a folder of your own"
+    with pytest.raises(RedisUnusable, match=told):
+        EmbeddedServer(folder, "127.0.0.1", free_port()).start()
+    assert sorted(entry.name for entry in folder.iterdir()) in (
+        [],
+        ["lock"],
+        sorted({name, "lock"}),
+    )
 
 
 def test_server_has_a_session_of_its_own(make_server: Callable[..., Server]) -> None:
@@ -109,7 +165,7 @@ def test_server_has_a_session_of_its_own(make_server: Callable[..., Server]) -> 
 
 
 def test_folder_may_have_any_name(start: Start, tmp_path: Path) -> None:
-    folder = tmp_path / 'my "data" é\\n'
+    folder = tmp_path / 'my "data" é\\n\n[a]*?'
     start(EmbeddedServer(folder, "localhost", port := free_port()))
     client: Any
     with closing(redis.Redis(port=port)) as client:
@@ -151,11 +207,10 @@ def test_supervisor_runs_it_and_keeps_its_data(app: Application) -> None:
 
 
 def test_data_belongs_to_one_server(start: Start, tmp_path: Path) -> None:
-    first = EmbeddedServer(tmp_path, "127.0.0.1", port := free_port())
+    first = EmbeddedServer(tmp_path, "127.0.0.1", free_port())
     pid = start(first)
     with pytest.raises(RedisUnusable, match="another embedded server has its data in"):
         start(EmbeddedServer(tmp_path, "127.0.0.1", free_port()))
-    assert f"port {port}" in (tmp_path / "server.conf").read_text()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     start(first)
@@ -164,7 +219,7 @@ def test_data_belongs_to_one_server(start: Start, tmp_path: Path) -> None:
 def test_told_to_leave_while_its_server_starts(app: Application) -> None:
     url = f"redis://localhost:{free_port()}"
     supervisor = app.serve("--redis", url, "--embedded", "data")
-    eventually((app.folder / "data" / "server.conf").exists)
+    eventually((app.folder / "data" / "server.log").exists)
     assert supervisor.stop() == 0, supervisor.log
     supervisor.logged("drained in")
     assert not is_listening("localhost", int(url.rpartition(":")[2]))

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from woodenwaiter import __version__
 from woodenwaiter.commands.operate import main
-from woodenwaiter.errors import EXIT_OUTPUT, EXIT_REDIS, EXIT_USAGE
+from woodenwaiter.errors import EXIT_OUTPUT, EXIT_REDIS, EXIT_UNKNOWN, EXIT_USAGE
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
+from ..application import Application
 from ..counting import CountingQueue
 from ..proxy import EVERYTHING, Proxy
-from ..support import Programs, Server, free_port, run
+from ..support import Programs, Server, free_port, path_with, run, title
 
 
 @pytest.fixture
@@ -89,7 +93,6 @@ def test_dead_letters_are_listed_in_two_lines_each(
     ]
     assert operate("dead", "t:d").splitlines() == expected
     assert operate("dead", "t:d", "--most", "1").splitlines() == expected[:2]
-    assert operate("dead", "other:queue") == ""
 
 
 def test_letter_is_shown_whole(operate: Callable[..., str], letters: list[str]) -> None:
@@ -131,6 +134,110 @@ def test_dropped_letters_are_gone(
     assert operate("drop", "t:d", letters[1]) == "1 dropped from t:d\n"
     assert operate("drop", "t:d", "all") == "2 dropped from t:d\n"
     assert client.xlen("{t:d}:dead") == client.llen("t:d") == 0
+
+
+KNOWN = [
+    ("lpush", "t:d", "{}"),
+    ("zadd", "{t:d}:delayed", 1, "{}"),
+    ("hset", "{t:d}:settled", "a", "0 1"),
+]
+
+
+@pytest.mark.parametrize("key", [("sadd", "woodenwaiter:queues", "t:d"), *KNOWN])
+def test_queue_without_dead_letters_is_told(
+    operate: Callable[..., str], client: Any, key: tuple[Any, ...]
+) -> None:
+    client.execute_command(*key)
+    assert operate("dead", "t:d") == operate("show", "t:d", "all") == "no dead letters\n"
+    assert operate("requeue", "t:d", "all") == "0 back in t:d\n"
+    assert operate("drop", "t:d", "all") == "0 dropped from t:d\n"
+    assert len(operate("status", "t:d").splitlines()) == 2
+
+
+UNKNOWN = [
+    ("dead",),
+    ("show", "all"),
+    ("show", "1-1"),
+    ("requeue", "all"),
+    ("drop", "all"),
+    ("status",),
+]
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [("no:such", ""), ("images:rezise", "; is it images:resize?"), ("\x1b\x1b", "")],
+)
+@pytest.mark.parametrize("command", UNKNOWN)
+def test_queue_that_nobody_knows_is_told(
+    server: Server,
+    letters: list[str],
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+    typed: str,
+    hint: str,
+) -> None:
+    server.client.sadd("woodenwaiter:queues", "images:resize")
+    assert main(["--redis", server.url, command[0], typed, *command[1:]]) == EXIT_UNKNOWN
+    printed, errors = capsys.readouterr()
+    assert typed not in printed
+    name = typed.replace("\x1b", r"\x1b")
+    assert errors == f"woodenwaiter: no such queue: nothing is known of {name}{hint}\n"
+
+
+def test_status_of_a_queue_that_nobody_knows_does_not_hide_the_others(
+    server: Server, letters: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--redis", server.url, "status", "no:such", "t:d"]) == EXIT_UNKNOWN
+    assert rows(capsys.readouterr().out)[1][0] == "t:d"
+
+
+INTERRUPTED = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+
+class Interrupt(MetaPathFinder):
+    def find_spec(self, name, *_):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+"""
+
+
+@pytest.mark.parametrize("name", ["redis", "woodenwaiter.commands.operate", "difflib"])
+def test_command_that_is_interrupted_while_it_loads_leaves_no_traceback(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED.format(name=name))
+    result = run(tmp_path, "-m", "woodenwaiter", "status", PYTHONPATH=path_with(tmp_path))
+    assert (result.returncode, result.stdout, result.stderr) == (128 + signal.SIGINT, "", "")
+
+
+def test_command_that_waits_for_its_server_shows_no_password_and_can_be_interrupted(
+    programs: Programs,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://:s3cret@127.0.0.1:{silent.getsockname()[1]}"
+        command = programs.start("-m", "woodenwaiter", "--redis", url, "status")
+        silent.settimeout(20)
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1)
+            assert title(psutil.Process(command.pid)).strip() == "woodenwaiter status"
+            command.signal(signal.SIGINT)
+            assert command.wait() == 128 + signal.SIGINT
+    assert command.log == ""
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs=/no/where", "ssl_ciphers=none", "ssl_certfile=/"])
+def test_certificates_that_cannot_be_used_are_told(
+    server: Server, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    url = f"rediss://:s3cret@127.0.0.1:{server.port}?{option}"
+    assert main(["--redis", url, "status"]) == EXIT_REDIS
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"woodenwaiter: no usable Redis at rediss://127.0.0.1:{server.port}/0: ")
 
 
 @pytest.mark.parametrize("command", ["show", "requeue", "drop"])
@@ -379,6 +486,8 @@ OF_ASCII = {
     "PYTHONIOENCODING": {"PYTHONIOENCODING": "ascii"},
     "locale": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "gbk": {"PYTHONIOENCODING": "gbk"},
+    "euc-jp": {"PYTHONIOENCODING": "euc-jp:strict"},
 }
 
 
@@ -386,25 +495,68 @@ OF_ASCII = {
 def test_terminal_that_knows_few_characters_is_shown_the_others_escaped(
     server: Server, client: Any, tmp_path: Path, environment: dict[str, Any]
 ) -> None:
-    name = "桌子:d"
+    name = "桌子🍽:d"
     client.sadd("woodenwaiter:queues", name)
-    letters = [
-        client.xadd(f"{{{name}}}:dead", {"payload": "盘子", "error": "no", "n": str(n)}).decode()
-        for n in range(2)
-    ]
-    arguments = {
-        "status": (),
-        "dead": (name,),
-        "show": (name, "all"),
-        "requeue": (name, letters[0]),
-        "drop": (name, letters[1]),
-    }
+    arguments = {**some_letters(client, name), "status": ()}
     for command, more in arguments.items():
         given = ("-m", "woodenwaiter", "--redis", server.url, command, *more)
         result = run(tmp_path, *given, **environment)
         assert (result.returncode, result.stderr) == (0, ""), command
         assert result.stdout
     assert client.lrange(name, 0, -1) == ["盘子".encode()]
+
+
+def some_letters(client: Any, queue: str) -> dict[str, tuple[str, ...]]:
+    """The commands for dead letters, each with what it needs to do something."""
+    letters = [
+        client.xadd(f"{{{queue}}}:dead", {"payload": "盘子", "error": "no", "n": str(n)}).decode()
+        for n in range(2)
+    ]
+    return {
+        "dead": (queue,),
+        "show": (queue, "all"),
+        "requeue": (queue, letters[0]),
+        "drop": (queue, letters[1]),
+    }
+
+
+@pytest.mark.parametrize("target", [">&-", "2>&-", ">&- 2>&- <&-", ">/dev/full"])
+def test_command_does_its_work_wherever_its_output_goes(
+    server: Server, client: Any, target: str
+) -> None:
+    for command, more in some_letters(client, "t:d").items():
+        given = [sys.executable, "-m", "woodenwaiter", "--redis", server.url, command, *more]
+        shell = ["sh", "-c", f'"$@" {target}', "sh", *given]
+        result = subprocess.run(shell, capture_output=True, text=True, check=False)
+        assert result.returncode == (EXIT_OUTPUT if "full" in target else 0), command
+        assert "Traceback" not in result.stderr
+    assert client.lrange("t:d", 0, -1) == ["盘子".encode()]
+    assert client.xlen("{t:d}:dead") == 0
+
+
+IMPORTS = """
+import importlib, pkgutil, woodenwaiter
+for module in pkgutil.walk_packages(woodenwaiter.__path__, "woodenwaiter."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+def test_nothing_depends_on_the_encoding_that_is_the_default_here(
+    app: Application, tmp_path: Path
+) -> None:
+    strict = ("-X", "warn_default_encoding", "-W", "error::EncodingWarning")
+    assert run(tmp_path, *strict, "-c", IMPORTS).stderr == ""
+    arguments = {**some_letters(app.client, "t:d"), "status": (), "--help": ()}
+    for command, more in arguments.items():
+        result = run(tmp_path, *strict, "-m", "woodenwaiter", "--redis", app.url, command, *more)
+        assert (result.returncode, result.stderr) == (0, ""), command
+    app.write(processes="cpus", handler="print(foods)")
+    url = f"redis://localhost:{free_port()}"
+    options = ("--redis", url, "--embedded", "data")
+    supervisor = app.serve(*options, PYTHONWARNDEFAULTENCODING="1").ready()
+    assert supervisor.stop() == 0
+    assert "EncodingWarning" not in supervisor.log
 
 
 ECHOED = [

@@ -7,7 +7,7 @@ import signal
 import textwrap
 from pathlib import Path
 
-from ..support import Programs, Server, eventually, in_haste
+from ..support import Programs, Server, eventually, free_port, in_haste
 
 README = Path(__file__).parents[2] / "README.rst"
 TEXT = README.read_text()
@@ -35,10 +35,21 @@ def test_producer_and_customer(programs: Programs, server: Server) -> None:
     assert not customer.left_behind()
 
 
+def test_producer_without_a_server_says_so_in_a_line(programs: Programs) -> None:
+    (programs.folder / "producer.py").write_text(example("A producer"))
+    url = {"WOODENWAITER_REDIS_URL": f"redis://127.0.0.1:{free_port()}", "PYTHONUNBUFFERED": "1"}
+    producer = programs.start("producer.py", **url, **in_haste(programs.folder))
+    producer.logged("nothing is cooked: Error ")
+    producer.signal(signal.SIGINT)
+    assert producer.wait() == 0
+    assert "Traceback" not in producer.log
+
+
 def test_service(programs: Programs, server: Server) -> None:
     (programs.folder / "tasks.py").write_text(example("As a service"))
     arguments = ("-m", "woodenwaiter.supervisor", "tasks", "--redis", server.url)
     supervisor = programs.start(*arguments)
-    server.client.lpush("images:resize", "{}")
+    [(queue, task)] = re.findall(r"redis-cli LPUSH (\S+) '(.*)'", TEXT)
+    server.client.lpush(queue, task)
     eventually(lambda: server.client.llen("images:resize") == 0)
     assert supervisor.stop() == 0

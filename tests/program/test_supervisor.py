@@ -460,14 +460,6 @@ def test_setup_and_teardown_run_in_each_worker(app: Application) -> None:
     assert app.numbers("setup") == app.numbers("teardown") == pids
 
 
-def test_worker_that_cannot_start_is_retried_ever_more_slowly(app: Application) -> None:
-    app.write(processes=1, setup=Code("lambda: 1 / 0"))
-    supervisor = app.serve()
-    eventually(lambda: supervisor.log.count("left with exit code 70") == 4)
-    assert "ZeroDivisionError" in supervisor.log
-    assert supervisor.stop() == 0
-
-
 LEFT_BEHIND = """
     threading.Thread(target=time.sleep, args=(300,), name="left behind", daemon=True).start()
 """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,60 @@ def test_queue_that_no_worker_can_serve_is_told(name: str) -> None:
     for table, dish in ((name, "d"), ("t", name)):
         with pytest.raises(WrongValue, match=r"\Atable and dish must be UTF-8 without NUL, not '"):
             WoodenCustomer(table, dish, WAITER, print)
+
+
+@pytest.mark.parametrize(("table", "dish"), [("", "d"), ("t", ""), ("", "")])
+def test_empty_name_is_told(table: str, dish: str) -> None:
+    with pytest.raises(WrongValue, match=r"\Atable and dish must not be empty: '"):
+        WoodenCustomer(table, dish, WAITER, print)
+
+
+@pytest.mark.parametrize("few", [1, 500, 2**20 - 1])
+def test_memory_that_is_not_meant_in_bytes_is_told(few: int) -> None:
+    with pytest.raises(WrongValue, match=r"\Amax_memory is in bytes, .*: 500 MiB are "):
+        WoodenCustomer("t", "d", WAITER, print, max_memory=few)
+    assert WoodenCustomer("t", "d", WAITER, print, max_memory=2**20).max_memory == 2**20
+
+
+CIRCLE: dict[str, Any] = {}
+CIRCLE["again"] = CIRCLE
+
+
+@pytest.mark.parametrize(
+    ("foods", "told"),
+    [
+        (
+            {"n": 1, "when": datetime(2026, 1, 2)},
+            "foods['when']: Object of type datetime is not JSON",
+        ),
+        ({"a": [1, {"b": (0, b"x")}]}, "foods['a'][1]['b'][1]: Object of type bytes is not JSON"),
+        ({"a": {(1, 2): 3}}, "foods['a']: keys must be str, int, float, bool or None, not tuple"),
+        ({1: {2: {3}}}, "foods[1][2]: Object of type set is not JSON"),
+        (
+            {"a": print, "c": CIRCLE},
+            "foods['a']: Object of type builtin_function_or_method is not JSON",
+        ),
+    ],
+    ids=ascii,
+)
+def test_foods_that_json_cannot_hold_are_named(foods: Any, told: str) -> None:
+    with pytest.raises(WrongType) as raised:
+        WAITER.take_dish("t:d", foods)
+    assert str(raised.value).startswith(told)
+    assert raised.value.__suppress_context__
+
+
+def test_foods_in_a_circle_are_told_as_ever() -> None:
+    with pytest.raises(ValueError, match="Circular"):
+        WAITER.take_dish("t:d", CIRCLE)
+
+
+def test_numbers_that_are_none_pass_as_in_0_0_4(server: Server) -> None:
+    waiter = WoodenWaiter.from_url(server.url)
+    waiter.take_dish("t:d", {"n": [float("nan"), float("inf")]})
+    assert server.client.lrange("t:d", 0, -1) == [b'{"n": [NaN, Infinity]}']
+    assert math.isnan(waiter.serve_dish("t:d")["n"][0])
+    waiter.redis_clt.close()
 
 
 @pytest.mark.parametrize("host", ["a..b", "\ud800", "x" * 70, "é" * 70, "."])

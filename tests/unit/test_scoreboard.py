@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from woodenwaiter.processes.children import UNKNOWN_STATUS, ending
-from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State
+from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State, Tally
 
 from ..support import run
 
@@ -120,6 +120,29 @@ def test_report_of_the_former_worker_is_not_of_the_next() -> None:
     assert again.in_handler == 1
 
 
+def test_tasks_are_counted_by_what_became_of_them() -> None:
+    row = opened(Scoreboard())
+    assert row.tally == Tally(0, 0, 0)
+    for seq, buried in enumerate((None, False, True, None, None), 1):
+        row.begin(seq, now=1.0)
+        assert row.tally.done == len(
+            [1 for other in (None, False, True, None)[: seq - 1] if other is None]
+        )
+        if buried is not None:
+            row.note_failure(seq)
+            row.count_failure(buried=buried)
+        row.finish(seq)
+    assert row.tally == Tally(3, 1, 1)
+    assert str(row.tally) == "3 tasks done, 1 failed, 1 buried"
+    row.begin(6, now=1.0)
+    row.note_failure(6)
+    row.count_failure(buried=False)
+    assert row.tally == Tally(3, 2, 1)  # though Redis does not know yet
+    assert str(row.tally.plus(Tally(1, 0, 0))) == "4 tasks done, 2 failed, 1 buried"
+    assert str(Tally(0, 0, 0)) == "0 tasks done"
+    assert opened(Scoreboard()).tally == Tally()
+
+
 def test_words_do_not_overlap() -> None:
     """What is written by one side is left alone by the others."""
     row = opened(Scoreboard(rows=1), incarnation=9, queue=10, slot=11)
@@ -128,7 +151,9 @@ def test_words_do_not_overlap() -> None:
         "overdue": lambda: row.mark_overdue(2**40),
         "pid": row.enter,
         "began started running in_handler": lambda: row.begin(2**41, 5.0),
-        "in_handler": lambda: row.note_failure(2**41),
+        "in_handler tally": lambda: row.note_failure(2**41),
+        "tally": lambda: row.count_failure(buried=False),
+        "tally ": lambda: row.count_failure(buried=True),
         "completed running": lambda: row.finish(2**42),
         "holds_several": lambda: row.hold(2**43, 2**44),
         "owner": lambda: row.rename(3),

@@ -13,20 +13,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from woodenwaiter import pace
-from woodenwaiter.errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS
+from woodenwaiter.errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, EXIT_SETUP
+from woodenwaiter.pace import respawn_delay
 from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State
 from woodenwaiter.processes.signals import BELL, FAREWELL
+from woodenwaiter.supervisor.places import Place, Setups, Stage
 from woodenwaiter.supervisor.slots import (
     Child,
     Kill,
     Order,
-    Place,
     Say,
     Slot,
     Slots,
-    Stage,
     Tell,
-    respawn_delay,
 )
 
 DRAIN = 20.0
@@ -41,10 +40,23 @@ class Loop:
     """
 
     def __init__(
-        self, *workers: int, timeout: float | None = None, drain: float = DRAIN, rows: int = 64
+        self,
+        *workers: int,
+        timeout: float | None = None,
+        drain: float = DRAIN,
+        rows: int = 64,
+        setup_wait: float | None = None,
     ) -> None:
         self.scoreboard = Scoreboard(rows)
-        places = [Place(f"t:{'abc'[i]}", n, timeout) for i, n in enumerate(workers)]
+        places = [
+            Place(
+                f"t:{'abc'[i]}",
+                n,
+                timeout,
+                Setups(f"t:{'abc'[i]}", setup_wait) if setup_wait else None,
+            )
+            for i, n in enumerate(workers)
+        ]
         self.slots = Slots(places, self.scoreboard, drain)
         self.now = 1000.0
         self.can_fork = True
@@ -120,6 +132,8 @@ class Loop:
             return
         row.open(slot.queue, slot.number, incarnation=len(self._names))
         row.hush(self.slots.stands_by(slot))
+        if not slot.tells_of_setup(self.now):
+            row.become(State.MUTED)
         self.slots.filled(slot, self._child(f"{'abc'[slot.queue]}{slot.number}", row))
 
     def _child(self, name: str, row: Row | None = None) -> Child:
@@ -314,6 +328,18 @@ def test_worker_that_left_unasked_is_replaced_at_once_as_often_as_that_is() -> N
     assert loop.quiet() == set()
 
 
+def test_places_of_one_queue_number_their_workers_together() -> None:
+    places = [Place("t:a", 2), Place("t:b", 1), Place("t:a", 2)]
+    slots = Slots(places, Scoreboard(8), DRAIN)
+    slots.add_workers()
+    workers = [(slot.queue, slot.name) for slot in slots.workers()]
+    names = [
+        f"worker t:{name}"
+        for name in ("a #0", "a #1", "b #0", "a #2", "a #3", "a #4", "b #1", "a #5")
+    ]
+    assert workers == list(zip((0, 0, 1, 2, 2, 0, 1, 2), names, strict=True))
+
+
 def test_stranger_is_nobodys_child() -> None:
     loop = Loop(1)
     child = loop.living["a0"]
@@ -329,6 +355,110 @@ def test_end_that_is_told_twice_counts_once() -> None:
     assert loop.slots.ended(slot, SIGKILL, loop.now) == []
     assert loop.slots.ended(slot, SIGKILL, loop.now) == []
     assert (slot.young_deaths, slot.due) == (1, loop.now)
+
+
+# Setups that fail.
+
+
+def tellers(loop: Loop) -> set[str]:
+    """The workers that are to tell why their setup fails."""
+    rows = {name: child.row for name, child in loop.living.items() if child.row}
+    return {name for name, row in rows.items() if row.state == State.STARTING}
+
+
+def fail_until(loop: Loop, seconds: float, *names: str) -> set[str]:
+    """Their setups fail, and those of their successors; returns who told why."""
+    told = set()
+    end = loop.now + seconds
+    while loop.now < end and not loop.slots.is_draining:
+        for name in [name for name in loop.living if name.rstrip("'") in names]:
+            told |= tellers(loop) & {name}
+            loop.dies(name, EXIT_SETUP << 8)
+        loop.passes(min(0.25, max(0.01, loop.slots.due - loop.now)))
+    return told
+
+
+def test_setup_that_fails_is_told_once_and_then_in_a_line_a_minute() -> None:
+    loop = Loop(3, setup_wait=1e6)
+    assert tellers(loop) == {"a0"}
+    assert fail_until(loop, pace.REMIND - 1, "a0", "a1", "a2") == {"a0"}
+    assert loop.said == []
+    assert fail_until(loop, 9 * pace.REMIND, "a0", "a1", "a2") == set()
+    assert 7 <= len(loop.said) <= 9
+    assert all(line.startswith("the setup of t:a failed ") for line in loop.said)
+    assert not loop.slots.is_draining
+
+
+def test_setup_that_fails_in_another_worker_is_told_as_well() -> None:
+    loop = Loop(3, setup_wait=1e6)
+    loop.becomes("a0", State.LIVE)
+    assert len(fail_until(loop, pace.REMIND / 2, "a1", "a2")) == 1
+
+
+def test_setup_that_fails_after_it_has_succeeded_is_told_anew_but_not_at_each_turn() -> None:
+    loop = Loop(1, setup_wait=1e6)
+    assert fail_until(loop, 1, "a0") == {"a0"}
+    for seconds, told in ((0, False), (pace.REMIND, True)):
+        loop.passes(pace.RESPAWN.longest)
+        [name] = loop.living.keys() - {"housekeeper"}
+        loop.becomes(name, State.LIVE)
+        loop.passes(seconds)
+        loop.dies(name)
+        loop.passes(1)
+        assert bool(fail_until(loop, 1, "a0")) == told
+
+
+@pytest.mark.parametrize("seconds", [0.05, 5, 60, 100])
+def test_supervisor_gives_up_where_no_setup_succeeds_in_time(seconds: float) -> None:
+    loop = Loop(2, 1, setup_wait=seconds)
+    loop.becomes("b0", State.LIVE)
+    began = loop.now
+    fail_until(loop, 1e6, "a0", "a1")
+    assert loop.slots.is_draining
+    assert loop.now - began == pytest.approx(seconds, abs=0.5)
+    assert f"no worker of t:a got through its setup in {seconds:g} s" in loop.said
+    loop.leaves("b0")
+    loop.dies("housekeeper", 0)
+    assert not loop.slots
+    assert loop.slots.exit_code == EXIT_SETUP
+
+
+@pytest.mark.parametrize("state", [State.LIVE, State.SPENT, State.LEFT])
+@pytest.mark.parametrize("heard", [True, False])
+def test_supervisor_never_gives_up_once_a_setup_has_succeeded(state: State, heard: bool) -> None:
+    loop = Loop(2, setup_wait=60)
+    if heard:
+        loop.becomes("a0", state)
+    else:
+        loop.row("a0").become(state)
+    loop.dies("a0")
+    fail_until(loop, 1000, "a0", "a1")
+    assert not loop.slots.is_draining
+
+
+def test_slow_setup_is_waited_for() -> None:
+    loop = Loop(1, setup_wait=60)
+    loop.passes(1000)
+    loop.becomes("a0", State.LIVE)
+    assert not loop.slots.is_draining
+
+
+def test_worker_without_setup_is_replaced_for_ever() -> None:
+    loop = Loop(2)
+    assert tellers(loop) == {"a0", "a1"}
+    fail_until(loop, 1000, "a0", "a1")
+    assert not loop.slots.is_draining
+    assert loop.said == []
+
+
+def test_setup_that_fails_in_a_drain_is_no_matter() -> None:
+    loop = Loop(1, setup_wait=0.001)
+    loop.passes(1)
+    loop.gets(SIGTERM)
+    loop.dies("a0", EXIT_SETUP << 8)
+    loop.dies("housekeeper", 0)
+    assert not loop.slots
+    assert loop.slots.exit_code == EXIT_DRAINED
 
 
 # A relief.

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 from ..errors import AppError, text_of
@@ -76,11 +77,19 @@ def _where(error: BaseException) -> str:
         return ""  # its message says it
     if reason := what_hides(error):
         return f" ({reason})"
-    frames = traceback.extract_tb(error.__traceback__)
-    last = next(
-        (f for f in reversed(frames) if not f.filename.startswith(hosts.PACKAGE)), frames[-1]
-    )
+    last = _steps(error)[-1]
     return f" ({last.filename}, line {last.lineno})"
+
+
+def _steps(error: BaseException) -> traceback.StackSummary:
+    """How it came about, without our own last steps: where an argument is wrong, they are not."""
+    steps = list(traceback.walk_tb(error.__traceback__))
+    theirs = [n for n, (frame, _) in enumerate(steps, 1) if not is_own(frame)]
+    return traceback.StackSummary.extract(iter(steps[: max(theirs, default=len(steps))]))
+
+
+def is_own(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "woodenwaiter"
 
 
 def _no_module(name: str, spec: str) -> AppError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import threading
 from typing import Any
 
@@ -22,6 +23,11 @@ from .terminal import complain, print_anything
 HOST, PORT = "localhost", 6379
 
 
+NEXT = """\
+next: write tasks.py as in README.rst, "As a service", and run it:
+    python -m woodenwaiter.supervisor tasks --embedded"""
+
+
 def print_foods(foods: dict[str, Any]) -> None:
     print(f"process {os.getpid()} got {foods}")
 
@@ -29,15 +35,22 @@ def print_foods(foods: dict[str, Any]) -> None:
 def main() -> int:
     print_anything()
     try:
-        server = _server_if_needed()
+        return _demonstrate()
     except StartupError as error:
         complain(error)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _demonstrate() -> int:
+    server = _server_if_needed()
     try:
         _serve()
     finally:
         if server:
             embedded.stop(server)
+    print(NEXT)
     return 0
 
 
@@ -77,6 +90,7 @@ def _serve() -> None:
     cook = threading.Thread(target=cook_sometimes)
     cook.start()
     print("two queues, a process for each; Ctrl-C ends it", flush=True)
+    print("to look at them, in another shell: python -m woodenwaiter status", flush=True)
     with manager:
         try:
             cook.join()

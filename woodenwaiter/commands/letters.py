@@ -13,14 +13,19 @@ from ..protocol.entry import excerpt
 from ..protocol.link import Link
 from ..protocol.queue import Letter, Queue
 from ..text import escaped, escaped_lines
+from .known import require_known
 from .terminal import complain
+
+NONE = "no dead letters"
 
 
 def _chosen(given: argparse.Namespace, queue: Queue) -> Iterable[Letter]:
     """The dead letters that the command line names, if all are there; "all" for those that are
     there now."""
+    last = queue.newest_letter()
+    if not last:
+        require_known(queue)
     if given.letters == ["all"]:
-        last = queue.newest_letter()
         return queue.dead_letters(last=last) if last else ()
     chosen: list[Letter] = []
     for name in given.letters:
@@ -41,7 +46,11 @@ def _moment(seconds: str) -> str:
 
 
 def list_dead(given: argparse.Namespace, link: Link) -> int:
-    letters = Queue(link, given.queue, lease=1).dead_letters()
+    queue = Queue(link, given.queue, lease=1)
+    if not queue.newest_letter():
+        require_known(queue)
+        print(NONE)
+    letters = queue.dead_letters()
     for letter, fields in itertools.islice(letters, given.most):
         reason, error = (excerpt(fields.get(name, b""), 1000) for name in ("reason", "error"))
         print(f"{letter}  {f'{reason}: {error}'.rstrip(': ')}")
@@ -50,12 +59,15 @@ def list_dead(given: argparse.Namespace, link: Link) -> int:
 
 
 def show_letter(given: argparse.Namespace, link: Link) -> int:
+    letter = ""
     for letter, fields in _chosen(given, Queue(link, given.queue, lease=1)):
         print(f"letter: {letter}")
         for name, value in fields.items():
             text = escaped_lines(value.decode(errors="backslashreplace").rstrip())
             print(f"{escaped(name)}: {_moment(text) if name == 'first_failed' else text}")
         print()
+    if not letter:
+        print(NONE)
     return 0
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 import redis
+from setproctitle import setproctitle
 
 from .. import __version__, pace
 from ..errors import EXIT_OUTPUT, EXIT_USAGE, StartupError
@@ -17,6 +20,9 @@ from ..protocol.link import Link, unusable
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
 from .terminal import Parser, complain, print_anything
+
+CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError)
+"""Raised by what a URL says of them, when redis-py connects."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,20 +82,22 @@ def _stop_printing(error: OSError) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     print_anything()
     given = parser().parse_args(arguments)
+    setproctitle(f"woodenwaiter {given.command}")  # else all see the password in --redis
     try:
         url = vars(given).get("redis")
         client = client_at(url) if url else client_from_environment() or redis.Redis()
         link = Link(client, pace.OPERATOR_WAIT)
-        code: int = given.run(given, link)
+        with closing(link):
+            code: int = given.run(given, link)
         if sys.stdout:  # it may be closed
             sys.stdout.flush()
         return code
-    except OSError as error:  # redis-py has errors of its own for the server's
-        return _stop_printing(error)
-    except redis.RedisError as error:
+    except (redis.RedisError, *CERTIFICATES) as error:
         failure = unusable(link.address, error)
         complain(failure)
         return failure.exit_code
+    except OSError as error:  # redis-py has errors of its own for the server's
+        return _stop_printing(error)
     except (StartupError, ValueError) as error:
         complain(error)
         return error.exit_code if isinstance(error, StartupError) else EXIT_USAGE

@@ -12,6 +12,7 @@ from ..protocol.link import Link
 from ..protocol.queue import Queue, registered
 from ..protocol.replies import is_outage
 from ..text import escaped
+from .known import NoSuchQueue, require_known
 from .terminal import complain
 
 
@@ -29,7 +30,13 @@ def show_status(given: argparse.Namespace, link: Link) -> int:
     code = 0
     for name in names:
         try:
-            sizes = Queue(link, name, lease=1).sizes()
+            queue = Queue(link, name, lease=1)
+            sizes = queue.sizes()
+            if given.queues and not any(sizes.values()):
+                require_known(queue)
+        except NoSuchQueue as unknown:
+            complain(unknown)
+            code = code or unknown.exit_code
         except ResponseError as error:
             if is_outage(error):
                 raise

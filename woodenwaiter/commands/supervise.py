@@ -17,6 +17,7 @@ from ..settings import Settings
 from ..supervisor.boot import run
 from ..supervisor.forked import LAST_MOMENTS, SIGNALS, strays
 from ..supervisor.renewal import LOADED, NOT_LOADED, TRIAL, Renewal, Start
+from ..text import escaped
 from ..woodenwaiter import WoodenCustomer
 from .application import load_customers
 from .terminal import Parser, complain, open_standard_descriptors
@@ -39,7 +40,8 @@ signals: TERM, INT    drain: finish what runs, give the rest back, leave
          USR1         log what every worker is doing, with tracebacks
 
 exit codes: 0 drained; 1 drained, but tasks had to be killed; 2 wrong usage; 3 APP cannot be
-         loaded; 4 Redis is unusable; 128+n left at once because of signal n
+         loaded; 4 Redis is unusable; 5 no setup of a queue succeeded; 128+n left at once
+         because of signal n
 
 Each option but --redis has an environment variable, such as WOODENWAITER_DRAIN_SECONDS.
 """
@@ -94,6 +96,7 @@ def _add_seconds(parser: argparse.ArgumentParser) -> None:
     for option, meaning in {
         "--drain-seconds": "how long running tasks may go on after SIGTERM (25)",
         "--redis-wait": "how long to wait for Redis at the start (30)",
+        "--setup-wait": "how long a queue's setup may fail before the supervisor gives up (60)",
         "--lease-seconds": "after how long a host that gives no sign of life loses its tasks to "
         "others (30)",
     }.items():
@@ -107,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = Start.of_this_process()
     given = vars(parser().parse_args(arguments))
     app = given.pop("app")
+    setproctitle(f"woodenwaiter: loading {escaped(app):.200}")  # without --redis's password
     if "processes" in given:
         given["processes"] = " ".join(given["processes"])
     try:
@@ -115,7 +119,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(settings.log_level, settings.log_format)
         logs.set_role("trial" if is_trial else "supervisor")
         _receive_signals_while_loading()
-        setproctitle(f"woodenwaiter: loading {app:.200}")  # else ps would show a password
         customers = load_customers(app)
         return LOADED if is_trial else _supervise(customers, settings, Renewal(start))
     except (StartupError, WrongValue) as error:

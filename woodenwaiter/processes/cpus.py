@@ -26,7 +26,8 @@ def _affinity() -> int:
 def _quotas(root: Path) -> Iterator[float]:
     """The CPU quotas of this process's cgroup and those above it, in CPUs; of both versions."""
     try:
-        lines = (root / "proc/self/cgroup").read_text(errors="surrogateescape").split("\n")
+        memberships = root / "proc/self/cgroup"
+        lines = memberships.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     except OSError:
         return
     for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1):
@@ -49,7 +50,7 @@ def _walk(mount: Path, path: str, read: Callable[[Path], float | None]) -> Itera
 
 def _quota_v2(group: Path) -> float | None:
     try:
-        return _ratio(*(group / "cpu.max").read_text().split())
+        return _ratio(*(group / "cpu.max").read_text(encoding="ascii").split())
     except (OSError, ValueError, TypeError):
         return None
 
@@ -57,7 +58,7 @@ def _quota_v2(group: Path) -> float | None:
 def _quota_v1(group: Path) -> float | None:
     try:
         quota, period = (group / f"cpu.cfs_{name}_us" for name in ("quota", "period"))
-        return _ratio(quota.read_text(), period.read_text())
+        return _ratio(quota.read_text(encoding="ascii"), period.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
 

@@ -12,6 +12,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import NamedTuple
 
 from ..names import unique_name
 from .children import ending
@@ -32,6 +33,27 @@ class State(IntEnum):
     """It has done all that it was told to, and ends."""
     DEAD = 5
     """To be recovered by the housekeeper."""
+    MUTED = 6
+    """Like STARTING, but another tells why its setup fails, or has told."""
+
+
+SETTING_UP = (State.STARTING, State.MUTED)
+"""States of a worker that is not through its setup."""
+
+
+class Tally(NamedTuple):
+    """What became of the tasks that workers ran."""
+
+    done: int = 0
+    failed: int = 0  # once more, and to be tried again
+    buried: int = 0
+
+    def plus(self, other: Tally) -> Tally:
+        return Tally(*(mine + others for mine, others in zip(self, other, strict=True)))
+
+    def __str__(self) -> str:
+        counts = {"tasks done": self.done, "failed": self.failed, "buried": self.buried}
+        return ", ".join(f"{n} {what}" for what, n in counts.items() if n or what == "tasks done")
 
 
 class Cause(IntEnum):
@@ -52,7 +74,7 @@ _OVERDUE = 4
 _FAILED = 6
 _TOKEN = 7
 # The second, which the worker alone writes, at every task: 64-bit words.
-_STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST = range(8, 13)
+_STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST, _RETRIED, _BURIED = range(8, 15)
 
 # The header before the rows: 32-bit words.
 _USED, _REDIS_WAS_USABLE, _IS_CLOSING = range(3)
@@ -73,7 +95,7 @@ class Row:
         self._large[_STARTED] = self._large[_COMPLETED] = 0
         self._large[_FIRST] = self._large[_LAST] = 0
         self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_FAILED] = 0
-        self._large[_TOKEN] = 0
+        self._large[_TOKEN] = self._large[_RETRIED] = self._large[_BURIED] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_DISMISSED] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
@@ -111,6 +133,9 @@ class Row:
     def note_failure(self, seq: int) -> None:
         """The handler of claim number ``seq`` has failed; Redis is yet to know."""
         self._large[_FAILED] = seq
+
+    def count_failure(self, *, buried: bool) -> None:
+        self._large[_BURIED if buried else _RETRIED] += 1
 
     def finish(self, seq: int) -> None:
         self._large[_COMPLETED] = seq
@@ -217,6 +242,12 @@ class Row:
     @property
     def completed(self) -> int:
         return self._large[_COMPLETED]
+
+    @property
+    def tally(self) -> Tally:
+        retried, buried = self._large[_RETRIED], self._large[_BURIED]
+        ended = self.started if self._large[_FAILED] == self.started else self.completed
+        return Tally(ended - retried - buried, retried, buried)
 
     @property
     def holds_several(self) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
-from collections.abc import Hashable
+import re
+from collections.abc import Hashable, Mapping
 from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import redis
 from redis.connection import AbstractConnection
@@ -15,18 +18,33 @@ from ..errors import WrongValue
 REDIS_URL = "WOODENWAITER_REDIS_URL"
 """The environment variable with the server's URL, for those who are given no address."""
 
-KINDLY = ("Redis URL must ", "Invalid value for ")
+KINDLY = ("Redis URL must ", "Invalid value for ", '"max_connections" must ')
 """How redis-py begins to say what is wrong with a URL. Python echoes parts of it, such as what it
 takes for a port: half a password."""
 
 UNREADABLE = (
-    "a URL whose host and port cannot be told from the rest; in a user's name and in a password "
-    "special characters stand as %2F for /, %23 for #, %3F for ?, %40 for @"
+    "a URL whose host and port (1 to 65535) cannot be told from the rest; an IPv6 address stands "
+    "in brackets, and in a user's name and in a password special characters stand as %2F for /, "
+    "%23 for #, %3F for ?, %40 for @"
 )
+
+SAYABLE = re.compile(
+    "db|username|password|protocol|client_name|lib_name|lib_version|decode_responses"
+    "|socket_timeout|socket_connect_timeout|socket_keepalive|health_check_interval"
+    "|max_connections|retry_on_timeout"
+    "|ssl_(keyfile|certfile|password|cert_reqs|ca_certs|ca_path|ca_data)"
+    "|ssl_(check_hostname|min_version|ciphers)"
+)
+"""The options that a URL can give. Redis-py takes all others, too, and trips over their text when
+it connects."""
+
+AMOUNTS = ("socket_timeout", "socket_connect_timeout")
+"""Seconds that a socket refuses when it connects, unless they are positive."""
 
 
 def client_at(url: str, **options: Any) -> redis.Redis:
     """A client for ``redis://``, ``rediss://``, ``unix://``; raises WrongValue for another."""
+    _require_plain(url)
     try:
         client = redis.Redis.from_url(url, **options)
     except ValueError as error:
@@ -39,8 +57,53 @@ def client_at(url: str, **options: Any) -> redis.Redis:
         raise WrongValue(f"no option of a connection: {str(error).rpartition(' ')[2]}") from None
     except redis.RedisError as error:
         raise WrongValue(str(error)) from None
+    _require_sense(pool.connection_kwargs)
     require_host(client)
     return client
+
+
+def _require_plain(url: str) -> None:
+    """What redis-py would pass over, and connect to what was not meant. Raises WrongValue; what is
+    not understood may be part of a password, and is not told."""
+    if not url.isprintable():
+        raise WrongValue(
+            "a URL with characters that are not printable; they stand as %0A, and so on"
+        )
+    try:
+        parts = urlsplit(url)
+        is_readable = parts.port != 0 and not parts.fragment
+    except ValueError:
+        is_readable = False
+    if not is_readable:
+        raise WrongValue(UNREADABLE)
+    _require_database(parts)
+    _require_options(parts.query)
+
+
+def _require_database(parts: SplitResult) -> None:
+    if parts.scheme in ("redis", "rediss") and not re.fullmatch("/?[0-9]*", parts.path, re.ASCII):
+        raise WrongValue(
+            UNREADABLE
+            if "@" in parts.path
+            else "after host and port comes the number of a database"
+        )
+
+
+def _require_options(query: str) -> None:
+    for name in parse_qs(query, keep_blank_values=True):
+        if not SAYABLE.fullmatch(name):
+            what = f"no option of a connection: {name!r:.50}"
+            raise WrongValue(UNREADABLE if "@" in query else what)
+
+
+def _require_sense(options: Mapping[str, Any]) -> None:
+    """What redis-py would find out when it connects."""
+    if options.get("ssl_keyfile") and not options.get("ssl_certfile"):
+        raise WrongValue("ssl_keyfile needs ssl_certfile")
+    for name in AMOUNTS:
+        seconds = options.get(name)
+        if seconds is not None and not 0 < seconds < math.inf:
+            raise WrongValue(f"{name} must be more than 0 and finite")
 
 
 def require_host(client: redis.Redis) -> None:
@@ -69,8 +132,11 @@ def address_of(client: redis.Redis) -> str:
     if "path" in settings:
         return f"unix://{settings['path']}?db={settings.get('db') or 0}"
     tls = issubclass(client.connection_pool.connection_class, redis.SSLConnection)
-    user = f"{settings['username']}@" if settings.get("username") else ""
+    # Alone, it may well be a password without the colon before it.
+    is_user = settings.get("username") and settings.get("password")
+    user = f"{settings['username']}@" if is_user else ""
     host, port = settings.get("host", "localhost"), settings.get("port", 6379)
+    host = f"[{host}]" if ":" in str(host) else host
     return f"redis{'s' if tls else ''}://{user}{host}:{port}/{settings.get('db') or 0}"
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from ..errors import BadEntry
+from ..errors import BadEntry, WrongType
 from ..text import escaped
 
 RECORD_SEPARATOR = b"\x1e"
@@ -153,6 +154,34 @@ def foods(raw: bytes) -> dict[str, Any]:
     if type(decoded) is not dict:
         raise BadEntry(f"a JSON {type(decoded).__name__}, not an object")
     return decoded
+
+
+def payload_of(foods: dict[str, Any]) -> str:
+    """What a producer pushes; raises WrongType for what JSON cannot hold, and says where it is."""
+    try:
+        return json.dumps(foods)
+    except TypeError as error:
+        raise WrongType(f"{_misfit_in(foods)}: {error}") from None
+
+
+def _misfit_in(foods: dict[str, Any]) -> str:
+    """Where it is what JSON cannot hold."""
+    path, value, child = "foods", None, foods
+    while child is not value:
+        value = child
+        for key, part in _parts_of(value):
+            try:
+                json.dumps(part)
+            except TypeError:
+                path, child = f"{path}[{key!r:.100}]", part
+                break
+    return path
+
+
+def _parts_of(value: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list | tuple) else ()
 
 
 def excerpt(payload: bytes, length: int = 100) -> str:

@@ -84,12 +84,22 @@ def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer
     return settled
 
 
+def _divided(consumers: Sequence[Consumer]) -> list[str]:
+    """The queues whose customers do not do the same."""
+    handlers: dict[str, list[object]] = {}
+    for consumer in consumers:
+        handlers.setdefault(consumer.queue, []).append(consumer.handler)
+    return [queue for queue, known in handlers.items() if any(h != known[0] for h in known)]
+
+
 def _introduce(consumers: Sequence[Consumer], settings: Settings) -> None:
     """Say who this is, and what it is going to do."""
     log.info("woodenwaiter %s, supervisor, pid %d", __version__, os.getpid())
     for consumer in consumers:
         server = address_of(consumer.client)
         log.info("%s on %s, workers: %s", consumer.queue, server, consumer.processes)
+    for queue in _divided(consumers):
+        log.warning("%s has customers with several handlers: any may get a task", queue)
     for queue in settings.processes_by_queue().keys() - {"", *(c.queue for c in consumers)}:
         log.warning("processes are set for %s, but no customer serves it", queue)
 

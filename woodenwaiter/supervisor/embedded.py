@@ -9,9 +9,13 @@ import os
 import shutil
 import signal
 import socket
+import string
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import redis
 
@@ -23,6 +27,7 @@ from ..settings import Settings
 
 PROGRAMS = ("valkey-server", "redis-server")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+UNESCAPED = frozenset(string.ascii_letters + string.digits + "/.:-_")
 
 
 class FolderTaken(RedisUnusable):
@@ -58,30 +63,22 @@ class EmbeddedServer:
     def spawn(self) -> int:
         """Start the server and return its pid at once; it listens a moment later."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            with _private_umask(), self._locked_folder() as folder, self._config() as config:
+                log_file = _open_own("server.log", os.O_WRONLY | os.O_APPEND, folder)
+                with os.fdopen(log_file, "ab") as output:
+                    return self._spawn(config, output)
         except OSError as error:
-            raise self._unusable(error) from None
-        try:
-            return self._spawn(self._prepare(lock))
-        finally:
-            os.close(lock)
+            raise RedisUnusable(f"the embedded server's folder cannot be used: {error}") from None
 
-    def _spawn(self, config: Path) -> int:
+    def _spawn(self, config: IO[bytes], output: IO[bytes]) -> int:
         return os.posix_spawn(
             self._program,
-            [self._program, str(config)],
+            [self._program, "-"],
             os.environ,
             file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
-                (
-                    os.POSIX_SPAWN_OPEN,
-                    1,
-                    str(self.log),
-                    os.O_WRONLY | os.O_CREAT | os.O_APPEND,
-                    0o600,
-                ),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
+                (os.POSIX_SPAWN_DUP2, config.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, output.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, output.fileno(), 2),
             ],
             setsid=True,
             setsigmask=(),
@@ -117,43 +114,84 @@ class EmbeddedServer:
             if pause(pace.SERVER_CHECK):
                 return 0
 
-    def _prepare(self, lock: int) -> Path:
-        """Lock the folder and write the configuration, as `ps` would show a password that is on the
-        command line. The server inherits the lock until it ends: two would ruin the data."""
-        path = self.folder / "server.conf"
+    @contextmanager
+    def _locked_folder(self) -> Iterator[int]:
+        """The folder, as a descriptor: this user's, closed to all others, and locked. The server
+        inherits the lock until it ends: two would ruin the data."""
+        self.folder.mkdir(0o700, parents=True, exist_ok=True)
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._require_own("it", os.fstat(folder))
+            os.fchmod(folder, 0o700)
+            lock = _open_own("lock", os.O_RDWR, folder)
+            try:
+                self._lock(lock)
+                self._require_own_files(folder)
+                yield folder
+            finally:
+                os.close(lock)
+        finally:
+            os.close(folder)
+
+    def _require_own_files(self, folder: int) -> None:
+        """What others had put there would be loaded as data, or written to."""
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                self._require_own(entry.name, entry.stat(follow_symlinks=False))
+
+    def _require_own(self, name: str, found: os.stat_result) -> None:
+        if found.st_uid != os.geteuid():
+            raise RedisUnusable(
+                f"the embedded server's folder {self.folder} cannot be used: {name} belongs to "
+                "another user; name a folder of your own"
+            )
+
+    def _lock(self, lock: int) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.set_inheritable(lock, True)
-            path.touch()
-            path.chmod(0o600)
-            path.write_text(self._config(), encoding="utf-8", errors="surrogateescape")
         except BlockingIOError:
             raise FolderTaken(
                 f"another embedded server has its data in {self.folder}: name another folder"
             ) from None
-        except OSError as error:
-            raise self._unusable(error) from None
-        return path
+        os.set_inheritable(lock, True)
 
-    @staticmethod
-    def _unusable(error: OSError) -> RedisUnusable:
-        return RedisUnusable(f"the embedded server's folder cannot be used: {error}")
+    @contextmanager
+    def _config(self) -> Iterator[IO[bytes]]:
+        """The configuration, in a file without a name: nobody else can have made it, and `ps` would
+        show a password that is on the command line."""
+        with tempfile.TemporaryFile(dir=self.folder) as config:
+            config.write("".join(self._config_lines()).encode("ascii"))
+            config.seek(0)
+            yield config
 
-    def _config(self) -> str:
-        address = "127.0.0.1 -::1" if self.host == "localhost" else self.host
-        lines = [
-            f"bind {address}",
-            f"port {self.port}",
-            f"dir {_quoted(str(self.folder.absolute()))}",
-            f"logfile {_quoted(str(self.log.absolute()))}",
-            "daemonize no",
-            'save ""',
-            "appendonly yes",
-            "appendfsync everysec",
-        ]
+    def _config_lines(self) -> Iterator[str]:
+        folder = self.folder.absolute()
+        addresses = ("127.0.0.1", "-::1") if self.host == "localhost" else (self.host,)
+        yield _line("bind", *addresses)
+        yield _line("port", str(self.port))
+        yield _line("dir", str(folder))
+        yield _line("logfile", str(folder / self.log.name))
+        yield _line("daemonize", "no")
+        yield _line("save", "")
+        yield _line("appendonly", "yes")
+        yield _line("appendfsync", "everysec")
         if self._password:
-            lines.append(f"requirepass {_quoted(self._password)}")
-        return "\n".join(lines) + "\n"
+            yield _line("requirepass", self._password)
+
+
+@contextmanager
+def _private_umask() -> Iterator[None]:
+    """For what the server makes: it inherits it."""
+    former = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(former)
+
+
+def _open_own(name: str, flags: int, folder: int) -> int:
+    """A file in the folder, made where there is none; a link leads elsewhere, and is refused."""
+    return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=folder)
 
 
 def stop(pid: int) -> None:
@@ -233,5 +271,14 @@ def server_for(client: redis.Redis, settings: Settings) -> EmbeddedServer | None
     return server
 
 
+def _line(name: str, *values: str) -> str:
+    return " ".join([name, *map(_quoted, values)]) + "\n"
+
+
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """As the server reads any bytes, also those that end a line or a string."""
+    return '"' + "".join(map(_escaped, text.encode(errors="surrogateescape"))) + '"'
+
+
+def _escaped(byte: int) -> str:
+    return chr(byte) if chr(byte) in UNESCAPED else f"\\x{byte:02x}"

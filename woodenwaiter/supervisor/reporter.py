@@ -13,7 +13,6 @@ from ..processes.children import ending, reap
 from ..processes.tree import await_end
 from .forked import be_reporter
 from .line import Line
-from .slots import respawn_delay
 
 Fork = Callable[[Callable[[], int]], int]
 
@@ -61,7 +60,7 @@ class Reporter:
             self._line.divert()
             log.error("the application's logging ends who calls it: the log goes to stderr now")
         else:
-            self.due = now + respawn_delay(self._young_deaths)
+            self.due = now + pace.respawn_delay(self._young_deaths)
 
     def dismiss(self, fork: Fork) -> None:
         """Let the last one report what is left; what it cannot is said on stderr."""

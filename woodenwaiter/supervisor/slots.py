@@ -10,39 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import NamedTuple
 
 from .. import pace
-from ..errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS
-from ..processes.scoreboard import Cause, Row, Scoreboard, State
+from ..errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, EXIT_SETUP
+from ..processes.scoreboard import SETTING_UP, Cause, Row, Scoreboard, State
 from ..processes.signals import BELL, FAREWELL
 from ..processes.traces import Trace
+from .places import Place, Setups, Stage
 from .time_limits import Measure, TimeLimit
-
-
-class Stage(IntEnum):
-    """Of a drain: whose turn it is to leave."""
-
-    WORKERS = 0
-    HOUSEKEEPER = 1
-    SERVER = 2
-
-
-class Place(NamedTuple):
-    """A queue, how many workers it is to have, and the seconds that its tasks may take."""
-
-    queue: str
-    workers: int
-    timeout: float | None = None
-
-
-def respawn_delay(young_deaths: int) -> float:
-    """Seconds until a child's replacement starts, after ``young_deaths`` early deaths in a row.
-
-    The first death is forgiven: most are one task's fault, and the queue should not wait.
-    """
-    return pace.RESPAWN.ceiling(young_deaths - 1) if young_deaths > 1 else 0.0
 
 
 @dataclass(eq=False)
@@ -83,6 +59,7 @@ class Say(NamedTuple):
     """Log this."""
 
     text: str
+    is_trouble: bool = False
 
 
 Order = Tell | Kill | Say
@@ -92,6 +69,12 @@ def _kill(name: str, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> 
     """``cause``: what this end means for the child's task."""
     child.cause = cause
     return Kill(name, child, why, cause)
+
+
+def _farewell(child: Child, stage: Stage) -> list[Order]:
+    if stage == Stage.WORKERS:
+        return _dismiss(child)
+    return [Tell(child, BELL if stage == Stage.HOUSEKEEPER else FAREWELL)]
 
 
 def _dismiss(worker: Child) -> list[Order]:
@@ -115,12 +98,14 @@ class Slot:
     young_deaths: int = 0
     due: float = 0.0  # when to fill it
     retired: bool = False
+    setups: Setups | None = None  # of its place
+    setup_failed: bool = False  # when it was last tried here
     relieves: Slot | None = None  # a worker that asked for it; the new one stands by until it left
 
     def not_filled(self, now: float) -> None:
         """Its child could not be started: not for good, one hopes."""
         self.young_deaths += 1
-        self.due = now + max(pace.REFORK, respawn_delay(self.young_deaths))
+        self.due = now + max(pace.REFORK, pace.respawn_delay(self.young_deaths))
 
     def postpone(self, now: float) -> None:
         """There is no row for its child yet."""
@@ -131,7 +116,26 @@ class Slot:
         is_able = child.row is not None and child.row.completed > 0
         is_young = not is_able and now - child.born < pace.YOUNG
         self.young_deaths = self.young_deaths + 1 if is_young else 1
-        self.due = now + respawn_delay(self.young_deaths)
+        self.due = now + pace.respawn_delay(self.young_deaths)
+
+    def tells_of_setup(self, now: float) -> bool:
+        """Whether its next worker is to tell why its setup fails, should it fail."""
+        return self.setups is None or self.setups.begin(self.number, now)
+
+    def hear_of_setup(self, state: State) -> None:
+        if self.setups and state not in SETTING_UP:
+            self.setup_failed = False
+            self.setups.succeeded(self.number)
+
+    def judge_setup(self, row: Row, now: float) -> list[Order]:
+        """Its worker, which had this row, is no more."""
+        self.hear_of_setup(row.state)
+        if self.setups is None or row.state not in SETTING_UP:
+            return []
+        self.setup_failed = True
+        said = self.setups.failed(now, told=row.state == State.STARTING)
+        self.due = self.setups.next_try(now, self.due)
+        return [Say(said, is_trouble=True)] if said else []
 
     def check(self, now: float) -> Iterator[Order]:
         """What time calls for: its task may take too long, or it does not end."""
@@ -186,10 +190,11 @@ class Slots:
         return [slot for slot in self._slots if slot.stage == stage]
 
     def _add_worker(self, queue: int) -> None:
-        taken = {slot.number for slot in self.workers() if slot.queue == queue}
+        place = self._places[queue]  # of which several may serve the same queue
+        taken = {w.number for w in self.workers() if self._places[w.queue].queue == place.queue}
         number = next(n for n in range(len(taken) + 1) if n not in taken)
-        name = f"worker {self._places[queue].queue:.80} #{number}"
-        self._slots.append(Slot(Stage.WORKERS, name, queue, number))
+        name = f"worker {place.queue:.80} #{number}"
+        self._slots.append(Slot(Stage.WORKERS, name, queue, number, setups=place.setups))
 
     # Births.
 
@@ -231,7 +236,11 @@ class Slots:
             return self._begin_drain(now, "leaving: there is no Redis to work with")
         if not (child.row and child.row.state == State.LEFT):
             slot.died(child, now)
-        return []
+        said = slot.judge_setup(child.row, now) if child.row else []
+        if slot.setups and slot.setups.is_hopeless(now):
+            self.exit_code = EXIT_SETUP
+            said += self._begin_drain(now, "leaving: see to the setup")
+        return said
 
     # Workers tell.
 
@@ -247,6 +256,7 @@ class Slots:
     def _hear(self, slot: Slot, child: Child, state: State, now: float) -> list[Order]:
         """What a worker's state calls for, though those before it were not heard of."""
         orders: list[Order] = []
+        slot.hear_of_setup(state)
         if state in (State.LIVE, State.SPENT) and slot.relieves and slot.relieves.child:
             orders += _dismiss(slot.relieves.child)
         if state == State.SPENT and not slot.retired:
@@ -373,10 +383,8 @@ class Slots:
 
     def _retire(self, slot: Slot) -> list[Order]:
         slot.retired = True
-        if slot.child and slot.stage == Stage.WORKERS:
-            return _dismiss(slot.child)
         if slot.child:
-            return [Tell(slot.child, BELL if slot.stage == Stage.HOUSEKEEPER else FAREWELL)]
+            return _farewell(slot.child, slot.stage)
         if slot.stage == Stage.HOUSEKEEPER:
             slot.due = 0.0  # it has just died, and the workers' claims are to be given back
         else:

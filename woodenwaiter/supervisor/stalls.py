@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from .. import pace
 from ..logs import log
 from ..processes.leftovers import user_seconds
-from ..processes.scoreboard import State
+from ..processes.scoreboard import SETTING_UP
 from .slots import Child, Slot
 
 
@@ -41,7 +41,7 @@ class Stalls:
 
 def _where_it_stalls(child: Child, now: float) -> str:
     row = child.row
-    if row and row.state == State.STARTING:
+    if row and row.state in SETTING_UP:
         since, where = child.born, "in its setup"
     elif row and row.running and not row.completed:
         since, where = row.began, "in its first task"

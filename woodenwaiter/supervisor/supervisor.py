@@ -21,7 +21,7 @@ from ..logs import log
 from ..processes.children import ending, reap, send_signal
 from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import AtEnd, end_process, fork, leave
-from ..processes.scoreboard import Cause, Scoreboard, State
+from ..processes.scoreboard import Cause, Scoreboard, State, Tally
 from ..processes.signals import SignalInbox, name_of
 from ..processes.traces import Trace
 from ..processes.tree import kill_group, kill_session, kill_tree
@@ -29,11 +29,17 @@ from ..settings import Settings
 from .apart import Apart
 from .embedded import EmbeddedServer
 from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
+from .places import Place, Setups, Stage
 from .renewal import FOR_GOOD, Renewal, unless_ignored
 from .shortage import Shortages, descriptors_for, shortage_of
-from .slots import Child, Kill, Order, Place, Say, Slot, Slots, Stage
+from .slots import Child, Kill, Order, Say, Slot, Slots
 from .stalls import Stalls
 from .whereabouts import Whereabouts
+
+
+def place_of(consumer: Consumer, settings: Settings) -> Place:
+    setups = Setups(consumer.queue, settings.setup_wait) if consumer.setup else None
+    return Place(consumer.queue, int(consumer.processes), consumer.timeout, setups)
 
 
 class Supervisor:
@@ -63,12 +69,12 @@ class Supervisor:
         self._pid = os.getpid()
         self._scoreboard = Scoreboard()
         self._incarnations = 0
-        self._completed = 0
+        self._tally = Tally()
         self._whereabouts = Whereabouts()
         self._shortages = Shortages()
         self._stalls = Stalls(threads, time.monotonic())
         self._strays = set(strays())
-        places = [Place(c.queue, int(c.processes), c.timeout) for c in consumers]
+        places = [place_of(consumer, settings) for consumer in consumers]
         self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
 
     def run(self) -> int:
@@ -92,7 +98,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
         seconds = time.monotonic() - self._slots.drain_began
-        log.info("drained in %.1f s; %d tasks done in all", seconds, self._completed)
+        log.info("drained in %.1f s; %s in all", seconds, self._tally)
         return self._slots.exit_code
 
     def _turn(self) -> None:
@@ -178,7 +184,8 @@ class Supervisor:
         else:
             if child:
                 self._slots.filled(slot, child)
-                log.info("%s (pid %d) started", slot.name, child.pid)
+                level = logging.DEBUG if slot.setup_failed else logging.INFO
+                log.log(level, "%s (pid %d) started", slot.name, child.pid)
 
     def _bear(self, slot: Slot, born: float) -> Child | None:
         if slot.stage == Stage.WORKERS:
@@ -196,6 +203,8 @@ class Supervisor:
         self._incarnations += 1
         row.open(slot.queue, slot.number, self._incarnations)
         row.hush(self._slots.stands_by(slot))
+        if not slot.tells_of_setup(born):
+            row.become(State.MUTED)
         consumer, lease = self._consumers[slot.queue], self._settings.lease_seconds
         lifeline, parent = self._alive_read, self._pid
 
@@ -259,13 +268,14 @@ class Supervisor:
         if slot is None or slot.child is None:
             return
         child = slot.child
-        _tell_end(slot, child, status)
+        if not (child.row and child.row.state == State.MUTED):
+            _tell_end(slot, child, status)
         if child.row:
             # What its handlers had started: it ends that itself, where it can see it.
             (kill_group if child.row.state == State.LEFT else kill_session)(pid)
         orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
-            self._completed += child.row.completed
+            self._tally = self._tally.plus(child.row.tally)
             child.row.close(status, child.cause)
             child.trace.close()
         _carry_out(orders)
@@ -280,7 +290,7 @@ class Supervisor:
 def _carry_out(orders: Iterable[Order]) -> None:
     for order in orders:
         if isinstance(order, Say):
-            log.info("%s", order.text)
+            log.log(logging.ERROR if order.is_trouble else logging.INFO, "%s", order.text)
         elif isinstance(order, Kill):
             level = logging.ERROR if order.cause == Cause.TIMED_OUT else logging.WARNING
             name, pid = order.name, order.child.pid
@@ -302,6 +312,6 @@ def _tell_end(slot: Slot, child: Child, status: int) -> None:
         slot.name,
         child.pid,
         ending(status),
-        f" after {row.completed} tasks" if row else "",
+        f" after {row.tally}" if row else "",
         task,
     )

@@ -26,7 +26,7 @@ class Whereabouts:
                 row = slot.child.row
                 task = f"runs claim {row.owner}/{row.running} for {now - row.began:.1f} s"
                 state = task if row.running else "is waiting"
-                log.info("%s (pid %d) %s; %d done", slot.name, slot.child.pid, state, row.completed)
+                log.info("%s (pid %d) %s; %s", slot.name, slot.child.pid, state, row.tally)
                 send_signal(slot.child.pid, TRACE)
         self.due = now + pace.TRACE_AFTER
 

@@ -8,16 +8,18 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from setproctitle import setproctitle
 
 from .. import pace
 from ..consumer import Consumer
-from ..errors import LeaseLost, TaskTimeout
+from ..errors import EXIT_SETUP, LeaseLost, TaskTimeout
 from ..logs import log
 from ..processes.footing import Footing
-from ..processes.fork import fork_mark
+from ..processes.fork import end_process, fork_mark
 from ..processes.memory import MemoryLimit
 from ..processes.randomness import reseed
 from ..processes.scoreboard import Row, State
@@ -26,7 +28,7 @@ from ..protocol.entry import foods
 from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
-from ..protocol.verdict import announce, judge
+from ..protocol.verdict import DeadLetter, announce, judge
 from ..text import escaped
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
@@ -53,7 +55,7 @@ def work(
     reseed()
     awaiting = Awaiting()
     if consumer.setup:
-        awaiting.result_of(consumer.setup())
+        _set_up(consumer.setup, awaiting, row)
     try:
         Worker(consumer, row, lease, inbox, lifeline, bell, parent, awaiting, memory).serve()
     finally:
@@ -63,6 +65,15 @@ def work(
         # For what handlers gave to threads, as Python does it at its end, which this process skips.
         # Not public; multiprocessing has its children do the same.
         threading._shutdown()  # type: ignore[attr-defined]
+
+
+def _set_up(setup: Callable[[], Any], awaiting: Awaiting, row: Row) -> None:
+    try:
+        awaiting.result_of(setup())
+    except BaseException:
+        if row.state == State.STARTING:
+            log.exception("setup failed")
+        end_process(EXIT_SETUP)
 
 
 class Worker:
@@ -276,6 +287,7 @@ class Worker:
         failure = failure_of(error)
         owner = self._claims.owner
         verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)
+        self._row.count_failure(buried=isinstance(verdict, DeadLetter))
         self._claims.failed(verdict)
         announce(failure, verdict, error)
 
