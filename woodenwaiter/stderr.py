@@ -7,7 +7,6 @@ no way: that belongs to the open file, which the shell and others share.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import stat
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from select import PIPE_BUF, POLLOUT, poll
 
 from . import pace
 
@@ -23,9 +23,9 @@ Send = Callable[[bytes], int]
 
 def first_portion(text: bytes) -> bytes:
     """Whole lines, of a size that a pipe takes whole, so that no line has another's in it."""
-    if len(text) <= select.PIPE_BUF:
+    if len(text) <= PIPE_BUF:
         return text
-    end = text.rfind(b"\n", 0, select.PIPE_BUF) + 1 or text.find(b"\n", select.PIPE_BUF) + 1
+    end = text.rfind(b"\n", 0, PIPE_BUF) + 1 or text.find(b"\n", PIPE_BUF) + 1
     return text[:end] if end else text
 
 
@@ -122,14 +122,14 @@ class Stderr:
 
 
 def _is_ready(deadline: float) -> bool:
-    poll = select.poll()
-    poll.register(2, select.POLLOUT)
-    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+    room = poll()
+    room.register(2, POLLOUT)
+    return bool(room.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
 
 def _cautious_send(portion: bytes) -> int:
     """Where a write can block: as much as a pipe has room for that is ready."""
-    return os.write(2, portion[: select.PIPE_BUF])
+    return os.write(2, portion[:PIPE_BUF])
 
 
 def _socket_sender() -> Send:

@@ -466,7 +466,7 @@ def test_password_in_an_option_is_hidden_before_the_application_is_imported(
 ) -> None:
     (tmp_path / "shows.py").write_text("raise ValueError(open('/proc/self/cmdline').read())")
     result = supervise(tmp_path, "shows", "--redis", f"redis://:{SECRET}@h")
-    assert "woodenwaiter: supervisor of shows" in result.stderr
+    assert "woodenwaiter: loading shows" in result.stderr
     assert SECRET not in result.stderr
 
 

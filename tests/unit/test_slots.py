@@ -17,16 +17,9 @@ from woodenwaiter.errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, EXIT_SETU
 from woodenwaiter.pace import respawn_delay
 from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State
 from woodenwaiter.processes.signals import BELL, FAREWELL
+from woodenwaiter.supervisor.orders import Child, Kill, Order, Say, Tell
 from woodenwaiter.supervisor.places import Place, Setups, Stage
-from woodenwaiter.supervisor.slots import (
-    Child,
-    Kill,
-    Order,
-    Say,
-    Slot,
-    Slots,
-    Tell,
-)
+from woodenwaiter.supervisor.slots import Slot, Slots
 
 DRAIN = 20.0
 NO_REDIS = EXIT_REDIS << 8

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from select import POLLIN, poll
 from types import FrameType
 from typing import Any
 
@@ -68,13 +68,13 @@ class SignalInbox:
 
         Returns the descriptors that are ready.
         """
-        poll = select.poll()
+        watch = poll()
         for fd in (self._read, *fds):
-            poll.register(fd, select.POLLIN)
+            watch.register(fd, POLLIN)
         milliseconds = (
             None if seconds is None else max(0, min(int(seconds * 1000) + 1, LONGEST_POLL))
         )
-        ready = {fd for fd, _ in poll.poll(milliseconds)} if not self.pending else set()
+        ready = {fd for fd, _ in watch.poll(milliseconds)} if not self.pending else set()
         self._empty_pipe()
         return ready - {self._read}
 

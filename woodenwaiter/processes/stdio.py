@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import select
 import sys
+from select import POLLOUT, poll
 from typing import Any, TextIO
 
 from .. import pace
@@ -29,12 +29,12 @@ def _is_flushed(stream: Any, patience: float) -> bool:
 
 
 def _takes_some(stream: Any, patience: float) -> bool:
-    poll = select.poll()
+    room = poll()
     try:
-        poll.register(stream.fileno(), select.POLLOUT)
+        room.register(stream.fileno(), POLLOUT)
     except (AttributeError, OSError, ValueError):  # it is no file's
         return True
-    return bool(poll.poll(patience * 1000))
+    return bool(room.poll(patience * 1000))
 
 
 def replace_stdio() -> None:

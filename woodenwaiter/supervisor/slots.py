@@ -10,80 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from .. import pace
 from ..errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, EXIT_SETUP
 from ..processes.scoreboard import SETTING_UP, Cause, Row, Scoreboard, State
-from ..processes.signals import BELL, FAREWELL
-from ..processes.traces import Trace
+from ..processes.signals import BELL
+from .orders import Child, Order, Say, Tell, dismiss, farewell, kill
 from .places import Place, Setups, Stage
 from .time_limits import Measure, TimeLimit
-
-
-@dataclass(eq=False)
-class Child:
-    """A process in a slot; the row, the trace and the time limit are a worker's."""
-
-    pid: int
-    born: float
-    row: Row | None = None
-    trace: Trace | None = None
-    limit: TimeLimit | None = None
-    leave_by: float = math.inf  # of a worker that has done all it had to do
-    cause: Cause = Cause.CHARGED  # what its death, should it come now, means for its task
-
-    @property
-    def due(self) -> float:
-        """When to look at it, if no signal comes before."""
-        return min(self.leave_by, self.limit.check_at) if self.limit else self.leave_by
-
-
-class Tell(NamedTuple):
-    """Send this signal."""
-
-    child: Child
-    number: int
-
-
-class Kill(NamedTuple):
-    """Kill this child and all that it spawned."""
-
-    name: str
-    child: Child
-    why: str
-    cause: Cause
-
-
-class Say(NamedTuple):
-    """Log this."""
-
-    text: str
-    is_trouble: bool = False
-
-
-Order = Tell | Kill | Say
-
-
-def _kill(name: str, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> Kill:
-    """``cause``: what this end means for the child's task."""
-    child.cause = cause
-    return Kill(name, child, why, cause)
-
-
-def _farewell(child: Child, stage: Stage) -> list[Order]:
-    if stage == Stage.WORKERS:
-        return _dismiss(child)
-    return [Tell(child, BELL if stage == Stage.HOUSEKEEPER else FAREWELL)]
-
-
-def _dismiss(worker: Child) -> list[Order]:
-    """Let it leave after its running task. By a word, once: a handler may have changed what the
-    signal to leave does, but not what a bell does to it."""
-    if worker.row is None or worker.row.is_dismissed:
-        return []
-    worker.row.dismiss()
-    return [Tell(worker, BELL)]
 
 
 @dataclass(eq=False)
@@ -146,10 +80,10 @@ class Slot:
                 yield Tell(child, BELL)
             elif measure == Measure.KILL:
                 why = "as its task goes on after its time was up"
-                yield _kill(self.name, child, why, Cause.TIMED_OUT)
+                yield kill(self.name, child, why, Cause.TIMED_OUT)
         if child and now >= child.leave_by:
             child.leave_by = math.inf
-            yield _kill(self.name, child, "as it has nothing left to do and does not end")
+            yield kill(self.name, child, "as it has nothing left to do and does not end")
 
 
 class Slots:
@@ -258,7 +192,7 @@ class Slots:
         orders: list[Order] = []
         slot.hear_of_setup(state)
         if state in (State.LIVE, State.SPENT) and slot.relieves and slot.relieves.child:
-            orders += _dismiss(slot.relieves.child)
+            orders += dismiss(slot.relieves.child)
         if state == State.SPENT and not slot.retired:
             former = replace(slot, retired=True)
             self._slots.append(former)
@@ -384,7 +318,7 @@ class Slots:
     def _retire(self, slot: Slot) -> list[Order]:
         slot.retired = True
         if slot.child:
-            return _farewell(slot.child, slot.stage)
+            return farewell(slot.child, slot.stage)
         if slot.stage == Stage.HOUSEKEEPER:
             slot.due = 0.0  # it has just died, and the workers' claims are to be given back
         else:
@@ -395,7 +329,7 @@ class Slots:
         orders: list[Order] = []
         for slot in [slot for slot in self._slots if slot.stage == self._stage]:
             if slot.child:
-                orders.append(_kill(slot.name, slot.child, why))
+                orders.append(kill(slot.name, slot.child, why))
             else:
                 self._slots.remove(slot)
         if orders and self._stage == Stage.WORKERS and self.exit_code == EXIT_DRAINED:

@@ -9,7 +9,8 @@ from .. import pace
 from ..logs import log
 from ..processes.leftovers import user_seconds
 from ..processes.scoreboard import SETTING_UP
-from .slots import Child, Slot
+from .orders import Child
+from .slots import Slot
 
 
 class Stalls:

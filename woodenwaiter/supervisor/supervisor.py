@@ -29,10 +29,11 @@ from ..settings import Settings
 from .apart import Apart
 from .embedded import EmbeddedServer
 from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
+from .orders import Child, Kill, Order, Say
 from .places import Place, Setups, Stage
 from .renewal import FOR_GOOD, Renewal, unless_ignored
 from .shortage import Shortages, descriptors_for, shortage_of
-from .slots import Child, Kill, Order, Say, Slot, Slots
+from .slots import Slot, Slots
 from .stalls import Stalls
 from .whereabouts import Whereabouts
 

@@ -1,0 +1,78 @@
+"""The supervisor's children, and what it can be told to do about them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..processes.scoreboard import Cause, Row
+from ..processes.signals import BELL, FAREWELL
+from ..processes.traces import Trace
+from .places import Stage
+from .time_limits import TimeLimit
+
+
+@dataclass(eq=False)
+class Child:
+    """A process in a slot; the row, the trace and the time limit are a worker's."""
+
+    pid: int
+    born: float
+    row: Row | None = None
+    trace: Trace | None = None
+    limit: TimeLimit | None = None
+    leave_by: float = math.inf  # of a worker that has done all it had to do
+    cause: Cause = Cause.CHARGED  # what its death, should it come now, means for its task
+
+    @property
+    def due(self) -> float:
+        """When to look at it, if no signal comes before."""
+        return min(self.leave_by, self.limit.check_at) if self.limit else self.leave_by
+
+
+class Tell(NamedTuple):
+    """Send this signal."""
+
+    child: Child
+    number: int
+
+
+class Kill(NamedTuple):
+    """Kill this child and all that it spawned."""
+
+    name: str
+    child: Child
+    why: str
+    cause: Cause
+
+
+class Say(NamedTuple):
+    """Log this."""
+
+    text: str
+    is_trouble: bool = False
+
+
+Order = Tell | Kill | Say
+
+
+def kill(name: str, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> Kill:
+    """``cause``: what this end means for the child's task."""
+    child.cause = cause
+    return Kill(name, child, why, cause)
+
+
+def farewell(child: Child, stage: Stage) -> list[Order]:
+    if stage == Stage.WORKERS:
+        return dismiss(child)
+    return [Tell(child, BELL if stage == Stage.HOUSEKEEPER else FAREWELL)]
+
+
+def dismiss(worker: Child) -> list[Order]:
+    """Let it leave after its running task. By a word, once: a handler may have changed what the
+    signal to leave does, but not what a bell does to it."""
+    if worker.row is None or worker.row.is_dismissed:
+        return []
+    worker.row.dismiss()
+    return [Tell(worker, BELL)]
