@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import sysconfig
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -91,6 +90,8 @@ def _is_imported_by_tool() -> bool:
 
 
 def _tools() -> Iterator[str]:
+    import sysconfig  # it takes memory, and is needed once
+
     for scheme in (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")):
         for name in ("scripts", "purelib", "platlib", "stdlib"):
             yield sysconfig.get_path(name, scheme)

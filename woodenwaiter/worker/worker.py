@@ -104,6 +104,7 @@ class Worker:
         self._row = row
         self._inbox = inbox
         self._footing = Footing(inbox)
+        self._is_shaken = True  # by setup
         self._lifeline = lifeline
         self._bell = bell
         self._parent = parent
@@ -135,12 +136,17 @@ class Worker:
         return self._claims.next(time.monotonic(), quiet=self._row.quiet, leaving=leaving)
 
     def _told_to_leave(self) -> bool:
-        if changes := self._footing.regain():  # before it looks at what a bell may have told of
-            what = ", ".join(changes)
-            log.warning("a handler, or setup, changed what its worker needs; put right: %s", what)
+        self._stand_firm()  # before it looks at what a bell may have told of
         told = FAREWELL in self._inbox.take() or self._row.is_dismissed
         self._leaving |= told or os.getppid() != self._parent
         return self._leaving
+
+    def _stand_firm(self) -> None:
+        """Of signals, have again what it needs, after others' code has run."""
+        if self._is_shaken and (changes := self._footing.regain()):
+            what = ", ".join(changes)
+            log.warning("a handler, or setup, changed what its worker needs; put right: %s", what)
+        self._is_shaken = False
 
     def _become(self, state: State) -> None:
         """Let the supervisor know of a new state."""
@@ -261,6 +267,7 @@ class Worker:
         """Run claims in their order, until one fails or the rest is to be asked for again."""
         claims, row, mark, signals = self._claims, self._row, self._mark, self._inbox.pending
         now = time.monotonic()
+        self._is_shaken = True
         while (raw := claims.begin()) is not None:
             seq = claims.completed + 1
             self._raw = raw
