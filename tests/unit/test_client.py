@@ -85,7 +85,7 @@ def test_url_that_is_none_is_told_without_its_password(url: str) -> None:
 def test_what_is_wrong_is_told(url: str, told: str) -> None:
     with pytest.raises(WrongValue) as raised:
         client_at(url)
-    assert str(raised.value) == told
+    assert str(raised.value).replace("`", "'") == told  # which redis-py's quotes were once
 
 
 @pytest.mark.parametrize(
