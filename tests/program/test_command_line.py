@@ -316,9 +316,7 @@ def test_impossible_environment(tmp_path: Path, variable: str, value: str) -> No
         *("redis://:{}/x@h", "redis://:{}#@h:1/0", "redis://u:{}\u2100@h"),
         pytest.param(
             "redis://[{}]@h",
-            marks=pytest.mark.skipif(
-                sys.version_info < (3, 11), reason="a user's name before 3.11"
-            ),
+            marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="a name before 3.11"),
         ),
     ],
 )
