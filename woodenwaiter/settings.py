@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from . import pace
 from .backoff import LONGEST
-from .errors import StartupError
+from .errors import Misuse, StartupError
 from .logs import FORMATS, LEVELS
 
 Processes = int | str
@@ -18,6 +18,9 @@ Processes = int | str
 
 YES = ("1", "yes", "on", "true")
 NO = ("", "0", "no", "off", "false")
+
+
+IN_SUPERVISOR, IN_WORKER = IMPORT_IN = ("supervisor", "worker")
 
 
 class Keywords(TypedDict, total=False):
@@ -33,6 +36,7 @@ class Keywords(TypedDict, total=False):
     embedded: str | None
     allow_open_connections: bool
     setup_wait: float
+    import_in: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Settings:
         would share.
     setup_wait: for how many seconds the ``setup`` of a queue may fail in all its workers, before
         the supervisor gives up. Once it has succeeded, it is tried for ever.
+    import_in: who loads the application that ``python -m woodenwaiter.supervisor`` names, one of
+        IMPORT_IN; not for ``launch()`` and ``run()``, whose program has it already.
     """
 
     redis: str | None = None
@@ -66,6 +72,7 @@ class Settings:
     embedded: str | None = None
     allow_open_connections: bool = False
     setup_wait: float = pace.SETUP_WAIT
+    import_in: str = IN_SUPERVISOR
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -74,6 +81,7 @@ class Settings:
         _require_seconds(self.lease_seconds, "lease_seconds", least=pace.LEAST_LEASE)
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
+        _require(self.import_in in IMPORT_IN, f"import_in must be one of {', '.join(IMPORT_IN)}")
         allowed = self.allow_open_connections
         _require(isinstance(allowed, bool), f"allow_open_connections must be a bool: {allowed!r}")
         self.processes_by_queue()
@@ -102,6 +110,18 @@ class Settings:
             if variable in environment and field.name != "redis":
                 values[field.name] = _convert(field, environment[variable], variable)
         return replace(cls(**values), **given)
+
+    @classmethod
+    def for_this_program(cls, **given: Any) -> Settings:
+        """The same for a supervisor that is forked from a program; raises Misuse where the
+        application, which this program has, is to be loaded by the workers."""
+        settings = cls.from_environment(**given)
+        if settings.import_in == IN_WORKER:
+            raise Misuse(
+                "import_in=worker is for python -m woodenwaiter.supervisor: this program, from "
+                "which its workers are forked, has imported the application already"
+            )
+        return settings
 
 
 def parse_processes(text: Processes) -> Processes:

@@ -342,7 +342,7 @@ class WoodenManager:
         if self._launched and self._launched.is_alive():
             raise Misuse("already launched: call terminate_all() first")
         consumers = [customer.consumer for customer in self.customers]
-        self._launched = launch(consumers, Settings.from_environment(**settings))
+        self._launched = launch(consumers, Settings.for_this_program(**settings))
 
     def run(self, **settings: Unpack[Keywords]) -> int:
         """Be the supervisor, until a signal ends it; returns the exit code for the program.
@@ -355,7 +355,7 @@ class WoodenManager:
 
         require_own_program("run()")
         consumers = [customer.consumer for customer in self.customers]
-        return run(consumers, Settings.from_environment(**settings))
+        return run(consumers, Settings.for_this_program(**settings))
 
     def terminate_all(self) -> None:
         """Drain: let running tasks finish, give the rest back, and wait until all have left."""

@@ -53,6 +53,7 @@ def test_help_tells_all_and_fits_the_screen(tmp_path: Path) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 100
     told = ["--redis", "--processes", "--drain-seconds", "--redis-wait", "--lease-seconds"]
     told += ["--log-level", "--log-format", "--embedded", "--allow-open-connections"]
+    told += ["--import-in {supervisor,worker}"]
     told += ["--version", "module:factory()"]
     told += ["TTIN", "exit codes"]
     assert [text for text in told if text not in result.stdout] == []

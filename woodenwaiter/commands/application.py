@@ -22,9 +22,9 @@ from .hidden import what_hides
 def load_customers(spec: str) -> list[WoodenCustomer]:
     """`find_customers` for the process that is to run them: the application must neither do that
     itself, whatever becomes of the exception, nor take away what it needs."""
-    hosts.begin_loading()
     try:
-        customers = find_customers(spec)
+        with hosts.loading():
+            customers = find_customers(spec)
     finally:
         if hosts.refusals:
             raise AppError(f"{spec}: {hosts.refusals[0]}") from None

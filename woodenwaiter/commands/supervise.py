@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from setproctitle import setproctitle
 
 from .. import __version__, logs
+from ..consumer import Consumer
 from ..errors import EXIT_USAGE, StartupError, WoodenError, WrongValue
 from ..logs import FORMATS, LEVELS, log
 from ..protocol.client import client_from_environment
-from ..settings import Settings
-from ..supervisor.boot import run
+from ..settings import IMPORT_IN, IN_WORKER, Settings
+from ..supervisor.boot import run, run_scouted
 from ..supervisor.forked import LAST_MOMENTS, SIGNALS, strays
 from ..supervisor.renewal import LOADED, NOT_LOADED, TRIAL, Renewal, Start
+from ..supervisor.scout import scouted
 from ..text import escaped
-from ..woodenwaiter import WoodenCustomer
 from .application import load_customers
 from .terminal import Parser, complain, open_standard_descriptors
 
@@ -72,6 +74,12 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="start though loading APP has left some, which all workers would share",
     )
+    parser.add_argument(
+        "--import-in",
+        choices=IMPORT_IN,
+        help="who imports APP: the supervisor, whose memory workers share, or each worker for "
+        "itself, where a fork would break what the import makes (supervisor)",
+    )
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     return parser
 
@@ -119,8 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(settings.log_level, settings.log_format)
         logs.set_role("trial" if is_trial else "supervisor")
         _receive_signals_while_loading()
-        customers = load_customers(app)
-        return LOADED if is_trial else _supervise(customers, settings, Renewal(start))
+        return _try_out(app) if is_trial else _supervise(app, settings, Renewal(start))
     except (StartupError, WrongValue) as error:
         return _explain(error, is_trial=is_trial)
 
@@ -136,11 +143,26 @@ def _receive_signals_while_loading() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, set(SIGNALS) - {signal.SIGHUP})
 
 
-def _supervise(customers: Sequence[WoodenCustomer], settings: Settings, renewal: Renewal) -> int:
+def _load(app: str) -> list[Consumer]:
+    return [customer.consumer for customer in load_customers(app)]
+
+
+def _try_out(app: str) -> int:
+    _load(app)
+    return LOADED
+
+
+def _supervise(app: str, settings: Settings, renewal: Renewal) -> int:
+    run_it: Callable[[], int]
+    if settings.import_in == IN_WORKER:
+        roster = scouted(app, lambda: _load(app), settings)
+        run_it = partial(run_scouted, roster, settings, renewal)
+    else:
+        run_it = partial(run, _load(app), settings, renewal=renewal)
     # For the supervisor alone: one that comes after it has drained must not end this process
     # with another exit code.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *LAST_MOMENTS, *strays()))
-    code = run([customer.consumer for customer in customers], settings, renewal=renewal)
+    code = run_it()
     renewal.begin()
     return code
 

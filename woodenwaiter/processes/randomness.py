@@ -1,5 +1,5 @@
-"""Random numbers after a fork: generators that an import has made would give the same draws in
-every worker, and in every replacement."""
+"""Random numbers in workers: generators that an import has made, or seeded, would give the same
+draws in every worker, and in every replacement."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 from ..logs import log
 
-LIBRARIES = ("numpy.random", "torch")
+LIBRARIES = ("random", "numpy.random", "torch")
 """Those that have a global generator, and a ``seed()`` that seeds it from the system's entropy.
-Python itself does that at each fork."""
+Python itself does that at each fork with its own, but an import may come after that."""
 
 
 def reseed() -> None:

@@ -52,6 +52,12 @@ class SignalInbox:
         """Have signals end a wait; returns whether they did before."""
         return signal.set_wakeup_fd(self._write, warn_on_full_buffer=False) == self._write
 
+    def regain(self) -> None:
+        """Hear the signals again, whatever other code has made of them."""
+        for number, action in self.actions.items():
+            signal.signal(number, action)
+        self.listen()
+
     def __bool__(self) -> bool:
         """Whether a signal waits to be taken."""
         return bool(self.pending)

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 from setproctitle import setproctitle
 
 from .. import __version__, logs, pace
 from ..consumer import Consumer
-from ..errors import AppError, Misuse, StartupError, WrongValue
+from ..errors import AppError, Misuse, StartupError
 from ..logs import log
-from ..processes.cpus import usable_cpus
 from ..processes.leftovers import leftovers, native_threads, open_connections
-from ..processes.scoreboard import ROWS
 from ..processes.signals import in_main_thread
-from ..protocol.client import address_of, client_at, connected_descriptors
+from ..protocol.client import client_at, connected_descriptors
 from ..protocol.link import Link
 from ..settings import Settings
 from ..text import escaped
 from .apart import Apart
-from .embedded import server_for
 from .hosts import TITLE
 from .renewal import Renewal
+from .roster import Outline, Roster, surveyed
 from .supervisor import Supervisor
 
 
@@ -41,10 +38,24 @@ def run(
     """
     if not in_main_thread():
         raise Misuse("run() receives signals: it must be called in the main thread")
+    return _run(lambda: surveyed(consumers, settings), settings, lifeline, renewal)
+
+
+def run_scouted(roster: Roster, settings: Settings, renewal: Renewal) -> int:
+    """The same for consumers that are loaded by this process's children only."""
+    return _run(lambda: roster, settings, None, renewal)
+
+
+def _run(
+    survey: Callable[[], Roster],
+    settings: Settings,
+    lifeline: int | None,
+    renewal: Renewal | None,
+) -> int:
     logs.configure(settings.log_level, settings.log_format)
     with Apart() as apart:
         try:
-            return _supervise(consumers, settings, apart, lifeline, renewal)
+            return _supervise(survey, settings, apart, lifeline, renewal)
         except StartupError as error:
             if lifeline is None:
                 raise
@@ -53,54 +64,28 @@ def run(
 
 
 def _supervise(
-    consumers: Sequence[Consumer],
+    survey: Callable[[], Roster],
     settings: Settings,
     apart: Apart,
     lifeline: int | None,
     renewal: Renewal | None,
 ) -> int:
-    consumers = _settled(consumers, settings)
-    if not consumers:
-        raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
-    server = server_for(consumers[0].client, settings)
-    queues = escaped(", ".join(consumer.queue for consumer in consumers))
+    roster = survey()
+    queues = escaped(", ".join(outline.queue for outline in roster.outlines))
     setproctitle(f"{TITLE} {queues:.200}")
-    _introduce(consumers, settings)
-    Link(consumers[0].client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
-    threads = _inspect(settings) if lifeline is None else ""
-    return Supervisor(consumers, settings, apart, server, lifeline, renewal, threads).run()
+    _introduce(roster.outlines, settings)
+    client = roster.load()[0].client if roster.is_loaded else client_at("redis://localhost")
+    Link(client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
+    threads = _inspect(settings) if lifeline is None and roster.is_loaded else ""
+    return Supervisor(roster, settings, apart, lifeline, renewal, threads).run()
 
 
-def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer]:
-    """The consumers as they are run under these settings, their processes counted."""
-    try:
-        client = client_at(settings.redis) if settings.redis else None  # one for all
-    except WrongValue as error:
-        raise StartupError(f"this is no URL of a Redis server: {error}") from None
-    under = [consumer.under(settings, client) for consumer in consumers]
-    settled = [replace(c, processes=usable_cpus()) if c.processes == "cpus" else c for c in under]
-    if (workers := sum(int(consumer.processes) for consumer in settled)) > ROWS:
-        raise StartupError(f"{workers} workers: one supervisor has at most {ROWS}")
-    return settled
-
-
-def _divided(consumers: Sequence[Consumer]) -> list[str]:
-    """The queues whose customers do not do the same."""
-    handlers: dict[str, list[object]] = {}
-    for consumer in consumers:
-        handlers.setdefault(consumer.queue, []).append(consumer.handler)
-    return [queue for queue, known in handlers.items() if any(h != known[0] for h in known)]
-
-
-def _introduce(consumers: Sequence[Consumer], settings: Settings) -> None:
+def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
     """Say who this is, and what it is going to do."""
     log.info("woodenwaiter %s, supervisor, pid %d", __version__, os.getpid())
-    for consumer in consumers:
-        server = address_of(consumer.client)
-        log.info("%s on %s, workers: %s", consumer.queue, server, consumer.processes)
-    for queue in _divided(consumers):
-        log.warning("%s has customers with several handlers: any may get a task", queue)
-    for queue in settings.processes_by_queue().keys() - {"", *(c.queue for c in consumers)}:
+    for outline in outlines:
+        log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.processes)
+    for queue in settings.processes_by_queue().keys() - {"", *(o.queue for o in outlines)}:
         log.warning("processes are set for %s, but no customer serves it", queue)
 
 

@@ -60,6 +60,11 @@ class EmbeddedServer:
         self._password = password
         self._program = program or find_program()
 
+    @property
+    def arguments(self) -> tuple[str, str, int, str | None, str]:
+        """What makes another of it, in another process."""
+        return str(self.folder), self.host, self.port, self._password, self._program
+
     def spawn(self) -> int:
         """Start the server and return its pid at once; it listens a moment later."""
         try:

@@ -6,22 +6,26 @@ import atexit
 import faulthandler
 import os
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 
 from setproctitle import setproctitle
 
 from .. import logs
 from ..consumer import Consumer
+from ..errors import StartupError
 from ..housekeeper.housekeeper import Housekeeper
-from ..processes.fork import unblock_signals
-from ..processes.scoreboard import Row, Scoreboard
+from ..logs import log
+from ..processes.fork import leave, unblock_signals
+from ..processes.scoreboard import Row, Scoreboard, State
 from ..processes.signals import BELL, FAREWELL, TRACE, SignalInbox, reset_in_forks
 from ..processes.traces import Trace
 from ..processes.tree import end_descendants
 from ..settings import Settings
+from ..text import escaped
 from ..worker.worker import work
 from .line import Line
+from .roster import Roster
 
 SIGNALS = (
     signal.SIGTERM,
@@ -83,7 +87,7 @@ def strays() -> list[int]:
 
 def be_worker(
     name: str,
-    consumer: Consumer,
+    roster: Roster,
     row: Row,
     trace: Trace,
     lease: float,
@@ -103,15 +107,24 @@ def be_worker(
     reset_in_forks(IN_TASKS_FORKS)
     unblock_signals()
     try:
-        work(consumer, row, lease, inbox, lifeline, bell, parent)
+        consumers = _load(roster, name, inbox, lambda: _is_told_to_leave(row, inbox))
+        work(consumers[row.queue], row, lease, inbox, lifeline, bell, parent)
+    except StartupError as error:
+        if row.state == State.STARTING:
+            log.error("%s", error)
+        return error.exit_code
     finally:
         atexit._run_exitfuncs()  # which may end what handlers started
         end_descendants()
     return 0
 
 
+def _is_told_to_leave(row: Row, inbox: SignalInbox) -> bool:
+    return row.is_dismissed or FAREWELL in inbox.pending
+
+
 def be_housekeeper(
-    consumers: Sequence[Consumer],
+    roster: Roster,
     scoreboard: Scoreboard,
     settings: Settings,
     lifeline: int,
@@ -121,25 +134,61 @@ def be_housekeeper(
 ) -> int:
     """Be the housekeeper to the end; returns the exit code."""
     inbox = _become_child("housekeeper", (BELL,))
-    for number in (FAREWELL, *LAST_MOMENTS, *strays()):
-        signal.signal(number, signal.SIG_IGN)
+    _ignore_strays()
     unblock_signals()
-    housekeeper = Housekeeper(
-        consumers, scoreboard, settings, inbox, lifeline, parent, stops_server=stops_server
-    )
-    housekeeper.serve()
+    try:
+        consumers = _load(roster, "housekeeper", inbox, lambda: _is_of_no_use(scoreboard))
+        _ignore_strays()
+        housekeeper = Housekeeper(
+            consumers, scoreboard, settings, inbox, lifeline, parent, stops_server=stops_server
+        )
+        housekeeper.serve()
+    finally:
+        if not roster.is_loaded:
+            atexit._run_exitfuncs()
+            end_descendants()
     return 0
+
+
+def _is_of_no_use(scoreboard: Scoreboard) -> bool:
+    """Whether a housekeeper that has not begun yet may leave: no worker has ever claimed."""
+    return scoreboard.is_closing and not any(r.state == State.DEAD and r.token for r in scoreboard)
+
+
+def _load(
+    roster: Roster, role: str, inbox: SignalInbox, is_told_to_leave: Callable[[], bool]
+) -> Sequence[Consumer]:
+    """The consumers. Where the application is loaded here, that is no task: whoever is told to
+    leave meanwhile does so at once. What it has done to signals is undone."""
+    if roster.is_loaded:
+        return roster.load()
+
+    def heed() -> None:
+        if is_told_to_leave():
+            leave(0)
+
+    setproctitle(f"woodenwaiter: {escaped(role)} loading")
+    inbox.heard = heed
+    heed()  # what came before
+    consumers = roster.load()
+    inbox.heard = None
+    inbox.regain()
+    return consumers
 
 
 def be_reporter(line: Line, lifeline: int | None) -> int:
     """Be the reporter to the end; returns the exit code."""
     setproctitle("woodenwaiter: reporter")
     inbox = _become_child("reporter", (BELL,))
-    for number in (FAREWELL, *LAST_MOMENTS, *strays()):
-        signal.signal(number, signal.SIG_IGN)
+    _ignore_strays()
     unblock_signals()
     line.report(inbox, lifeline)
     return 0
+
+
+def _ignore_strays() -> None:
+    for number in (FAREWELL, *LAST_MOMENTS, *strays()):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -35,10 +35,15 @@ refusals: list[str] = []
 _loads_application = 0  # the pid of who does
 
 
-def begin_loading() -> None:
-    """This process loads an application in order to supervise it."""
+@contextmanager
+def loading() -> Iterator[None]:
+    """This process loads an application in order to supervise it, or to work for it."""
     global _loads_application
     _loads_application = os.getpid()
+    try:
+        yield
+    finally:
+        _loads_application = 0
 
 
 def require_own_program(call: str) -> None:

@@ -13,9 +13,8 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
-from ..consumer import Consumer
 from ..errors import StartupError
 from ..logs import log
 from ..processes.children import ending, reap, send_signal
@@ -32,39 +31,41 @@ from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
 from .orders import Child, Kill, Order, Say
 from .places import Place, Setups, Stage
 from .renewal import FOR_GOOD, Renewal, unless_ignored
+from .roster import Outline, Roster
 from .shortage import Shortages, descriptors_for, shortage_of
 from .slots import Slot, Slots
 from .stalls import Stalls
 from .whereabouts import Whereabouts
 
 
-def place_of(consumer: Consumer, settings: Settings) -> Place:
-    setups = Setups(consumer.queue, settings.setup_wait) if consumer.setup else None
-    return Place(consumer.queue, int(consumer.processes), consumer.timeout, setups)
+def place_of(outline: Outline, settings: Settings, *, loads: bool) -> Place:
+    """``loads``: whether the workers load the application, which may fail as a setup does."""
+    may_fail = outline.has_setup or loads
+    setups = Setups(outline.queue, settings.setup_wait) if may_fail else None
+    return Place(outline.queue, outline.processes, outline.timeout, setups)
 
 
 class Supervisor:
-    """Runs the consumers' workers until a signal ends it.
+    """Runs the roster's workers until a signal ends it.
 
-    ``apart``: keeps the application's code out of it. ``server``: to be run beside them.
-    ``lifeline``: a descriptor that becomes readable when the program that launched this process is
-    gone. ``renewal``: how to start anew. ``threads``: that libraries have started before.
+    ``apart``: keeps the application's code out of it. ``lifeline``: a descriptor that becomes
+    readable when the program that launched this process is gone. ``renewal``: how to start anew.
+    ``threads``: that libraries have started before.
     """
 
     def __init__(
         self,
-        consumers: Sequence[Consumer],
+        roster: Roster,
         settings: Settings,
         apart: Apart,
-        server: EmbeddedServer | None = None,
         lifeline: int | None = None,
         renewal: Renewal | None = None,
         threads: str = "",
     ) -> None:
-        self._consumers = consumers
+        self._roster = roster
         self._settings = settings
         self._apart = apart
-        self._server = server
+        self._server = roster.server
         self._lifeline = lifeline
         self._renewal = renewal or Renewal()
         self._pid = os.getpid()
@@ -75,7 +76,8 @@ class Supervisor:
         self._shortages = Shortages()
         self._stalls = Stalls(threads, time.monotonic())
         self._strays = set(strays())
-        places = [place_of(consumer, settings) for consumer in consumers]
+        loads = not roster.is_loaded
+        places = [place_of(outline, settings, loads=loads) for outline in roster.outlines]
         self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
 
     def run(self) -> int:
@@ -206,13 +208,13 @@ class Supervisor:
         row.hush(self._slots.stands_by(slot))
         if not slot.tells_of_setup(born):
             row.become(State.MUTED)
-        consumer, lease = self._consumers[slot.queue], self._settings.lease_seconds
+        roster, lease = self._roster, self._settings.lease_seconds
         lifeline, parent = self._alive_read, self._pid
 
         def worker() -> int:
             self._apart.leave()
             bell = self._bell
-            return be_worker(slot.name, consumer, row, trace, lease, lifeline, bell, parent)
+            return be_worker(slot.name, roster, row, trace, lease, lifeline, bell, parent)
 
         try:
             trace = Trace()
@@ -224,7 +226,7 @@ class Supervisor:
 
     def _housekeeper(self) -> int:
         return be_housekeeper(
-            self._consumers,
+            self._roster,
             self._scoreboard,
             self._settings,
             self._alive_read,

@@ -1,0 +1,103 @@
+"""Whom a supervisor serves, and who has them: it has loaded the application itself, or leaves that
+to its children, and knows only what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from ..consumer import Consumer
+from ..errors import AppError, StartupError, WrongValue
+from ..logs import log
+from ..processes.cpus import usable_cpus
+from ..processes.scoreboard import ROWS
+from ..protocol.client import address_of, client_at
+from ..settings import Settings
+from .embedded import EmbeddedServer, server_for
+
+Load = Callable[[], Sequence[Consumer]]
+
+CHANGED = (
+    "the application has changed since the start: send SIGHUP to the supervisor, which starts anew "
+    "on what is there now"
+)
+
+
+class Outline(NamedTuple):
+    """What a supervisor needs to know of a consumer: plain data, to be told."""
+
+    queue: str
+    processes: int
+    timeout: float | None
+    has_setup: bool
+    address: str
+
+    @classmethod
+    def of(cls, consumer: Consumer) -> Outline:
+        timeout = None if consumer.timeout is None else float(consumer.timeout)
+        address = address_of(consumer.client)
+        has_setup = consumer.setup is not None
+        return cls(consumer.queue, int(consumer.processes), timeout, has_setup, address)
+
+    @property
+    def essence(self) -> Outline:
+        """What must stay as it is while the supervisor runs."""
+        return self._replace(processes=0, has_setup=False)
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The consumers of one supervisor; ``server``: to be run beside them; ``is_loaded``: whether
+    `load`, which a child calls, only hands over what is here."""
+
+    outlines: Sequence[Outline]
+    load: Load
+    server: EmbeddedServer | None = None
+    is_loaded: bool = True
+
+
+def surveyed(consumers: Sequence[Consumer], settings: Settings) -> Roster:
+    """The roster of these consumers, where they have been loaded."""
+    consumers = _settled(consumers, settings)
+    if not consumers:
+        raise AppError("there is nothing to supervise: add a WoodenCustomer to the manager")
+    for queue in _divided(consumers):
+        log.warning("%s has customers with several handlers: any may get a task", queue)
+    server = server_for(consumers[0].client, settings)
+    return Roster([Outline.of(consumer) for consumer in consumers], lambda: consumers, server)
+
+
+def loaded_by_children(
+    outlines: Sequence[Outline], server: EmbeddedServer | None, load: Load, settings: Settings
+) -> Roster:
+    """The roster of consumers that are in no process so far."""
+
+    def load_the_same() -> Sequence[Consumer]:
+        consumers = _settled(load(), settings)
+        if [Outline.of(c).essence for c in consumers] != [o.essence for o in outlines]:
+            raise AppError(CHANGED)
+        return consumers
+
+    return Roster(outlines, load_the_same, server, is_loaded=False)
+
+
+def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer]:
+    """The consumers as they are run under these settings, their processes counted."""
+    try:
+        client = client_at(settings.redis) if settings.redis else None  # one for all
+    except WrongValue as error:
+        raise StartupError(f"this is no URL of a Redis server: {error}") from None
+    under = [consumer.under(settings, client) for consumer in consumers]
+    settled = [replace(c, processes=usable_cpus()) if c.processes == "cpus" else c for c in under]
+    if (workers := sum(int(consumer.processes) for consumer in settled)) > ROWS:
+        raise StartupError(f"{workers} workers: one supervisor has at most {ROWS}")
+    return settled
+
+
+def _divided(consumers: Sequence[Consumer]) -> list[str]:
+    """The queues whose customers do not do the same."""
+    handlers: dict[str, list[object]] = {}
+    for consumer in consumers:
+        handlers.setdefault(consumer.queue, []).append(consumer.handler)
+    return [queue for queue, known in handlers.items() if any(h != known[0] for h in known)]
