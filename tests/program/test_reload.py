@@ -11,9 +11,10 @@ import sys
 import psutil
 import pytest
 
+from woodenwaiter.errors import EXIT_SETUP
 from woodenwaiter.processes.tree import is_alive
 
-from ..application import Application, Supervisor
+from ..application import Application, Code, Supervisor
 from ..support import PYTHON, Server, eventually, free_port
 from .test_pid1 import UNSHARE, can_unshare, first
 
@@ -260,3 +261,49 @@ def test_password_on_the_command_line_is_hidden_while_loading(
     [pid] = map(int, eventually(lambda: app.noted("importing")))
     assert "s3cret" not in " ".join(psutil.Process(pid).cmdline())
     assert pid == supervisor.pid
+
+
+HANGS = """
+    import logging
+    class Hangs(logging.Handler):
+        def emit(self, record):
+            if "{word}" in record.getMessage(): time.sleep(1000)
+    logging.getLogger("woodenwaiter").addHandler(Hangs())
+"""
+
+
+@pytest.mark.parametrize("word", ["", "starting anew"])
+def test_starts_anew_though_the_applications_logging_hangs(app: Application, word: str) -> None:
+    app.write(text=HANGS.format(word=word))
+    supervisor = app.serve()
+    eventually(supervisor.workers)
+    age(app, "new")
+    supervisor.signal(signal.SIGHUP)
+    anew(supervisor)
+    served(app, "new", 1)
+    assert supervisor.stop() == 0
+    assert not supervisor.left_behind()
+
+
+def test_trial_ends_with_a_supervisor_that_gives_up(app: Application) -> None:
+    app.write(setup=Code("setup"), text="def setup(): raise ValueError")
+    supervisor = app.serve("--setup-wait", "4")
+    supervisor.logged("setup failed")
+    app.write(text=SLOWLY)
+    supervisor.signal(signal.SIGHUP)
+    [trial] = map(int, eventually(lambda: app.noted("importing")))
+    assert supervisor.wait() == EXIT_SETUP
+    eventually(lambda: not psutil.pid_exists(trial), "the end of the trial", 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGPWR])
+def test_last_moments_are_no_time_to_start_anew(app: Application, number: int) -> None:
+    app.push({"n": 0, "sleep": 300})
+    supervisor = app.serve()
+    eventually(lambda: app.begun)
+    supervisor.signal(signal.SIGHUP)
+    supervisor.logged("draining")
+    supervisor.signal(number)
+    app.let_go(0)
+    assert supervisor.wait() == 0
+    assert supervisor.log.count(", supervisor, pid ") == 1

@@ -62,6 +62,17 @@ def fork_mark() -> memoryview:
     return mark
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """What runs here may fork this process: a fork that comes back from it ends."""
+    mark = fork_mark()
+    try:
+        yield
+    finally:
+        if not mark[0]:
+            os._exit(0)
+
+
 def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

@@ -77,7 +77,8 @@ def _let_go_of_tracker() -> int:
     tracker = getattr(module, "_resource_tracker", None)
     fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
     if fd is not None:
-        os.close(fd)
+        with suppress(OSError):  # a handler has closed it
+            os.close(fd)
     return pid or 0
 
 

@@ -20,9 +20,9 @@ from ..logs import log
 from ..processes.children import ending
 from ..processes.fork import conclude
 from ..processes.tree import kill_tree
-from .forked import SIGNALS
+from .forked import LAST_MOMENTS, SIGNALS
 
-FOR_GOOD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+FOR_GOOD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, *LAST_MOMENTS}
 """What ends a supervisor, whatever else it is about to do."""
 
 TRIAL = "WOODENWAITER_TRIAL"
@@ -135,6 +135,9 @@ class Renewal:
     def give_up(self) -> None:
         """Leave for good."""
         self.is_ready = False
+        self.end_trial()
+
+    def end_trial(self) -> None:
         if self.pid:
             kill_tree(self.pid)
         self.pid, self.due = 0, math.inf
@@ -142,7 +145,6 @@ class Renewal:
     def begin(self) -> None:
         """Become the new supervisor, if all is ready for it and nobody wants this one to leave."""
         if self._start and self.is_ready and not FOR_GOOD & signal.sigpending():
-            log.info("starting anew")
             conclude()
             logs.flush()
             self._start.repeat()

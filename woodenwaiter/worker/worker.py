@@ -19,7 +19,7 @@ from ..consumer import Consumer
 from ..errors import EXIT_SETUP, LeaseLost, TaskTimeout
 from ..logs import log
 from ..processes.footing import Footing
-from ..processes.fork import end_process, fork_mark
+from ..processes.fork import alone, end_process, fork_mark
 from ..processes.memory import MemoryLimit
 from ..processes.randomness import reseed
 from ..processes.scoreboard import Row, State
@@ -55,22 +55,32 @@ def work(
     reseed()
     awaiting = Awaiting()
     if consumer.setup:
-        _set_up(consumer.setup, awaiting, row)
+        _set_up(consumer.setup, awaiting, row, bell)
     try:
         Worker(consumer, row, lease, inbox, lifeline, bell, parent, awaiting, memory).serve()
     finally:
+        _begin_to_end(row, bell)
         if consumer.teardown:
-            awaiting.result_of(consumer.teardown())
+            with alone():
+                awaiting.result_of(consumer.teardown())
         awaiting.close()
         # For what handlers gave to threads, as Python does it at its end, which this process skips.
         # Not public; multiprocessing has its children do the same.
         threading._shutdown()  # type: ignore[attr-defined]
 
 
-def _set_up(setup: Callable[[], Any], awaiting: Awaiting, row: Row) -> None:
+def _begin_to_end(row: Row, bell: int) -> None:
+    """Have the supervisor mind how long it takes."""
+    row.end()
+    ring(bell)
+
+
+def _set_up(setup: Callable[[], Any], awaiting: Awaiting, row: Row, bell: int) -> None:
     try:
-        awaiting.result_of(setup())
+        with alone():
+            awaiting.result_of(setup())
     except BaseException:
+        _begin_to_end(row, bell)
         if row.state == State.STARTING:
             log.exception("setup failed")
         end_process(EXIT_SETUP)
