@@ -223,3 +223,12 @@ def test_worker_that_crashes_and_is_held_up_is_replaced(app: Application) -> Non
     supervisor = app.serve("--drain-seconds", "1")
     eventually(lambda: app.done == [0, 1])
     assert "is killed, as it has nothing left to do" in supervisor.log
+
+
+def test_worker_ends_though_a_handler_patches_that_away(app: Application) -> None:
+    app.write(then="os._exit = print")
+    app.push({"n": 0}, {"n": 1})
+    supervisor = app.serve().ready(2)
+    eventually(lambda: app.done == [0, 1])
+    assert supervisor.stop() == 0
+    assert "pid 0" not in supervisor.log

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from os import _exit
 from typing import Any
 
 from setproctitle import setproctitle
@@ -284,7 +285,7 @@ class Worker:
                 finally:
                     self._interruptible = False
                     if not mark[0]:
-                        os._exit(0)  # the handler had forked this process, and it came back
+                        _exit(0)  # the handler had forked this process, and it came back
             except BaseException as error:  # a handler's SystemExit is no reason to leave, either
                 self._fail(raw, seq, error)
                 return
