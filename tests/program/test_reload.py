@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from woodenwaiter.errors import EXIT_SETUP
-from woodenwaiter.processes.tree import is_alive
+from woodenwaiter.processes.tree import find, is_alive
 
 from ..application import Application, Code, Supervisor
-from ..support import PYTHON, Server, eventually, free_port
+from ..support import PYTHON, Server, eventually, free_port, path_with
 from .test_pid1 import UNSHARE, can_unshare, first
 
 SLOWLY = 'note("importing", os.getpid())\nwhile not os.path.exists("imported"): time.sleep(0.01)'
@@ -110,8 +110,7 @@ def test_old_pool_goes_on_where_new_code_cannot_be_loaded(
 def test_new_code_that_cannot_be_loaded_in_time_is_given_up(app: Application) -> None:
     age(app, "old")
     (app.folder / "sitecustomize.py").write_text("from woodenwaiter import pace\npace.TRIAL = 3")
-    path = f"{app.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    supervisor = app.serve(PYTHONPATH=path).ready(2)
+    supervisor = app.serve(PYTHONPATH=path_with(app.folder)).ready(2)
     age(app, "new", text='note("trial", os.getpid()); time.sleep(300)')
     supervisor.signal(signal.SIGHUP)
     assert "takes longer than 3 s" in supervisor.logged("the old goes on")
@@ -119,6 +118,16 @@ def test_new_code_that_cannot_be_loaded_in_time_is_given_up(app: Application) ->
     eventually(lambda: not psutil.pid_exists(trial), "the end of the trial")
     served(app, "old", 0)
     assert supervisor.stop() == 0
+
+
+def test_trial_does_not_outlive_for_ever_a_supervisor_that_is_killed(app: Application) -> None:
+    (app.folder / "sitecustomize.py").write_text("from woodenwaiter import pace\npace.TRIAL = 3")
+    supervisor = app.serve(PYTHONPATH=path_with(app.folder)).ready(2)
+    app.write(text=SLOWLY)
+    supervisor.signal(signal.SIGHUP)
+    [trial] = map(int, eventually(lambda: app.noted("importing")))
+    supervisor.signal(signal.SIGKILL)
+    eventually(lambda: not is_alive(find(trial)), "the end of the trial")
 
 
 def test_several_at_once_are_one_more(app: Application) -> None:

@@ -67,6 +67,7 @@ class Start:
 
     def be_trial(self) -> NoReturn:
         os.setpgid(0, 0)  # to be killed with all that it starts
+        signal.alarm(math.ceil(pace.TRIAL) + 1)  # should who would do that be killed
         self.repeat(**{TRIAL: "1"})
 
     def repeat(self, **more: str) -> NoReturn:
