@@ -272,3 +272,18 @@ def test_descriptors_that_a_handler_closed_keep_nothing_alive(app: Application) 
     assert supervisor.stop() == 0
     assert not supervisor.left_behind()
     assert "Traceback" not in supervisor.log
+
+
+def test_crowd_that_a_handler_leaves_is_ended_and_told_in_a_line(app: Application) -> None:
+    then = 'os.system("for i in $(seq 1000); do sleep 300 & echo $! >> crowd; done")'
+    app.write(then=then, processes=1)
+    app.push({"n": 0})
+    supervisor = app.serve()
+    eventually(lambda: app.done)
+    crowd = app.numbers("crowd")
+    assert all(map(psutil.pid_exists, crowd))
+    assert supervisor.stop() == 0
+    eventually(lambda: not any(map(psutil.pid_exists, crowd)), "the end of the crowd")
+    line = supervisor.logged("left running")
+    assert "(1000 in all)" in line
+    assert len(line) < 1000
