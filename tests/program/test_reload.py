@@ -44,6 +44,7 @@ def test_new_code_runs_under_the_same_pid(app: Application, server: Server) -> N
         os.environ["SET"] = "x"
         os.chdir("/")
         sys.argv.clear()
+        sys.executable = "/nowhere"
         def note(file, text, note=note):
             note(os.path.join({str(app.folder)!r}, file), text)
     """

@@ -52,7 +52,7 @@ def unless_ignored(signals: Iterable[signal.Signals]) -> list[signal.Signals]:
 class Start:
     """How this process was started, before the application changed any of it."""
 
-    arguments: list[str]
+    command: list[str]
     environment: Mapping[str, str]
     folder: str
     had_terminal: bool
@@ -63,7 +63,7 @@ class Start:
             folder = os.getcwd()
         except OSError:  # it has been removed
             folder = os.curdir
-        return cls(sys.orig_argv[1:], dict(os.environ), folder, has_terminal())
+        return cls([sys.executable, *sys.orig_argv[1:]], dict(os.environ), folder, has_terminal())
 
     def be_trial(self) -> NoReturn:
         os.setpgid(0, 0)  # to be killed with all that it starts
@@ -76,8 +76,7 @@ class Start:
         with suppress(OSError):
             os.chdir(self.folder)
         signal.pthread_sigmask(signal.SIG_SETMASK, SIGNALS)
-        command = [sys.executable, *self.arguments]
-        os.execve(sys.executable, command, {**self.environment, **more})
+        os.execve(self.command[0], self.command, {**self.environment, **more})
 
 
 class Renewal:
