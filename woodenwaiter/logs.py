@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -41,8 +42,8 @@ class _Steadfast(logging.Logger):
         pass
 
     def _log(self, level: int, msg: object, args: Any, *others: Any, **options: Any) -> None:
-        if _outlet:
-            _outlet.handle(_record(level, msg, args, options))
+        if outlet := _outlet or (aside if _is_unheard() else None):
+            outlet.handle(_record(level, msg, args, options))
             return
         options["stacklevel"] = options.get("stacklevel", 1) + 1
         try:
@@ -244,6 +245,22 @@ def is_foreign() -> bool:
     return bool(is_patched or is_changed or log.filters) or any(
         handler is not _handler for handler in _reached()
     )
+
+
+def is_for_a_thread() -> bool:
+    """Whether all that we log is only passed on to a thread, which no fork takes along."""
+    handlers = sys.modules.get("logging.handlers")
+    reached = list(_reached()) if handlers else []
+    return bool(reached) and all(
+        isinstance(each, handlers.QueueHandler)  # type: ignore[union-attr]
+        and type(each.queue).__module__ in ("queue", "_queue")
+        for each in reached
+    )
+
+
+def _is_unheard() -> bool:
+    """Whether that thread is not here."""
+    return is_for_a_thread() and not any("(_monitor)" in t.name for t in threading.enumerate())
 
 
 def has_foreign_handlers() -> bool:

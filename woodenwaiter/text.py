@@ -5,10 +5,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 _DOUBTFUL = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\x9f]+")
 """Controls one by one, and whatever is not ASCII in stretches: few of them are to be escaped."""
+
+
+MOST_LISTED = 8
+
+
+def listed(names: Collection[str]) -> str:
+    """Some of them, where they are many."""
+    some = ", ".join(sorted(names)[:MOST_LISTED])
+    return f"{some}, … ({len(names)} in all)" if len(names) > MOST_LISTED else some
 
 
 def escaped(text: str) -> str:

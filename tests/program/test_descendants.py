@@ -255,3 +255,35 @@ def test_shared_memory_that_a_handler_leaves_is_cleaned_up(app: Application) -> 
     [name] = app.noted("name")
     eventually(lambda: not Path("/dev/shm", name).exists())
     assert "left running" not in supervisor.log
+
+
+def test_descriptors_that_a_handler_closed_keep_nothing_alive(app: Application) -> None:
+    then = """
+        from multiprocessing import resource_tracker
+        resource_tracker.ensure_running()
+        os.close(resource_tracker._resource_tracker._fd)
+        import subprocess
+        manager.kept = subprocess.Popen(["sleep", "1000"])
+    """
+    app.write(processes=1, then=then)
+    app.push({"n": 0})
+    supervisor = app.serve()
+    eventually(lambda: app.done)
+    assert supervisor.stop() == 0
+    assert not supervisor.left_behind()
+    assert "Traceback" not in supervisor.log
+
+
+def test_crowd_that_a_handler_leaves_is_ended_and_told_in_a_line(app: Application) -> None:
+    then = 'os.system("for i in $(seq 1000); do sleep 300 & echo $! >> crowd; done")'
+    app.write(then=then, processes=1)
+    app.push({"n": 0})
+    supervisor = app.serve()
+    eventually(lambda: app.done)
+    crowd = app.numbers("crowd")
+    assert all(map(psutil.pid_exists, crowd))
+    assert supervisor.stop() == 0
+    eventually(lambda: not any(map(psutil.pid_exists, crowd)), "the end of the crowd")
+    line = supervisor.logged("left running")
+    assert "(1000 in all)" in line
+    assert len(line) < 1000

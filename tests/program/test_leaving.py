@@ -210,3 +210,25 @@ def test_errors_beside_the_handler_lose_no_task(app: Application, text: str) -> 
     eventually(lambda: len(set(app.done)) == 1000, seconds=40)
     assert supervisor.stop() == 0
     assert not app.letters()
+
+
+def test_worker_that_crashes_and_is_held_up_is_replaced(app: Application) -> None:
+    text = "def teardown(): time.sleep(1000)"
+    then = """
+        if foods["n"] == 0:
+            time.monotonic = None
+    """
+    app.write(processes=1, teardown=Code("teardown"), text=text, then=then)
+    app.push({"n": 0}, {"n": 1})
+    supervisor = app.serve("--drain-seconds", "1")
+    eventually(lambda: app.done == [0, 1])
+    assert "is killed, as it has nothing left to do" in supervisor.log
+
+
+def test_worker_ends_though_a_handler_patches_that_away(app: Application) -> None:
+    app.write(then="os._exit = print")
+    app.push({"n": 0}, {"n": 1})
+    supervisor = app.serve().ready(2)
+    eventually(lambda: app.done == [0, 1])
+    assert supervisor.stop() == 0
+    assert "pid 0" not in supervisor.log

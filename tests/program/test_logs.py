@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ..application import Application, Supervisor
+from ..application import Application, Code, Supervisor
 from ..support import Program, eventually
 
 SOON = 15.0
@@ -320,6 +320,42 @@ def test_log_goes_to_stderr_once_the_application_has_ended_its_reporters(app: Ap
     program.signal(signal.SIGTTIN)
     program.logged("workers now: 3")
     assert program.stop(SOON) == 0
+
+
+QUEUED = """
+import logging, logging.handlers, queue
+
+records = queue.Queue()
+logging.getLogger().addHandler(logging.handlers.QueueHandler(records))
+logging.getLogger().setLevel("INFO")
+
+def listen():
+    logging.handlers.QueueListener(records, logging.FileHandler("own")).start()
+
+listen()
+"""
+
+
+@pytest.mark.parametrize("main", [LAUNCHED, RUN], ids=["launched", "run"])
+def test_what_the_application_logs_in_a_thread_is_said_without_it(
+    app: Application, main: str
+) -> None:
+    app.write(text=QUEUED, then="1 / 0")
+    app.push({"n": 0})
+    program = app.run(main)
+    program.logged("worker t:d #0 (pid")
+    program.logged("ZeroDivisionError: division by zero")
+    assert end(app, program, main) == 0
+    assert "drained in" in program.log
+
+
+def test_thread_that_setup_starts_for_the_log_is_passed_what_is_logged(app: Application) -> None:
+    app.write(text=QUEUED, then="1 / 0", setup=Code("listen"))
+    app.push({"n": 0})
+    program = app.run(RUN)
+    eventually(lambda: "the handler failed: ZeroDivisionError" in own(app))
+    assert end(app, program, RUN) == 0
+    assert "the handler failed" not in program.log
 
 
 def test_reporter_outlives_a_supervisor_that_is_killed(app: Application) -> None:

@@ -11,10 +11,11 @@ import sys
 import psutil
 import pytest
 
-from woodenwaiter.processes.tree import is_alive
+from woodenwaiter.errors import EXIT_SETUP
+from woodenwaiter.processes.tree import find, is_alive
 
-from ..application import Application, Supervisor
-from ..support import PYTHON, Server, eventually, free_port
+from ..application import Application, Code, Supervisor
+from ..support import PYTHON, Server, eventually, free_port, path_with
 from .test_pid1 import UNSHARE, can_unshare, first
 
 SLOWLY = 'note("importing", os.getpid())\nwhile not os.path.exists("imported"): time.sleep(0.01)'
@@ -43,6 +44,7 @@ def test_new_code_runs_under_the_same_pid(app: Application, server: Server) -> N
         os.environ["SET"] = "x"
         os.chdir("/")
         sys.argv.clear()
+        sys.executable = "/nowhere"
         def note(file, text, note=note):
             note(os.path.join({str(app.folder)!r}, file), text)
     """
@@ -109,8 +111,7 @@ def test_old_pool_goes_on_where_new_code_cannot_be_loaded(
 def test_new_code_that_cannot_be_loaded_in_time_is_given_up(app: Application) -> None:
     age(app, "old")
     (app.folder / "sitecustomize.py").write_text("from woodenwaiter import pace\npace.TRIAL = 3")
-    path = f"{app.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    supervisor = app.serve(PYTHONPATH=path).ready(2)
+    supervisor = app.serve(PYTHONPATH=path_with(app.folder)).ready(2)
     age(app, "new", text='note("trial", os.getpid()); time.sleep(300)')
     supervisor.signal(signal.SIGHUP)
     assert "takes longer than 3 s" in supervisor.logged("the old goes on")
@@ -118,6 +119,16 @@ def test_new_code_that_cannot_be_loaded_in_time_is_given_up(app: Application) ->
     eventually(lambda: not psutil.pid_exists(trial), "the end of the trial")
     served(app, "old", 0)
     assert supervisor.stop() == 0
+
+
+def test_trial_does_not_outlive_for_ever_a_supervisor_that_is_killed(app: Application) -> None:
+    (app.folder / "sitecustomize.py").write_text("from woodenwaiter import pace\npace.TRIAL = 3")
+    supervisor = app.serve(PYTHONPATH=path_with(app.folder)).ready(2)
+    app.write(text=SLOWLY)
+    supervisor.signal(signal.SIGHUP)
+    [trial] = map(int, eventually(lambda: app.noted("importing")))
+    supervisor.signal(signal.SIGKILL)
+    eventually(lambda: not is_alive(find(trial)), "the end of the trial")
 
 
 def test_several_at_once_are_one_more(app: Application) -> None:
@@ -260,3 +271,49 @@ def test_password_on_the_command_line_is_hidden_while_loading(
     [pid] = map(int, eventually(lambda: app.noted("importing")))
     assert "s3cret" not in " ".join(psutil.Process(pid).cmdline())
     assert pid == supervisor.pid
+
+
+HANGS = """
+    import logging
+    class Hangs(logging.Handler):
+        def emit(self, record):
+            if "{word}" in record.getMessage(): time.sleep(1000)
+    logging.getLogger("woodenwaiter").addHandler(Hangs())
+"""
+
+
+@pytest.mark.parametrize("word", ["", "starting anew"])
+def test_starts_anew_though_the_applications_logging_hangs(app: Application, word: str) -> None:
+    app.write(text=HANGS.format(word=word))
+    supervisor = app.serve()
+    eventually(supervisor.workers)
+    age(app, "new")
+    supervisor.signal(signal.SIGHUP)
+    anew(supervisor)
+    served(app, "new", 1)
+    assert supervisor.stop() == 0
+    assert not supervisor.left_behind()
+
+
+def test_trial_ends_with_a_supervisor_that_gives_up(app: Application) -> None:
+    app.write(setup=Code("setup"), text="def setup(): raise ValueError")
+    supervisor = app.serve("--setup-wait", "4")
+    supervisor.logged("setup failed")
+    app.write(text=SLOWLY)
+    supervisor.signal(signal.SIGHUP)
+    [trial] = map(int, eventually(lambda: app.noted("importing")))
+    assert supervisor.wait() == EXIT_SETUP
+    eventually(lambda: not psutil.pid_exists(trial), "the end of the trial", 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGPWR])
+def test_last_moments_are_no_time_to_start_anew(app: Application, number: int) -> None:
+    app.push({"n": 0, "sleep": 300})
+    supervisor = app.serve()
+    eventually(lambda: app.begun)
+    supervisor.signal(signal.SIGHUP)
+    supervisor.logged("draining")
+    supervisor.signal(number)
+    app.let_go(0)
+    assert supervisor.wait() == 0
+    assert supervisor.log.count(", supervisor, pid ") == 1

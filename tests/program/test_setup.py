@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from woodenwaiter.errors import EXIT_SETUP
+from woodenwaiter.processes.tree import is_alive
 
 from ..application import Application, Code, customer
 from ..support import eventually
@@ -54,3 +57,43 @@ def test_tasks_are_counted_by_what_became_of_them(app: Application) -> None:
     assert supervisor.stop() == 0
     supervisor.logged("after 2 tasks done, 1 failed, 1 buried")
     supervisor.logged("s; 2 tasks done, 1 failed, 1 buried in all")
+
+
+HELD_UP = {
+    "an exit function": "atexit.register(time.sleep, 1000)",
+    "a process": "multiprocessing.Process(target=time.sleep, args=(1000,)).start()",
+}
+
+
+@pytest.mark.parametrize("by", HELD_UP)
+def test_setup_that_fails_and_is_held_up_is_tried_again(app: Application, by: str) -> None:
+    text = f"""
+        import atexit, multiprocessing
+        def setup():
+            note("tried", os.getpid())
+            {HELD_UP[by]}
+            raise ValueError
+    """
+    app.write(processes=1, setup=Code("setup"), text=text)
+    supervisor = app.serve("--setup-wait", "5", "--drain-seconds", "1")
+    assert supervisor.wait() == EXIT_SETUP
+    assert len(app.noted("tried")) > 1
+    assert not supervisor.left_behind()
+
+
+def test_process_that_a_setup_forks_does_not_become_a_worker(app: Application) -> None:
+    text = """
+        def setup():
+            if os.fork() == 0:
+                note("child", os.getpid())
+    """
+    app.write(processes=1, setup=Code("setup"), text=text)
+    supervisor = app.serve("--drain-seconds", "1").ready()
+    [worker] = supervisor.workers()
+    eventually(lambda: app.noted("child"))
+    app.push({"n": 0, "sleep": 4})
+    eventually(lambda: app.done)
+    assert len(app.begun) == 1
+    assert is_alive(worker)
+    assert supervisor.stop() == 0
+    assert "killed" not in supervisor.log

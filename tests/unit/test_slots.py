@@ -123,6 +123,7 @@ class Loop:
         if row is None:
             slot.postpone(self.now)
             return
+        self._read.pop(row, None)  # by whoever had it before
         row.open(slot.queue, slot.number, incarnation=len(self._names))
         row.hush(self.slots.stands_by(slot))
         if not slot.tells_of_setup(self.now):
@@ -580,6 +581,23 @@ def test_worker_whose_teardown_hangs_is_killed_without_a_charge(timeout: float |
     assert loop.passes(0.5) == ["kill a0"]
     assert loop.living["a0"].cause == Cause.BLAMELESS
     assert loop.dies("a0") == []
+    assert loop.living.keys() == {"housekeeper", "a0'"}
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_worker_that_crashes_and_does_not_end_is_killed_and_replaced(runs: bool) -> None:
+    loop = Loop(1)
+    loop.becomes("a0", State.LIVE)
+    row = loop.row("a0")
+    row.begin(1, loop.now)
+    if not runs:
+        row.finish(1)
+    row.end()
+    assert loop.becomes("a0", State.LIVE) == []
+    assert loop.passes(DRAIN - 0.5) == []
+    assert loop.passes(0.5) == ["kill a0"]
+    assert loop.living["a0"].cause == (Cause.CHARGED if runs else Cause.BLAMELESS)
+    loop.dies("a0")
     assert loop.living.keys() == {"housekeeper", "a0'"}
 
 

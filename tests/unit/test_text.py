@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.text import escaped, escaped_json, escaped_lines, shortened
+from woodenwaiter.text import escaped, escaped_json, escaped_lines, listed, shortened
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,12 @@ def test_long_text_has_its_beginning_and_its_end(text: str, most: int) -> None:
 def test_long_text_is_cut_in_bytes() -> None:
     assert shortened("abcdefghij", 4) == "ab [… 10 characters in all …] ij"
     assert shortened("é" * 9, 6) == "é [… 9 characters in all …] é"
+
+
+def test_many_names_are_some_and_a_number() -> None:
+    assert listed(["b", "a"]) == "a, b"
+    assert listed(list("87654321")) == "1, 2, 3, 4, 5, 6, 7, 8"
+    assert listed(list("987654321")) == "1, 2, 3, 4, 5, 6, 7, 8, … (9 in all)"
 
 
 @pytest.mark.parametrize("part", ["x", "é", "桌", "\x1b", "桌\x1b", "桌\u2028"])

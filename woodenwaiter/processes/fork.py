@@ -11,6 +11,9 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+# As it is at the start: a child whose end somebody has patched away would become another parent.
+from os import _exit
 from typing import Any, NoReturn
 
 from .. import logs, pace
@@ -62,6 +65,17 @@ def fork_mark() -> memoryview:
     return mark
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """What runs here may fork this process: a fork that comes back from it ends."""
+    mark = fork_mark()
+    try:
+        yield
+    finally:
+        if not mark[0]:
+            _exit(0)
+
+
 def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -100,7 +114,7 @@ def end_process(code: int) -> NoReturn:
             logging.shutdown()
         flush(pace.FLUSH_PATIENCE)
     finally:
-        os._exit(code)
+        _exit(code)
 
 
 def _keep_multiprocessing() -> None:
@@ -117,7 +131,7 @@ def leave(code: int) -> NoReturn:
     try:
         logs.flush()
     finally:
-        os._exit(code)
+        _exit(code)
 
 
 def end_program(code: int) -> NoReturn:

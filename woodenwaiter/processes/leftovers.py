@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-MOST_NAMED = 8
+from ..text import listed
 
 
 def leftovers() -> Iterator[str]:
@@ -40,8 +40,7 @@ def native_threads() -> str:
         for task in Path("/proc/self/task").iterdir():
             if task.name not in own:
                 names.append((task / "comm").read_text(errors="replace").strip())
-    some = ", ".join(sorted(names)[:MOST_NAMED])
-    return f"{some}, … ({len(names)} in all)" if len(names) > MOST_NAMED else some
+    return listed(names)
 
 
 def user_seconds(pid: int) -> float:

@@ -74,7 +74,7 @@ _OVERDUE = 4
 _FAILED = 6
 _TOKEN = 7
 # The second, which the worker alone writes, at every task: 64-bit words.
-_STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST, _RETRIED, _BURIED = range(8, 15)
+_STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST, _RETRIED, _BURIED, _ENDING = range(8, 16)
 
 # The header before the rows: 32-bit words.
 _USED, _REDIS_WAS_USABLE, _IS_CLOSING = range(3)
@@ -96,6 +96,7 @@ class Row:
         self._large[_FIRST] = self._large[_LAST] = 0
         self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_FAILED] = 0
         self._large[_TOKEN] = self._large[_RETRIED] = self._large[_BURIED] = 0
+        self._large[_ENDING] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_DISMISSED] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
@@ -157,6 +158,11 @@ class Row:
     def become(self, state: State) -> None:
         self._small[_STATE] = state
 
+    def end(self) -> None:
+        """The worker runs no task any more, for whatever reason: only what is to come at its end,
+        which may hang."""
+        self._large[_ENDING] = 1
+
     # Set by the housekeeper.
 
     def free(self) -> None:
@@ -214,6 +220,10 @@ class Row:
     @property
     def is_dismissed(self) -> bool:
         return bool(self._small[_DISMISSED])
+
+    @property
+    def is_ending(self) -> bool:
+        return self.state == State.LEFT or bool(self._large[_ENDING])
 
     @property
     def alive(self) -> bool:

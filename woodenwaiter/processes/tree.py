@@ -14,6 +14,7 @@ import psutil
 
 from .. import pace
 from ..logs import log
+from ..text import listed
 from .children import UNKNOWN_STATUS, reap, send_signal
 
 
@@ -53,8 +54,8 @@ def end_descendants() -> None:
     own = os.getpid()
     pids = {process.pid for process in _descendants(own)} | set(_session(own)) - {own}
     left = list(filter(None, map(find, pids)))
-    if named := ", ".join(_name(process) for process in left if process.pid != tracker):
-        log.warning("what handlers left running is ended: %s", named)
+    if names := [_name(process) for process in left if process.pid != tracker]:
+        log.warning("what handlers left running is ended: %s", listed(names))
     for process in left:
         with suppress(psutil.Error):
             process.terminate()
@@ -77,7 +78,8 @@ def _let_go_of_tracker() -> int:
     tracker = getattr(module, "_resource_tracker", None)
     fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
     if fd is not None:
-        os.close(fd)
+        with suppress(OSError):  # a handler has closed it
+            os.close(fd)
     return pid or 0
 
 

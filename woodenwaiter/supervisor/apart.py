@@ -18,7 +18,9 @@ class Apart:
 
     def __init__(self) -> None:
         self._kept_out = ExitStack()
-        self._line = Line() if logs.is_foreign() else None
+        # A reporter would be a fork, too, of what needs a thread.
+        is_for_reporter = logs.is_foreign() and not logs.is_for_a_thread()
+        self._line = Line() if is_for_reporter else None
         self._reporter = Reporter(self._line, self._kept_out.close) if self._line else None
 
     def __enter__(self) -> Apart:

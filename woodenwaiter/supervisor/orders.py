@@ -22,7 +22,7 @@ class Child:
     row: Row | None = None
     trace: Trace | None = None
     limit: TimeLimit | None = None
-    leave_by: float = math.inf  # of a worker that has done all it had to do
+    leave_by: float = math.inf  # of a worker that is ending
     cause: Cause = Cause.CHARGED  # what its death, should it come now, means for its task
 
     @property

@@ -20,9 +20,9 @@ from ..logs import log
 from ..processes.children import ending
 from ..processes.fork import conclude
 from ..processes.tree import kill_tree
-from .forked import SIGNALS
+from .forked import LAST_MOMENTS, SIGNALS
 
-FOR_GOOD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+FOR_GOOD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, *LAST_MOMENTS}
 """What ends a supervisor, whatever else it is about to do."""
 
 TRIAL = "WOODENWAITER_TRIAL"
@@ -52,7 +52,7 @@ def unless_ignored(signals: Iterable[signal.Signals]) -> list[signal.Signals]:
 class Start:
     """How this process was started, before the application changed any of it."""
 
-    arguments: list[str]
+    command: list[str]
     environment: Mapping[str, str]
     folder: str
     had_terminal: bool
@@ -63,10 +63,11 @@ class Start:
             folder = os.getcwd()
         except OSError:  # it has been removed
             folder = os.curdir
-        return cls(sys.orig_argv[1:], dict(os.environ), folder, has_terminal())
+        return cls([sys.executable, *sys.orig_argv[1:]], dict(os.environ), folder, has_terminal())
 
     def be_trial(self) -> NoReturn:
         os.setpgid(0, 0)  # to be killed with all that it starts
+        signal.alarm(math.ceil(pace.TRIAL) + 1)  # should who would do that be killed
         self.repeat(**{TRIAL: "1"})
 
     def repeat(self, **more: str) -> NoReturn:
@@ -75,8 +76,7 @@ class Start:
         with suppress(OSError):
             os.chdir(self.folder)
         signal.pthread_sigmask(signal.SIG_SETMASK, SIGNALS)
-        command = [sys.executable, *self.arguments]
-        os.execve(sys.executable, command, {**self.environment, **more})
+        os.execve(self.command[0], self.command, {**self.environment, **more})
 
 
 class Renewal:
@@ -135,6 +135,9 @@ class Renewal:
     def give_up(self) -> None:
         """Leave for good."""
         self.is_ready = False
+        self.end_trial()
+
+    def end_trial(self) -> None:
         if self.pid:
             kill_tree(self.pid)
         self.pid, self.due = 0, math.inf
@@ -142,7 +145,6 @@ class Renewal:
     def begin(self) -> None:
         """Become the new supervisor, if all is ready for it and nobody wants this one to leave."""
         if self._start and self.is_ready and not FOR_GOOD & signal.sigpending():
-            log.info("starting anew")
             conclude()
             logs.flush()
             self._start.repeat()

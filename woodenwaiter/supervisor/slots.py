@@ -83,7 +83,9 @@ class Slot:
                 yield kill(self.name, child, why, Cause.TIMED_OUT)
         if child and now >= child.leave_by:
             child.leave_by = math.inf
-            yield kill(self.name, child, "as it has nothing left to do and does not end")
+            why = "as it has nothing left to do and does not end"
+            runs = child.row and child.row.running  # it crashed in its task
+            yield kill(self.name, child, why, Cause.CHARGED if runs else Cause.BLAMELESS)
 
 
 class Slots:
@@ -179,7 +181,7 @@ class Slots:
     # Workers tell.
 
     def hear_workers(self, now: float) -> list[Order]:
-        """Workers ask to be relieved, are ready, maybe to relieve another, or have done all."""
+        """Workers ask to be relieved, are ready, maybe to relieve another, or are ending."""
         return [
             order
             for slot in self.workers()
@@ -197,9 +199,9 @@ class Slots:
             former = replace(slot, retired=True)
             self._slots.append(former)
             slot.child, slot.due, slot.relieves = None, 0.0, former
-        if state == State.LEFT and child.leave_by == math.inf:
+        if child.row and child.row.is_ending and child.leave_by == math.inf:
             child.leave_by = now + self._grace(Stage.WORKERS)
-            orders += self._take_over_from(slot)
+            orders += self._take_over_from(slot) if state == State.LEFT else []
         return orders
 
     def _take_over_from(self, former: Slot) -> list[Order]:

@@ -94,6 +94,7 @@ class Supervisor:
             while self._slots:
                 self._turn()
         finally:
+            self._renewal.end_trial()  # of a drain that it is not the reason of
             gc.unfreeze()
             os.close(self._alive_read)
             os.close(self._alive_write)
@@ -102,6 +103,8 @@ class Supervisor:
             self._inbox.restore()
         seconds = time.monotonic() - self._slots.drain_began
         log.info("drained in %.1f s; %s in all", seconds, self._tally)
+        if self._renewal.is_ready:
+            log.info("starting anew")
         return self._slots.exit_code
 
     def _turn(self) -> None:

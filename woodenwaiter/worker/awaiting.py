@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Misuse, TaskTimeout
 from ..logs import log
+from ..text import listed
 
 if TYPE_CHECKING:
     import asyncio
@@ -122,8 +123,8 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     left = asyncio.all_tasks(loop)
     if not left:
         return
-    names = ", ".join(sorted(f"{task.get_name()} ({_name_of(task)})" for task in left))
-    log.warning("what handlers left running on the event loop is cancelled: %s", names)
+    names = [f"{task.get_name()} ({_name_of(task)})" for task in left]
+    log.warning("what handlers left running on the event loop is cancelled: %s", listed(names))
     for task in left:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))

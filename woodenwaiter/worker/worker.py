@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from os import _exit
 from typing import Any
 
 from setproctitle import setproctitle
@@ -19,7 +20,7 @@ from ..consumer import Consumer
 from ..errors import EXIT_SETUP, LeaseLost, TaskTimeout
 from ..logs import log
 from ..processes.footing import Footing
-from ..processes.fork import end_process, fork_mark
+from ..processes.fork import alone, end_process, fork_mark
 from ..processes.memory import MemoryLimit
 from ..processes.randomness import reseed
 from ..processes.scoreboard import Row, State
@@ -55,22 +56,32 @@ def work(
     reseed()
     awaiting = Awaiting()
     if consumer.setup:
-        _set_up(consumer.setup, awaiting, row)
+        _set_up(consumer.setup, awaiting, row, bell)
     try:
         Worker(consumer, row, lease, inbox, lifeline, bell, parent, awaiting, memory).serve()
     finally:
+        _begin_to_end(row, bell)
         if consumer.teardown:
-            awaiting.result_of(consumer.teardown())
+            with alone():
+                awaiting.result_of(consumer.teardown())
         awaiting.close()
         # For what handlers gave to threads, as Python does it at its end, which this process skips.
         # Not public; multiprocessing has its children do the same.
         threading._shutdown()  # type: ignore[attr-defined]
 
 
-def _set_up(setup: Callable[[], Any], awaiting: Awaiting, row: Row) -> None:
+def _begin_to_end(row: Row, bell: int) -> None:
+    """Have the supervisor mind how long it takes."""
+    row.end()
+    ring(bell)
+
+
+def _set_up(setup: Callable[[], Any], awaiting: Awaiting, row: Row, bell: int) -> None:
     try:
-        awaiting.result_of(setup())
+        with alone():
+            awaiting.result_of(setup())
     except BaseException:
+        _begin_to_end(row, bell)
         if row.state == State.STARTING:
             log.exception("setup failed")
         end_process(EXIT_SETUP)
@@ -281,7 +292,7 @@ class Worker:
                 finally:
                     self._interruptible = False
                     if not mark[0]:
-                        os._exit(0)  # the handler had forked this process, and it came back
+                        _exit(0)  # the handler had forked this process, and it came back
             except BaseException as error:  # a handler's SystemExit is no reason to leave, either
                 self._fail(raw, seq, error)
                 return
