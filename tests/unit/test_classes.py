@@ -238,7 +238,7 @@ except AssertionError as error:
 
 @pytest.mark.parametrize("processes", [0, -1, "many", "", None])
 def test_impossible_number_of_processes_is_refused(processes: Any) -> None:
-    with pytest.raises(StartupError, match="number of processes"):
+    with pytest.raises(WrongValue, match="number of processes"):
         WoodenCustomer("t", "d", WAITER, print, processes=processes)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from woodenwaiter import pace
 from woodenwaiter.backoff import LONGEST
-from woodenwaiter.errors import EXIT_USAGE, StartupError
+from woodenwaiter.errors import EXIT_USAGE, StartupError, WrongValue
 from woodenwaiter.settings import Keywords, Settings, parse_processes
 
 NAMES = st.text(st.sampled_from(string.ascii_letters + string.digits + ":=-_.{}é"), min_size=1)
@@ -45,7 +45,7 @@ def test_every_queue_gets_its_own_number(counts: dict[str, int]) -> None:
 
 @given(st.text() | st.integers() | st.none())
 def test_number_of_processes_is_positive_or_cpus_or_refused(text: str) -> None:
-    with suppress(StartupError):
+    with suppress(WrongValue):
         assert parse_processes(text) == "cpus" or int(parse_processes(text)) >= 1
 
 

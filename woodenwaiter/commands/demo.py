@@ -8,8 +8,11 @@ import signal
 import threading
 from typing import Any
 
+import redis
+
 from ..errors import StartupError
-from ..protocol.client import REDIS_URL
+from ..protocol.client import REDIS_URL, address_of
+from ..protocol.link import unusable
 from ..supervisor import embedded
 from ..woodenwaiter import (
     WoodenCooker,
@@ -22,6 +25,15 @@ from .terminal import complain, print_anything
 
 HOST, PORT = "localhost", 6379
 
+
+MENUS = (
+    WoodenMenu(table="cmdb", dish="custom_sync", foods={"action": "sync_custom_data", "paras": ""}),
+    WoodenMenu(
+        table="rbac",
+        dish="some_task",
+        foods={"action": "some_action", "paras": {"para1": "value1", "para2": "value2"}},
+    ),
+)
 
 NEXT = """\
 next: write tasks.py as in README.rst, "As a service", and run it:
@@ -66,26 +78,23 @@ def _server_if_needed() -> int | None:
 
 def _serve() -> None:
     waiter = WoodenWaiter() if os.environ.get(REDIS_URL) else WoodenWaiter(HOST, PORT)
-    sync = WoodenMenu(
-        table="cmdb", dish="custom_sync", foods={"action": "sync_custom_data", "paras": ""}
-    )
-    task = WoodenMenu(
-        table="rbac",
-        dish="some_task",
-        foods={"action": "some_action", "paras": {"para1": "value1", "para2": "value2"}},
-    )
     manager = WoodenManager()
     manager.add_customer(WoodenCustomer("cmdb", "custom_sync", waiter, print_foods, seconds=1))
     manager.add_customer(WoodenCustomer("rbac", "some_task", waiter, print_foods, seconds=3))
 
     closing_time = threading.Event()
-    cookers = [WoodenCooker(sync, waiter), WoodenCooker(task, waiter)]
+    cookers = [WoodenCooker(menu, waiter) for menu in MENUS]
+
+    troubles: list[Exception] = []
 
     def cook_sometimes() -> None:
-        while not closing_time.wait(seconds := random.randint(1, 5)):
-            print(f"cooked one of each, {seconds} s after the last", flush=True)
-            for cooker in cookers:
-                cooker.cookone()
+        try:
+            while not closing_time.wait(seconds := random.randint(1, 5)):
+                for cooker in cookers:
+                    cooker.cookone()
+                print(f"cooked one of each, {seconds} s after the last", flush=True)
+        except (redis.RedisError, OSError) as error:
+            troubles.append(error)
 
     cook = threading.Thread(target=cook_sometimes)
     cook.start()
@@ -99,3 +108,5 @@ def _serve() -> None:
         finally:
             closing_time.set()
     cook.join()
+    if troubles:
+        raise unusable(address_of(waiter.redis_clt), troubles[0])

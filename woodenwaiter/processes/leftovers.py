@@ -43,6 +43,14 @@ def native_threads() -> str:
     return listed(names)
 
 
+def waited_seconds(pid: int) -> float:
+    """That a process had something to do and no CPU to do it on; 0 where nobody tells."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def user_seconds(pid: int) -> float:
     """That a process has computed; 0 where it is gone, or hidden."""
     try:

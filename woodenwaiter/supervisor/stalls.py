@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from .. import pace
 from ..logs import log
-from ..processes.leftovers import user_seconds
+from ..processes.leftovers import user_seconds, waited_seconds
 from ..processes.scoreboard import SETTING_UP
 from .orders import Child
 from .slots import Slot
@@ -50,6 +50,7 @@ def _where_it_stalls(child: Child, now: float) -> str:
         return ""
     seconds = now - since
     # Of the system's time some wait with much: they look again and again for who is not there.
-    if seconds < pace.STALL or user_seconds(child.pid) > pace.STALL_SHARE * seconds:
+    could_compute = seconds - waited_seconds(child.pid)
+    if seconds < pace.STALL or user_seconds(child.pid) > pace.STALL_SHARE * could_compute:
         return ""
     return f"{where}, for {seconds:.1f} s"
