@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from .support import Programs, Server
 
 # Ignored where the tests run in the background of a script; what they start would ignore it, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Else all that the tests start would compile the package anew, a quarter of its time to start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # busy ones take their time
 hypothesis.settings.load_profile("any machine")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 
 import psutil
 import pytest
 
 from woodenwaiter.processes.tree import is_alive
 
-from ..application import Application
+from ..application import Application, Supervisor
 from ..support import eventually
 
 
@@ -140,9 +141,12 @@ ENDING = sorted(
 )
 
 
-@pytest.mark.parametrize("number", [*ENDING, signal.SIGRTMIN + 5])
-def test_no_signal_ends_the_service_without_a_drain(app: Application, number: int) -> None:
-    """What has a default that kills, of an application that did not care, or meddled."""
+DRAINING = [number for number in (signal.SIGXCPU, signal.SIGPWR) if number in ENDING]
+MEANINGLESS = [number for number in (*ENDING, signal.SIGRTMIN + 5) if number not in DRAINING]
+
+
+def busy(app: Application) -> Supervisor:
+    """With a task that takes long, of an application that did not care for signals, or meddled."""
     app.write(
         text="for n in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(n, signal.SIG_DFL)",
         processes=1,
@@ -150,17 +154,39 @@ def test_no_signal_ends_the_service_without_a_drain(app: Application, number: in
     app.push({"n": 0, "sleep": 300})
     supervisor = app.serve()
     eventually(lambda: app.begun)
-    supervisor.housekeeper().send_signal(number)
-    supervisor.signal(number)
-    if number in (signal.SIGXCPU, signal.SIGPWR):
-        supervisor.logged("draining")
-    else:
-        supervisor.logged("means nothing")
-        supervisor.signal(signal.SIGTERM)
+    return supervisor
+
+
+def assert_drains(app: Application, supervisor: Supervisor) -> None:
+    """With no death on the way."""
     app.let_go(0)
     assert supervisor.wait() == 0
     assert app.done == [0]
     assert "housekeeper (pid" not in supervisor.log.partition("draining")[0].partition("started")[2]
+
+
+def test_signals_that_mean_nothing_end_nothing(app: Application) -> None:
+    """Though the default of each is to kill."""
+    supervisor = busy(app)
+    for count, number in enumerate(MEANINGLESS, 1):
+        supervisor.housekeeper().send_signal(number)
+        supervisor.signal(number)
+        eventually(partial(is_told, supervisor, count), f"what signal {number} means")
+    supervisor.signal(signal.SIGTERM)
+    assert_drains(app, supervisor)
+
+
+def is_told(supervisor: Supervisor, count: int) -> bool:
+    return supervisor.log.count("means nothing") == count
+
+
+@pytest.mark.parametrize("number", DRAINING)
+def test_signal_that_ends_the_service_drains_it(app: Application, number: int) -> None:
+    supervisor = busy(app)
+    supervisor.housekeeper().send_signal(number)
+    supervisor.signal(number)
+    supervisor.logged("draining")
+    assert_drains(app, supervisor)
 
 
 def test_applications_own_handlers_are_its_workers(app: Application) -> None:

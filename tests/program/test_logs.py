@@ -275,8 +275,9 @@ def own(app: Application) -> str:
     return "\n".join(app.noted("own"))
 
 
-@pytest.mark.parametrize("does", HOSTILE)
-@pytest.mark.parametrize("main", [LAUNCHED, RUN], ids=["launched", "run"])
+@pytest.mark.parametrize(
+    ("main", "does"), [*((LAUNCHED, does) for does in HOSTILE), (RUN, "blocks"), (RUN, "exits")]
+)
 def test_applications_log_handler_is_not_run_in_the_supervisor(
     app: Application, main: str, does: str
 ) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -352,12 +353,16 @@ class Machine(RuleBasedStateMachine):
         return claims
 
 
-def test_every_history(client: Any) -> None:
+@pytest.mark.parametrize(
+    "histories",
+    [40, pytest.param(1000, marks=[pytest.mark.exhaustive, pytest.mark.timeout(1800)])],
+)
+def test_every_history(client: Any, histories: int) -> None:
     Machine.client = client
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=120,
+            max_examples=histories,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -125,6 +125,7 @@ class Loop:
             return
         self._read.pop(row, None)  # by whoever had it before
         row.open(slot.queue, slot.number, incarnation=len(self._names))
+        self._read.pop(row, None)  # which was another's
         row.hush(self.slots.stands_by(slot))
         if not slot.tells_of_setup(self.now):
             row.become(State.MUTED)
