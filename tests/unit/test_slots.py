@@ -123,7 +123,6 @@ class Loop:
         if row is None:
             slot.postpone(self.now)
             return
-        self._read.pop(row, None)  # by whoever had it before
         row.open(slot.queue, slot.number, incarnation=len(self._names))
         self._read.pop(row, None)  # which was another's
         row.hush(self.slots.stands_by(slot))
@@ -600,6 +599,16 @@ def test_worker_that_crashes_and_does_not_end_is_killed_and_replaced(runs: bool)
     assert loop.living["a0"].cause == (Cause.CHARGED if runs else Cause.BLAMELESS)
     loop.dies("a0")
     assert loop.living.keys() == {"housekeeper", "a0'"}
+
+
+def test_worker_that_neither_drains_nor_ends_is_killed_once() -> None:
+    loop = Loop(1)
+    loop.becomes("a0", State.LIVE)
+    loop.gets(SIGTERM)
+    assert loop.passes(1) == []
+    loop.row("a0").end()
+    assert loop.becomes("a0", State.LIVE) == []
+    assert loop.passes(2 * DRAIN) == ["kill a0"]
 
 
 def test_worker_that_has_left_has_time_to_end_even_where_tasks_have_none() -> None:

@@ -23,11 +23,14 @@ class Child:
     trace: Trace | None = None
     limit: TimeLimit | None = None
     leave_by: float = math.inf  # of a worker that is ending
+    is_killed: bool = False
     cause: Cause = Cause.CHARGED  # what its death, should it come now, means for its task
 
     @property
     def due(self) -> float:
         """When to look at it, if no signal comes before."""
+        if self.is_killed:
+            return math.inf
         return min(self.leave_by, self.limit.check_at) if self.limit else self.leave_by
 
 
@@ -59,7 +62,7 @@ Order = Tell | Kill | Say
 
 def kill(name: str, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> Kill:
     """``cause``: what this end means for the child's task."""
-    child.cause = cause
+    child.cause, child.is_killed = cause, True
     return Kill(name, child, why, cause)
 
 

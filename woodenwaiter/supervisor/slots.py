@@ -74,15 +74,16 @@ class Slot:
     def check(self, now: float) -> Iterator[Order]:
         """What time calls for: its task may take too long, or it does not end."""
         child = self.child
-        if child and child.row and child.limit and now >= child.limit.check_at:
+        if child is None or child.is_killed:
+            return
+        if child.row and child.limit and now >= child.limit.check_at:
             measure = child.limit.check(child.row, now)
             if measure == Measure.RAISE:
                 yield Tell(child, BELL)
             elif measure == Measure.KILL:
                 why = "as its task goes on after its time was up"
                 yield kill(self.name, child, why, Cause.TIMED_OUT)
-        if child and now >= child.leave_by:
-            child.leave_by = math.inf
+        if now >= child.leave_by and not child.is_killed:
             why = "as it has nothing left to do and does not end"
             runs = child.row and child.row.running  # it crashed in its task
             yield kill(self.name, child, why, Cause.CHARGED if runs else Cause.BLAMELESS)

@@ -194,7 +194,7 @@ class Worker:
 
     def _ask_for_relief(self, why: str) -> None:
         """Work on until a successor stands by."""
-        if self._row.state != State.SPENT:
+        if self._row.state != State.SPENT and not self._leaving:
             log.info("is replaced: %s", why)
         self._become(State.SPENT)
 
