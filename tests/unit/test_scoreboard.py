@@ -133,13 +133,13 @@ def test_tasks_are_counted_by_what_became_of_them() -> None:
             row.count_failure(buried=buried)
         row.finish(seq)
     assert row.tally == Tally(3, 1, 1)
-    assert str(row.tally) == "3 tasks done, 1 failed, 1 buried"
+    assert str(row.tally) == "tasks done: 3, failed: 1, buried: 1"
     row.begin(6, now=1.0)
     row.note_failure(6)
     row.count_failure(buried=False)
     assert row.tally == Tally(3, 2, 1)  # though Redis does not know yet
-    assert str(row.tally.plus(Tally(1, 0, 0))) == "4 tasks done, 2 failed, 1 buried"
-    assert str(Tally(0, 0, 0)) == "0 tasks done"
+    assert str(row.tally.plus(Tally(1, 0, 0))) == "tasks done: 4, failed: 2, buried: 1"
+    assert str(Tally(0, 0, 0)) == "tasks done: 0"
     assert opened(Scoreboard()).tally == Tally()
 
 

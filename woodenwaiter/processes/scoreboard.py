@@ -52,8 +52,10 @@ class Tally(NamedTuple):
         return Tally(*(mine + others for mine, others in zip(self, other, strict=True)))
 
     def __str__(self) -> str:
-        counts = {"tasks done": self.done, "failed": self.failed, "buried": self.buried}
-        return ", ".join(f"{n} {what}" for what, n in counts.items() if n or what == "tasks done")
+        others = {"failed": self.failed, "buried": self.buried}
+        return ", ".join(
+            [f"tasks done: {self.done}", *(f"{k}: {n}" for k, n in others.items() if n)]
+        )
 
 
 class Cause(IntEnum):

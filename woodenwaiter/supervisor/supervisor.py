@@ -102,7 +102,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
         seconds = time.monotonic() - self._slots.drain_began
-        log.info("drained in %.1f s; %s in all", seconds, self._tally)
+        log.info("drained in %.1f s; %s", seconds, self._tally)
         if self._renewal.is_ready:
             log.info("starting anew")
         return self._slots.exit_code
@@ -318,6 +318,6 @@ def _tell_end(slot: Slot, child: Child, status: int) -> None:
         slot.name,
         child.pid,
         ending(status),
-        f" after {row.tally}" if row else "",
         task,
+        f"; {row.tally}" if row else "",
     )
