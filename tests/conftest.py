@@ -18,8 +18,10 @@ from .counting import CountingQueue
 from .proxy import Proxy
 from .support import Programs, Server
 
-# Ignored where the tests run in the background of a script; what they start would ignore it, too.
+# Ignored where the tests run in the background of a script, or under nohup; what they start would
+# ignore it, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Else all that the tests start would compile the package anew, a quarter of its time to start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
