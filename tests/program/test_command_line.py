@@ -120,7 +120,7 @@ def test_where_the_application_is_looked_for(tmp_path: Path, safely: tuple[str, 
     [
         ("woodenwaiter.supervisor", "redis"),
         ("woodenwaiter.supervisor", "queue"),
-        ("woodenwaiter.supervisor", "select"),
+        ("woodenwaiter.supervisor", "argparse"),
         ("woodenwaiter.supervisor", "psutil"),
         ("woodenwaiter", "redis"),
     ],
@@ -136,12 +136,12 @@ def test_file_that_hides_a_package_is_named(
 
 
 def test_package_of_the_applications_that_hides_one_is_named(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text("from decimal import Decimal")
-    (tmp_path / "decimal").mkdir()
-    (tmp_path / "decimal" / "__init__.py").touch()
+    (tmp_path / "app.py").write_text("from colorsys import rgb_to_hsv")
+    (tmp_path / "colorsys").mkdir()
+    (tmp_path / "colorsys" / "__init__.py").touch()
     result = run(tmp_path, "-m", "woodenwaiter.supervisor", "app")
     assert "importing it fails: ImportError" in error_of(result)
-    assert "decimal/__init__.py' is imported instead of the package 'decimal'" in error_of(result)
+    assert "colorsys/__init__.py' is imported instead of the package 'colorsys'" in error_of(result)
     assert result.returncode == EXIT_APP
 
 

@@ -425,7 +425,14 @@ HOOKS = {
     "of the garbage": """
         import gc
         from setproctitle import getproctitle
-        gc.callbacks.append(lambda *_: "supervisor of" in getproctitle() and os._exit(9))
+
+        def is_in_the_loop():
+            frame = sys._getframe()
+            while frame and not frame.f_code.co_filename.endswith("supervisor/supervisor.py"):
+                frame = frame.f_back
+            return frame and "supervisor of" in getproctitle()
+
+        gc.callbacks.append(lambda *_: is_in_the_loop() and os._exit(9))
     """,
 }
 

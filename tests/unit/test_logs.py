@@ -191,9 +191,10 @@ log.info("here:\\n%s", "one\\ntwo\\x1b", extra=IN_LINES)
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_long_text_is_cut(tmp_path: Path, style: str) -> None:
     body = """
-log.info("begin" + "é" * 60_000_000 + "end")
+head, tail = "begin", "end"
+log.info(head + "é" * 60_000_000 + tail)
 try:
-    raise ValueError("begin" + "\\n" * 1_000_000 + "end")
+    raise ValueError(head + "\\n" * 1_000_000 + tail)
 except ValueError:
     log.exception("failed")
 """
