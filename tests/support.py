@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar
 from unittest.mock import patch
 
 import psutil
+import pytest
 import redis
 
 from woodenwaiter.processes.tree import is_alive
@@ -24,6 +25,11 @@ T = TypeVar("T")
 P = TypeVar("P", bound="Command")
 
 PYTHON = (sys.executable, "-W", "error")
+
+closes_its_sockets = pytest.mark.skipif(
+    int(redis.__version__.split(".")[0]) < 6,
+    reason="redis-py leaves a socket open where certificates are no good, and Python says so",
+)
 
 SERVER_PROGRAM = os.environ.get("WOODENWAITER_TEST_SERVER")
 """Path of another server program, to run the tests against."""

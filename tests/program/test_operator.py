@@ -22,7 +22,7 @@ from woodenwaiter.protocol.verdict import Failure, Policy, judge
 from ..application import Application
 from ..counting import CountingQueue
 from ..proxy import EVERYTHING, Proxy
-from ..support import Programs, Server, free_port, path_with, run, title
+from ..support import Programs, Server, closes_its_sockets, free_port, path_with, run, title
 
 
 @pytest.fixture
@@ -230,6 +230,7 @@ def test_command_that_waits_for_its_server_shows_no_password_and_can_be_interrup
     assert command.log == ""
 
 
+@closes_its_sockets
 @pytest.mark.parametrize("option", ["ssl_ca_certs=/no/where", "ssl_ciphers=none", "ssl_certfile=/"])
 def test_certificates_that_cannot_be_used_are_told(
     server: Server, capsys: pytest.CaptureFixture[str], option: str
