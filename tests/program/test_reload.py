@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from woodenwaiter.errors import EXIT_SETUP
-from woodenwaiter.processes.tree import find, is_alive
+from woodenwaiter.processes.tree import find, is_alive, kill_tree
 
 from ..application import Application, Code, Supervisor
 from ..support import PYTHON, Server, eventually, free_port, path_with
@@ -230,6 +230,7 @@ def test_terminal_that_closes_drains(app: Application, is_trying: bool) -> None:
         os.environ["WOODENWAITER_REDIS_URL"] = app.url
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 2)
         os.execv(sys.executable, [*PYTHON, "-m", "woodenwaiter.supervisor", "app"])
+    supervisor = psutil.Process(pid)
     try:
         eventually(lambda: app.begun)
         if is_trying:  # as the terminal is there
@@ -245,6 +246,9 @@ def test_terminal_that_closes_drains(app: Application, is_trying: bool) -> None:
         app.let_go(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:
+        if supervisor.is_running():
+            kill_tree(pid)
+            os.waitpid(pid, 0)
         print(log.read_text())
     assert app.done == [0]
 
