@@ -222,6 +222,16 @@ def test_what_a_handler_keeps_ends_though_the_supervisor_be_killed(app: Applicat
     eventually(lambda: ended(processes))
 
 
+def drained_after(app: Application, handler: str) -> str:
+    """The log of a worker's life that is this task and a drain."""
+    app.push({"n": 0})
+    app.write(handler=handler, processes=1)
+    supervisor = app.serve()
+    eventually(lambda: app.done)
+    assert supervisor.stop() == 0
+    return supervisor.log
+
+
 def test_exit_handlers_of_handlers_come_first(app: Application) -> None:
     """One's own way to end one's children."""
     handler = """
@@ -230,13 +240,9 @@ def test_exit_handlers_of_handlers_come_first(app: Application) -> None:
         atexit.register(lambda: (child.stdin.close(), note("status", child.wait())))
         note("done", 0)
     """
-    app.push({"n": 0})
-    app.write(handler=handler, processes=1)
-    supervisor = app.serve()
-    eventually(lambda: app.done)
-    assert supervisor.stop() == 0
+    log = drained_after(app, handler)
     assert app.noted("status") == ["0"]
-    assert "left running" not in supervisor.log
+    assert "left running" not in log
 
 
 def test_shared_memory_that_a_handler_leaves_is_cleaned_up(app: Application) -> None:
@@ -247,14 +253,10 @@ def test_shared_memory_that_a_handler_leaves_is_cleaned_up(app: Application) -> 
         note("name", kept.name)
         note("done", 0)
     """
-    app.push({"n": 0})
-    app.write(handler=handler, processes=1)
-    supervisor = app.serve()
-    eventually(lambda: app.done)
-    assert supervisor.stop() == 0
+    log = drained_after(app, handler)
     [name] = app.noted("name")
     eventually(lambda: not Path("/dev/shm", name).exists())
-    assert "left running" not in supervisor.log
+    assert "left running" not in log
 
 
 def test_descriptors_that_a_handler_closed_keep_nothing_alive(app: Application) -> None:

@@ -271,16 +271,21 @@ def test_gunicorn_with_a_hook_stops(host: Host, hook: str) -> None:
     await_end_of(ours)
 
 
-def test_gunicorn_reloads(host: Host) -> None:
-    program = gunicorn(host)
-    old = launched(program)
-    program.signal(signal.SIGHUP)
+def has_one_pool_to_its_end(program: Program, old: list[psutil.Process]) -> None:
+    """Once a reload has launched another."""
     launched(program, 2)
     await_end_of(old)
     eventually(lambda: len(supervisors(program)) == 1, "one pool")
     program.signal(signal.SIGTERM)
     program.wait(20)
     eventually(lambda: not supervisors(program), "the end")
+
+
+def test_gunicorn_reloads(host: Host) -> None:
+    program = gunicorn(host)
+    old = launched(program)
+    program.signal(signal.SIGHUP)
+    has_one_pool_to_its_end(program, old)
 
 
 def uvicorn(host: Host, *options: str) -> Program:
@@ -305,12 +310,7 @@ def test_uvicorn_reloads(host: Host) -> None:
     program.logged("Application startup complete")
     with (host.app.folder / "app.py").open("a") as file:
         file.write("\n# changed\n")
-    launched(program, 2)
-    await_end_of(old)
-    eventually(lambda: len(supervisors(program)) == 1, "one pool")
-    program.signal(signal.SIGTERM)
-    program.wait(20)
-    eventually(lambda: not supervisors(program), "the end")
+    has_one_pool_to_its_end(program, old)
 
 
 RELOADER = """
