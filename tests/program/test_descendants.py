@@ -10,7 +10,7 @@ from textwrap import dedent
 import psutil
 import pytest
 
-from woodenwaiter.processes.tree import is_alive
+from woodenwaiter.processes.tree import find, is_alive
 
 from ..application import Application
 from ..support import eventually
@@ -145,7 +145,7 @@ def test_what_a_handler_keeps_ends_with_its_worker(app: Application, what: str) 
 
 
 def _living(pids: list[int]) -> list[int]:
-    return [pid for pid in pids if psutil.pid_exists(pid) and is_alive(psutil.Process(pid))]
+    return [pid for pid in pids if (process := find(pid)) and is_alive(process)]
 
 
 @pytest.mark.parametrize("what", [what for what in KEPT if what != "own session"])
