@@ -108,7 +108,10 @@ def test_signal_to_the_program_drains_all_that_it_launched(
     assert "Exception ignored" not in running.log
 
 
-def test_signal_while_the_programs_threads_are_waited_for(program: Start, app: Application) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_the_programs_threads_are_waited_for(
+    program: Start, app: Application, number: int
+) -> None:
     main = """
 def outlive_main():
     while threading.main_thread().is_alive():
@@ -123,7 +126,7 @@ threading.Thread(target=outlive_main).start()
     running = program(main)
     running.logged("started")
     running.logged("the main part has ended")
-    running.signal(signal.SIGTERM)
+    running.signal(number)
     running.logged("drained")
     app.let_go(0)
     assert running.wait() == 0

@@ -134,22 +134,26 @@ def _on_terminate(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
 
+def _on_interrupt(number: int, _: FrameType | None) -> None:
+    _tell_all_to_drain()
+
+
 def _note_end_of_main() -> None:
     global _main_has_ended
     _main_has_ended = True
+    if in_main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # From here on Python would print a KeyboardInterrupt, and go on as if there had been none.
+        signal.signal(signal.SIGINT, _on_interrupt)
 
 
 def _at_exit() -> None:
     """Go on serving after the main part has ended; but not after an error has ended it, nor where
     the program is somebody else's."""
     _note_end_of_main()
-    try:
-        if hasattr(sys, "last_value") or _is_hosted or owns_termination(_on_terminate):
-            _tell_all_to_drain()
-        elif any(launched.goes_on() for launched in tuple(_living)):
-            log.warning(GOES_ON, os.getpid())
-    except KeyboardInterrupt:
+    if hasattr(sys, "last_value") or _is_hosted or owns_termination(_on_terminate):
         _tell_all_to_drain()
+    elif any(launched.goes_on() for launched in tuple(_living)):
+        log.warning(GOES_ON, os.getpid())
     for launched in tuple(_living):
         launched.wait()
 
