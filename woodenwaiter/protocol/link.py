@@ -1,25 +1,35 @@
-"""What a process has to one server: commands, scripts, and a wait that a signal ends."""
+"""What a process has to one server, or to one cluster: commands, scripts, and a wait that a signal
+ends."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import redis
 from redis.exceptions import ResponseError
 
-from .. import pace
 from ..errors import RedisUnusable
-from .client import address_of
-from .replies import Meaning, counsel_on, is_hopeless, meaning_of, needs_source, reply_of
+from .client import Client, Source, source_of
+from .cluster import Cluster, errands_of
+from .replies import (
+    Meaning,
+    counsel_on,
+    is_hopeless,
+    is_outage,
+    is_redirect,
+    meaning_of,
+    needs_source,
+    reply_of,
+)
 from .scripts import Script
-from .wire import Command as Command  # noqa: PLC0414 - what a link raises and takes
+from .sentinels import Guide
+from .wire import Command as Command  # noqa: PLC0414 - what a link is given, and raises
 from .wire import Interrupted as Interrupted  # noqa: PLC0414 - likewise
 from .wire import Pause as Pause  # noqa: PLC0414 - likewise
+from .wire import Ready, Wire
 from .wire import ServerTrouble as ServerTrouble  # noqa: PLC0414 - likewise
-from .wire import Wire
 
 OLDEST = (6, 2)
 """The first version with LMOVE and BLMOVE."""
@@ -31,19 +41,26 @@ LONG_REASON = 200
 class Link:
     """What a process has to the server that ``client`` talks to, opened when first used.
 
+    Where that is a node of a cluster, each key is asked for at the node that has it.
     ``timeout``: seconds after which a silent server counts as gone.
     Methods raise what is in ServerTrouble.
     """
 
-    def __init__(self, client: redis.Redis, timeout: float) -> None:
-        self.address = address_of(client)
+    def __init__(self, client: Client, timeout: float) -> None:
+        self._source = source_of(client)
+        self.address = self._source.address
         self.timeout = timeout
-        pool = client.connection_pool
-        self._home = Wire(pool.connection_class, pool.connection_kwargs, timeout, self.address)
+        self._home = Wire(self._source.kind, _options(self._source, timeout), timeout, self.address)
+        self._cluster: Cluster | None = None
+        if self._source.is_cluster:
+            self._join()
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply."""
-        return self._home.call(*command)
+        [outcome] = self._ask([command])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script, which the server may not know yet."""
@@ -54,53 +71,89 @@ class Link:
                 raise
             return self.call("EVAL", script.source.encode(), len(keys), *keys, *arguments)
 
-    def wait(self, commands: list[Command], seconds: float, pause: Pause) -> list[Any]:
-        """Send the commands, of which the first may block, at once; return their replies, among
-        them as errors what was refused of them alone.
+    def wait(self, commands: Sequence[Command], seconds: float, pause: Pause) -> list[Any]:
+        """Send the commands, of which the first may block and all are for one queue, at once;
+        return their replies, among them as errors what was refused of them alone.
 
         ``pause`` does the waiting, for up to ``seconds`` and the server's own delay. When it gives
         up, the connection is dropped, so that the server ends the wait as well; raises Interrupted.
         """
-        self._home.send(commands)
-        self._home.await_reply(seconds + self.timeout, pause)
-        outcomes = [self._home.outcome() for _ in commands]
-        self._home.raise_trouble(outcomes)
+        outcomes = self._ask(
+            commands, ready=lambda wire: wire.await_reply(seconds + self.timeout, pause)
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and is_outage(outcome):
+                raise outcome
         return outcomes
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """Send all commands at once; return their replies in the same order, among them as errors
-        what was refused of one alone, and in a cluster what one node is in trouble with. All that
-        is waited for has ``timeout`` seconds together."""
-        if not commands:
-            return []
-        deadline = time.monotonic() + self.timeout
+        what was refused of one alone, and what is the matter with that node of a cluster which one
+        is for. All that is waited for has ``timeout`` seconds together."""
+        return self._ask(commands, time.monotonic() + self.timeout) if commands else []
+
+    def _ask(
+        self,
+        commands: Sequence[Command],
+        deadline: float | None = None,
+        ready: Ready | None = None,
+    ) -> list[Any]:
+        self._home.limit(deadline)
         try:
-            self._home.send(commands)
-            outcomes = [self._outcome_by(deadline) for _ in commands]
+            if cluster := self._cluster or self._met_cluster():
+                errands = errands_of(commands)
+                cluster.ask(errands, deadline, ready)
+                return [errand.outcome for errand in errands]
+            outcomes = self._home.ask(commands, ready)
         finally:
-            self._home.limit()
+            self._home.limit(None)
+        if any(map(is_redirect, outcomes)):
+            errands = errands_of(commands, outcomes)
+            self._join().follow(errands, deadline, ready)
+            return [errand.outcome for errand in errands]
         self._home.raise_trouble(outcomes)
         return outcomes
 
-    def _outcome_by(self, deadline: float) -> Any:
-        self._home.limit(max(deadline - time.monotonic(), pace.LEAST_READ))
-        return self._home.outcome()
+    def _met_cluster(self) -> Cluster | None:
+        """The cluster of which the server turns out to be a node when it is first talked to."""
+        if self._home.is_open:
+            return None
+        self._home.open()
+        return self._join() if self._home.is_of_cluster else None
+
+    def _join(self) -> Cluster:
+        self._cluster = Cluster(self._source, self.timeout, self._home)
+        return self._cluster
 
     def address_for(self, key: str) -> str:
         """The address, as people are told, of who serves this key, as far as is known."""
-        return self.address
+        return (self._cluster and self._cluster.address_for(key)) or self.address
 
     def nodes(self) -> list[Wire]:
         """Whoever has a part of the keys, each to be asked by its `call`."""
-        return [self._home]
+        cluster = self._cluster or self._met_cluster()
+        return cluster.nodes() if cluster else [self._home]
 
     def rest(self, seconds: float, pause: Pause) -> None:
         """Wait for so long without asking for anything. Raises Interrupted where ``pause`` gives
         up."""
-        self._home.rest(seconds, pause)
+        wire = self._cluster.somewhere() if self._cluster else self._home
+        wire.rest(seconds, pause)
 
     def close(self) -> None:
         self._home.close()
+        if self._cluster:
+            self._cluster.close()
+
+
+def _options(source: Source, timeout: float) -> Mapping[str, Any]:
+    """Of the first connection."""
+    if source.is_cluster:
+        host, port = source.nodes[0]
+        return {**source.options, "host": host, "port": port}
+    if source.service:  # redis-py's own way to ask sentinels has no hurry, and leaves traces
+        return {**source.options, "connection_pool": Guide(source, timeout)}
+    return source.options
 
 
 def require_usable(link: Link) -> None:

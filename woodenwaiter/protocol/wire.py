@@ -7,12 +7,14 @@ that this project's loops want to see, and it cannot leave a blocking command wh
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - resolving a name needs it; better once than in each child
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis
 from redis.exceptions import InvalidResponse, ResponseError
 
+from .. import pace
 from .replies import Meaning, is_outage, meaning_of
 
 ServerTrouble = (redis.RedisError, OSError)
@@ -22,6 +24,9 @@ Command = tuple[Any, ...]
 Pause = Callable[[int, float], bool]
 """``pause(fd, seconds)`` waits until the descriptor is readable: True; or gives up the wait: False.
 Raises TimeoutError when the time is up."""
+
+Ready = Callable[["Wire"], None]
+"""Returns when there is a reply to be read."""
 
 
 class Interrupted(Exception):
@@ -49,21 +54,13 @@ class Wire:
         self._name = settings.get("client_name")
         self._introduce_nobody()
         self._owed = 0  # replies that are still to be read
+        self._deadline: float | None = None
 
     def _introduce_nobody(self) -> None:
         """Redis-py would tell its own name and the user's when it connects: it would hide why a
         server turns everybody away, and not go on without CLIENT."""
         for name in ("client_name", "driver_info", "lib_name", "lib_version"):
             setattr(self._connection, name, None)
-
-    @property
-    def host(self) -> str:
-        """Where it leads, or led last."""
-        return getattr(self._connection, "host", None) or "localhost"
-
-    @property
-    def port(self) -> int:
-        return int(getattr(self._connection, "port", None) or 0)
 
     @property
     def descriptor(self) -> int:
@@ -78,12 +75,19 @@ class Wire:
 
     def call(self, *command: Any) -> Any:
         """Send one command to this node and return its reply."""
-        self.send([command])
-        outcome = self.outcome()
+        [outcome] = self.ask([command])
         if isinstance(outcome, ResponseError):
             self.raise_trouble([outcome])
             raise outcome
         return outcome
+
+    def ask(self, commands: Sequence[Command], ready: Ready | None = None) -> list[Any]:
+        """Send the commands at once, and return what each is answered, be it an error. ``ready``
+        returns when there is something to read."""
+        self.send(commands)
+        if ready:
+            ready(self)
+        return [self.outcome() for _ in commands]
 
     def send(self, commands: Sequence[Command]) -> None:
         if self._owed:  # an exception from a signal handler had come in between
@@ -91,6 +95,8 @@ class Wire:
         self.open()
         try:
             self._owed = len(commands)
+            if self._deadline is not None:
+                self._hurry()
             self._connection.send_packed_command(self._connection.pack_commands(commands))
         except BaseException:
             self.close()
@@ -98,6 +104,8 @@ class Wire:
 
     def outcome(self) -> Any:
         """A reply, which may be an error: those of a pipeline must all be read."""
+        if self._deadline is not None:
+            self._hurry()
         try:
             outcome = self._receive()
         except ResponseError as error:
@@ -147,12 +155,20 @@ class Wire:
             raise Interrupted
         self.close()  # the server has hung up
 
-    def limit(self, seconds: float | None = None) -> None:
-        """From now on, whatever this node is to do, it is given so long for; None: as usual."""
-        seconds = self._timeout if seconds is None else seconds
+    def limit(self, deadline: float | None) -> None:
+        """From now on all that this node does is to be done by then; None: each thing within the
+        timeout. What it has answered already can be read in any case."""
+        if deadline != self._deadline:
+            self._deadline = deadline
+            self._hurry()
+
+    def _hurry(self) -> None:
+        seconds = self._timeout
+        if self._deadline is not None:
+            seconds = min(seconds, max(pace.LEAST_READ, self._deadline - time.monotonic()))
         self._connection.socket_timeout = self._connection.socket_connect_timeout = seconds
-        if self.is_open:
-            self._connection._sock.settimeout(seconds)
+        if self.is_open and (socket := self._connection._sock):
+            socket.settimeout(seconds)
 
     def close(self) -> None:
         if self.is_open:
