@@ -53,7 +53,7 @@ class Node:
         self._process.wait()
 
     def close(self) -> None:
-        self.client.close()
+        self.client.connection_pool.disconnect()
         if self._process.poll() is None:
             os.kill(self._process.pid, signal.SIGCONT)
             self.kill()
