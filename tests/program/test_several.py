@@ -193,7 +193,7 @@ def test_cluster_without_all_slots_is_waited_for(cluster: Cluster, programs: Pro
         url = f"redis+cluster://{first.address}"
         program = supervise(programs, url, source(), "--redis-wait", "2")
         assert program.process.wait(20) == EXIT_REDIS
-        assert "CLUSTERDOWN" in program.log
+        assert re.search("no usable Redis at .*: (CLUSTERDOWN|Timeout)", program.log)
     finally:
         cluster.primaries[2].signal(signal.SIGCONT)
         eventually(lambda: first.client.cluster("info")["cluster_state"] == "ok")

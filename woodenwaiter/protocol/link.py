@@ -162,7 +162,7 @@ def require_usable(link: Link) -> None:
     try:
         reply = link.call("INFO", "server")
         text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
-        if "redis_mode:cluster" in text:
+        if re.search("(redis|server)_mode:cluster", text):
             link.call("TYPE", REGISTRY)  # any key: it may be down as a whole
     except ServerTrouble as error:
         if meaning_of(error) is Meaning.FORBIDDEN:
