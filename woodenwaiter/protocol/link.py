@@ -58,7 +58,7 @@ class Link:
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply."""
-        [outcome] = self._ask([command])
+        [outcome] = self._ask((command,))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -91,7 +91,14 @@ class Link:
         """Send all commands at once; return their replies in the same order, among them as errors
         what was refused of one alone, and what is the matter with that node of a cluster which one
         is for. All that is waited for has ``timeout`` seconds together."""
-        return self._ask(commands, time.monotonic() + self.timeout) if commands else []
+        if not commands:
+            return []
+        deadline = time.monotonic() + self.timeout
+        self._home.limit(deadline)
+        try:
+            return self._ask(commands, deadline)
+        finally:
+            self._home.limit(None)
 
     def _ask(
         self,
@@ -99,26 +106,34 @@ class Link:
         deadline: float | None = None,
         ready: Ready | None = None,
     ) -> list[Any]:
-        self._home.limit(deadline)
-        try:
-            if cluster := self._cluster or self._met_cluster():
-                errands = errands_of(commands)
-                cluster.ask(errands, deadline, ready)
-                return [errand.outcome for errand in errands]
-            outcomes = self._home.ask(commands, ready)
-        finally:
-            self._home.limit(None)
-        if any(map(is_redirect, outcomes)):
-            errands = errands_of(commands, outcomes)
-            self._join().follow(errands, deadline, ready)
+        """What each is answered. Of a single server, raises what concerns everybody."""
+        if cluster := self._cluster or (not self._home.is_open and self._met_cluster()):
+            errands = errands_of(commands)
+            cluster.ask(errands, deadline, ready)
             return [errand.outcome for errand in errands]
-        self._home.raise_trouble(outcomes)
+        outcomes = self._home.ask(commands, ready)
+        for outcome in outcomes:
+            if isinstance(outcome, ResponseError):
+                return self._heed(commands, outcomes, deadline, ready)
         return outcomes
+
+    def _heed(
+        self,
+        commands: Sequence[Command],
+        outcomes: list[Any],
+        deadline: float | None,
+        ready: Ready | None,
+    ) -> list[Any]:
+        """Some are refused: follow those that the server sends elsewhere."""
+        if not any(map(is_redirect, outcomes)):
+            self._home.raise_trouble(outcomes)
+            return outcomes
+        errands = errands_of(commands, outcomes)
+        self._join().follow(errands, deadline, ready)
+        return [errand.outcome for errand in errands]
 
     def _met_cluster(self) -> Cluster | None:
         """The cluster of which the server turns out to be a node when it is first talked to."""
-        if self._home.is_open:
-            return None
         self._home.open()
         return self._join() if self._home.is_of_cluster else None
 
@@ -132,7 +147,7 @@ class Link:
 
     def nodes(self) -> list[Wire]:
         """Whoever has a part of the keys, each to be asked by its `call`."""
-        cluster = self._cluster or self._met_cluster()
+        cluster = self._cluster or (None if self._home.is_open else self._met_cluster())
         return cluster.nodes() if cluster else [self._home]
 
     def rest(self, seconds: float, pause: Pause) -> None:

@@ -92,7 +92,8 @@ class Wire:
     def send(self, commands: Sequence[Command]) -> None:
         if self._owed:  # an exception from a signal handler had come in between
             self.close()
-        self.open()
+        if not self.is_open:
+            self.open()
         try:
             self._owed = len(commands)
             if self._deadline is not None:
@@ -107,23 +108,17 @@ class Wire:
         if self._deadline is not None:
             self._hurry()
         try:
-            outcome = self._receive()
+            outcome = self._connection.read_response()
         except ResponseError as error:
             outcome = error
-        self._owed -= 1
-        return outcome
-
-    def _receive(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except ResponseError:
-            raise
         except ValueError as error:  # redis-py takes for granted what a MOVED says, for one
             self.close()
             raise InvalidResponse(f"a reply that makes no sense: {error}") from error
         except BaseException:
             self.close()
             raise
+        self._owed -= 1
+        return outcome
 
     def raise_trouble(self, outcomes: Sequence[Any]) -> None:
         """Raise the first of the outcomes that concerns everybody here."""
