@@ -39,7 +39,7 @@ def closing_on_failure(made: Closable) -> Iterator[None]:
 
 
 def quiet_port() -> int:
-    """A free one that no connection is given by chance; so is one 10,000 on, for a cluster's bus."""
+    """A free one that no connection is given by chance; so is 10,000 on, for a cluster's bus."""
     while True:
         port = random.randrange(10_000, 22_000)
         with socket.socket() as first, socket.socket() as second, suppress(OSError):

@@ -178,6 +178,9 @@ class Wire:
             self.is_open = True
             self._connection.connect()
             self._introduce()
+        except (ValueError, OverflowError) as error:  # of an address that a server told
+            self.close()
+            raise redis.ConnectionError(f"no address: {error}") from error
         except BaseException:
             self.close()
             raise
