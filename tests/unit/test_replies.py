@@ -46,6 +46,7 @@ REPLIES = {
     "ERR DB index is out of range": AWAY,
     "ERR invalid DB index": AWAY,
     "ERR SELECT is not allowed in cluster mode": AWAY,
+    "ERR This instance has cluster support disabled": AWAY,
     "DENIED Redis is running in protected mode because no password is set.": AWAY,
     "OOM command not allowed when used memory > 'maxmemory'.": UNWILLING,
     "MISCONF Errors writing to the AOF file: No space left on device": UNWILLING,
