@@ -26,8 +26,13 @@ class Consumer:
     max_memory: int | None = None
     setup: Callable[[], Any] | None = None
     teardown: Callable[[], Any] | None = None
+    durable: int = 0
 
     def under(self, settings: Settings, client: Client | None) -> Consumer:
         """This consumer as a supervisor with these settings, and maybe this client, runs it."""
-        processes = settings.processes_of(self.queue) or self.processes
-        return replace(self, client=client or self.client, processes=processes)
+        return replace(
+            self,
+            client=client or self.client,
+            processes=settings.processes_of(self.queue) or self.processes,
+            durable=settings.durable or self.durable,
+        )

@@ -11,6 +11,7 @@
     │   └── RedisUnusable
     ├── BadEntry            also a ValueError
     ├── LeaseLost
+    ├── NotReplicated
     ├── Reject
     └── Retry
     TaskTimeout             a BaseException
@@ -75,6 +76,11 @@ class BadEntry(WoodenError, ValueError):
 class LeaseLost(WoodenError):
     """The owner is unknown: its lease ran out, and its claims belong to others now. Raised by
     ``call_waiter()`` when a server loses what it held a moment ago; the task is not lost."""
+
+
+class NotReplicated(WoodenError):
+    """A task was pushed, but not as durably as its waiter promises: it runs, unless a failover
+    loses it meanwhile. To push it again has it run twice, maybe."""
 
 
 class Reject(WoodenError):

@@ -108,6 +108,19 @@ SEARCH = 10.0
 LEAST_READ = 0.01
 """For what a node has answered already, though another one used up the time that all have."""
 
+PUSH_WAIT = 5.0
+"""For a server to take a task from a producer who asks for replicas."""
+
+REPLICAS_WAIT = 1.0
+"""For replicas to take what was pushed or settled, where that is asked for: they lag by
+milliseconds, or for long."""
+
+
+def replicas_within(timeout: float) -> float:
+    """The same for who takes a server that is silent for ``timeout`` to be gone."""
+    return min(REPLICAS_WAIT, timeout / 2)
+
+
 REDIS_WAIT = 30.0
 """For Redis at the start, unless told otherwise: it may start at the same time."""
 

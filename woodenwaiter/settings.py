@@ -21,6 +21,9 @@ YES = ("1", "yes", "on", "true")
 NO = ("", "0", "no", "off", "false")
 
 
+NUMBERS: Mapping[type, str] = {float: "a number of seconds", int: "a number of replicas"}
+
+
 IN_SUPERVISOR, IN_WORKER = IMPORT_IN = ("supervisor", "worker")
 
 
@@ -38,6 +41,7 @@ class Keywords(TypedDict, total=False):
     allow_open_connections: bool
     setup_wait: float
     import_in: str
+    durable: int
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Settings:
         the supervisor gives up. Once it has succeeded, it is tried for ever.
     import_in: who loads the application that ``python -m woodenwaiter.supervisor`` names, one of
         IMPORT_IN; not for ``launch()`` and ``run()``, whose program has it already.
+    durable: how many replicas of the server are to have what a worker settled, before it goes on;
+        0: as many as each customer's waiter says.
     """
 
     redis: str | None = None
@@ -74,6 +80,7 @@ class Settings:
     allow_open_connections: bool = False
     setup_wait: float = pace.SETUP_WAIT
     import_in: str = IN_SUPERVISOR
+    durable: int = 0
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -85,6 +92,10 @@ class Settings:
         _require(self.import_in in IMPORT_IN, f"import_in must be one of {', '.join(IMPORT_IN)}")
         allowed = self.allow_open_connections
         _require(isinstance(allowed, bool), f"allow_open_connections must be a bool: {allowed!r}")
+        _require(
+            isinstance(self.durable, int) and self.durable >= 0,
+            f"durable must be a number of replicas, not {self.durable!r}",
+        )
         self.processes_by_queue()
 
     def processes_by_queue(self) -> dict[str, Processes]:
@@ -144,12 +155,13 @@ def _convert(field: Field[Any], text: str, variable: str) -> object:
     if field.type == "bool":
         _require(text.lower() in (*YES, *NO), f"{variable} must be yes or no, not {text!r}")
         return text.lower() in YES
-    if field.type != "float":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise StartupError(f"{variable} must be a number of seconds, not {text!r}") from None
+    for kind, meaning in NUMBERS.items():
+        if field.type == kind.__name__:
+            try:
+                return kind(text)
+            except ValueError:
+                raise StartupError(f"{variable} must be {meaning}, not {text!r}") from None
+    return text
 
 
 def _folder(text: str) -> str | None:

@@ -7,11 +7,21 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import redis
 
+from .arguments import (
+    number_of_bytes,
+    positive,
+    queue_of,
+    require,
+    require_function,
+    require_number,
+    require_servable,
+)
 from .backoff import Backoff
 from .errors import Misuse, WrongValue
 from .errors import WrongType as WrongType  # noqa: PLC0414 - public under this path, too
@@ -24,91 +34,20 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .consumer import Consumer
+    from .protocol.durable import Pusher
     from .settings import Keywords, Processes
     from .supervisor.launcher import Launched
     from .worker.inline import InlineWorker
 
 Foods = dict[str, Any]
 Handler = Callable[[Foods], Any]
-LEAST_MEMORY = 1 << 20
-
-Number = TypeVar("Number", int | None, float | None)
-
-
-def _require(value: object, kind: type, name: str) -> None:
-    if not isinstance(value, kind):
-        article = "an" if kind.__name__[0] in "aeiou" else "a"
-        raise WrongType(f"{name} must be {article} {kind.__name__}, not {value!r:.100}")
-
-
-def _require_function(value: object, name: str, *arguments: Foods) -> None:
-    """Callable with these arguments, as far as can be told, and not a generator."""
-    import inspect
-
-    _require_callable(value, name)
-    call = value if inspect.isroutine(value) else getattr(value, "__call__", value)  # noqa: B004
-    if any(map(inspect.isgeneratorfunction, (value, call))) or any(
-        map(inspect.isasyncgenfunction, (value, call))
-    ):
-        raise WrongType(f"{name} must not be a generator, which nobody would run: {value!r:.100}")
-    try:
-        inspect.signature(value).bind(*arguments)  # type: ignore[arg-type]
-    except ValueError:
-        pass  # of some that are written in C nothing is known
-    except TypeError as error:
-        takes = "the foods as its only argument" if arguments else "no argument"
-        raise WrongType(f"{name} must take {takes}: {value!r:.100}: {error}") from None
-
-
-def _require_number(value: object, name: str) -> None:
-    if not isinstance(value, int | float):
-        raise WrongType(f"{name} must be a number, not {value!r:.100}")
-
-
-def _require_callable(value: object, name: str) -> None:
-    if not callable(value):
-        raise WrongType(f"{name} must be callable, not {value!r:.100}")
-
-
-def _positive(value: Number, name: str) -> Number:
-    if value is not None:
-        _require_number(value, name)
-        if not value > 0:
-            raise WrongValue(f"{name} must be more than 0, not {value!r}")
-    return value
-
-
-def _bytes(value: int | None, name: str) -> int | None:
-    if (_positive(value, name) or LEAST_MEMORY) < LEAST_MEMORY:
-        raise WrongValue(
-            f"{name} is in bytes, and no process does with {value!r}: 500 MiB are 500 * 2**20"
-        )
-    return value
-
-
-def _queue_of(table: str, dish: str) -> str:
-    try:
-        return table + ":" + dish
-    except TypeError:
-        _require(table, str, "table")
-        _require(dish, str, "dish")
-        raise
-
-
-def _require_servable(table: str, dish: str) -> None:
-    """A producer may push to a list of any name; a worker also has it in its process title."""
-    queue = table + ":" + dish
-    if not (table and dish):
-        raise WrongValue(f"table and dish must not be empty: {queue!r:.100}")
-    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in queue):
-        raise WrongValue(f"table and dish must be UTF-8 without NUL, not {queue!r:.100}")
 
 
 class WoodenMenu:
     """What a cooker makes: ``foods``, a dict that JSON can hold, for the queue ``table:dish``."""
 
     def __init__(self, table: str, dish: str, foods: Foods) -> None:
-        _require(foods, dict, "foods")
+        require(foods, dict, "foods")
         self.set_menu(table, dish, foods)
 
     def set_menu(self, table: str, dish: str, foods: Foods) -> None:
@@ -118,7 +57,7 @@ class WoodenMenu:
 
     def get_menu(self) -> tuple[str, Foods]:
         """The queue's name and the foods."""
-        return _queue_of(self.table, self.dish), self.foods
+        return queue_of(self.table, self.dish), self.foods
 
 
 class WoodenWaiter:
@@ -126,13 +65,21 @@ class WoodenWaiter:
 
     Further keyword arguments go to ``redis.Redis``: ``username``, ``password``, ``ssl``, … Without
     any argument, the URL in the environment variable ``WOODENWAITER_REDIS_URL`` counts.
+    ``durable``: replicas of the server that are to have a task when `take_dish` returns, and what
+    this waiter's customers have done before they go on.
     """
 
     client: Client
     _redis_clt: Client
 
     def __init__(
-        self, host: str = "localhost", port: int | str = "6379", db: int = 0, **options: Any
+        self,
+        host: str = "localhost",
+        port: int | str = "6379",
+        db: int = 0,
+        *,
+        durable: int = 0,
+        **options: Any,
     ) -> None:
         given = (host, port, db) != ("localhost", "6379", 0) or options
         client = None if given else client_from_environment()
@@ -141,13 +88,27 @@ class WoodenWaiter:
         if str(host).count(":") == 1:
             raise WrongValue("host must be a host's name alone: the port is an argument of its own")
         self.redis_clt = client or redis.Redis(host=host, port=valid_port(port), db=db, **options)
+        self._be_durable(durable)
 
     @classmethod
-    def from_url(cls, url: str, **options: Any) -> WoodenWaiter:
+    def from_url(cls, url: str, *, durable: int = 0, **options: Any) -> WoodenWaiter:
         """A waiter for one of the URLs that README.rst tells of; raises WrongValue for another."""
         waiter = cls.__new__(cls)
         waiter.redis_clt = client_at(url, **options)
+        waiter._be_durable(durable)
         return waiter
+
+    def _be_durable(self, durable: int) -> None:
+        require(durable, int, "durable")
+        if durable < 0:
+            raise WrongValue(f"durable must be a number of replicas, not {durable!r}")
+        self.durable = durable
+
+    @cached_property
+    def _pusher(self) -> Pusher:
+        from .protocol.durable import Pusher
+
+        return Pusher(self.client, self.durable)
 
     @property
     def redis_clt(self) -> Any:
@@ -159,11 +120,16 @@ class WoodenWaiter:
     @redis_clt.setter
     def redis_clt(self, client: Client) -> None:
         self.client = self._redis_clt = client
+        self.__dict__.pop("_pusher", None)
 
     def take_dish(self, table_dish: str, foods: Foods) -> None:
-        """Push a task: ``LPUSH table:dish`` with the foods as JSON."""
-        _require(foods, dict, "foods")
-        self._ask("lpush", table_dish, payload_of(foods))
+        """Push a task: ``LPUSH table:dish`` with the foods as JSON. Raises NotReplicated where
+        fewer replicas have it in a second than a durable waiter promises."""
+        require(foods, dict, "foods")
+        if self.durable:
+            self._pusher.push(table_dish, payload_of(foods))
+        else:
+            self._ask("lpush", table_dish, payload_of(foods))
 
     def serve_dish(self, table_dish: str) -> Any:
         """Pop a task and return its foods, or None. If the caller dies now, the task is lost;
@@ -186,18 +152,18 @@ class WoodenCooker:
         self.set_waiter(waiter)
 
     def set_menu(self, menu: WoodenMenu) -> None:
-        _require(menu, WoodenMenu, "menu")
+        require(menu, WoodenMenu, "menu")
         self.menu = menu
 
     def set_waiter(self, waiter: WoodenWaiter) -> None:
-        _require(waiter, WoodenWaiter, "waiter")
+        require(waiter, WoodenWaiter, "waiter")
         self.waiter = waiter
 
     def cookone(self, menu: WoodenMenu | None = None) -> None:
         """Push one task, of this menu or else of the cooker's own."""
         if menu is None:
             menu = self.menu
-        _require(menu, WoodenMenu, "menu")
+        require(menu, WoodenMenu, "menu")
         self.waiter.take_dish(*menu.get_menu())
 
 
@@ -239,18 +205,18 @@ class WoodenCustomer:
     ) -> None:
         from .settings import parse_processes
 
-        _require(waiter, WoodenWaiter, "waiter")
-        _require(max_deliveries, int, "max_deliveries")
-        _positive(max_deliveries, "max_deliveries")
-        _require(backoff, Backoff, "backoff")
-        _require_function(process, "process", {})
-        _require_number(seconds, "seconds")
+        require(waiter, WoodenWaiter, "waiter")
+        require(max_deliveries, int, "max_deliveries")
+        positive(max_deliveries, "max_deliveries")
+        require(backoff, Backoff, "backoff")
+        require_function(process, "process", {})
+        require_number(seconds, "seconds")
         if setup is not None:
-            _require_function(setup, "setup")
+            require_function(setup, "setup")
         if teardown is not None:
-            _require_function(teardown, "teardown")
-        self.table_dish = _queue_of(table, dish)
-        _require_servable(table, dish)
+            require_function(teardown, "teardown")
+        self.table_dish = queue_of(table, dish)
+        require_servable(table, dish)
         require_host(waiter.client)
         self.waiter = waiter
         self.process = process
@@ -258,9 +224,9 @@ class WoodenCustomer:
         self.processes = parse_processes(processes)
         self.max_deliveries = max_deliveries
         self.backoff = backoff
-        self.timeout = _positive(timeout, "timeout")
-        self.max_tasks = _positive(max_tasks, "max_tasks")
-        self.max_memory = _bytes(max_memory, "max_memory")
+        self.timeout = positive(timeout, "timeout")
+        self.max_tasks = positive(max_tasks, "max_tasks")
+        self.max_memory = number_of_bytes(max_memory, "max_memory")
         self.setup = setup
         self.teardown = teardown
         self._running = True
@@ -284,6 +250,7 @@ class WoodenCustomer:
             max_memory=self.max_memory,
             setup=self.setup,
             teardown=self.teardown,
+            durable=self.waiter.durable,
         )
 
     def call_waiter(self) -> Any:
@@ -340,7 +307,7 @@ class WoodenManager:
         self._launched: Launched | None = None
 
     def add_customer(self, customer: WoodenCustomer) -> None:
-        _require(customer, WoodenCustomer, "customer")
+        require(customer, WoodenCustomer, "customer")
         self.customers.append(customer)
 
     def launch(self, **settings: Unpack[Keywords]) -> None:

@@ -67,6 +67,12 @@ def parser() -> argparse.ArgumentParser:
         help="workers per queue, or of one queue; a number or cpus; may be repeated",
     )
     _add_seconds(parser)
+    parser.add_argument(
+        "--durable",
+        type=int,
+        metavar="N",
+        help="wait for N replicas of the server to have what was settled (0)",
+    )
     parser.add_argument("--log-level", choices=LEVELS, help="(info)")
     parser.add_argument("--log-format", choices=FORMATS, help="(text)")
     parser.add_argument(

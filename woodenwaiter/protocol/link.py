@@ -14,6 +14,7 @@ from ..errors import RedisUnusable
 from .client import Client, Source, source_of
 from .cluster import Cluster, errands_of
 from .keys import REGISTRY
+from .replicas import Replicas
 from .replies import (
     Meaning,
     counsel_on,
@@ -43,14 +44,16 @@ class Link:
     """What a process has to the server that ``client`` talks to, opened when first used.
 
     Where that is a node of a cluster, each key is asked for at the node that has it.
-    ``timeout``: seconds after which a silent server counts as gone.
+    ``timeout``: seconds after which a silent server counts as gone; ``replicas``: which are to have
+    what a script did, before it is reported.
     Methods raise what is in ServerTrouble.
     """
 
-    def __init__(self, client: Client, timeout: float) -> None:
+    def __init__(self, client: Client, timeout: float, replicas: Replicas | None = None) -> None:
         self._source = source_of(client)
         self.address = self._source.address
         self.timeout = timeout
+        self._replicas = replicas or Replicas(0, timeout)
         self._home = Wire(self._source.kind, _options(self._source, timeout), timeout, self.address)
         self._cluster: Cluster | None = None
         if self._source.is_cluster:
@@ -66,11 +69,18 @@ class Link:
     def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script, which the server may not know yet."""
         try:
-            return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return self._confirmed("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except ResponseError as error:
             if not needs_source(error):
                 raise
-            return self.call("EVAL", script.source.encode(), len(keys), *keys, *arguments)
+            return self._confirmed("EVAL", script.source.encode(), len(keys), *keys, *arguments)
+
+    def _confirmed(self, *command: Any) -> Any:
+        outcome, *confirmed = self._ask((command, *self._replicas.commands))
+        if isinstance(outcome, Exception):
+            raise outcome
+        self._replicas.note(confirmed, self.address)
+        return outcome
 
     def wait(self, commands: Sequence[Command], seconds: float, pause: Pause) -> list[Any]:
         """Send the commands, of which the first may block and all are for one queue, at once;
@@ -80,12 +90,14 @@ class Link:
         up, the connection is dropped, so that the server ends the wait as well; raises Interrupted.
         """
         outcomes = self._ask(
-            commands, ready=lambda wire: wire.await_reply(seconds + self.timeout, pause)
+            (*commands, *self._replicas.commands),
+            ready=lambda wire: wire.await_reply(seconds + self.timeout, pause),
         )
         for outcome in outcomes:
             if isinstance(outcome, Exception) and is_outage(outcome):
                 raise outcome
-        return outcomes
+        self._replicas.note(outcomes[len(commands) :], self.address)
+        return outcomes[: len(commands)]
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """Send all commands at once; return their replies in the same order, among them as errors

@@ -134,7 +134,7 @@ def _on_terminate(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
 
-def _on_interrupt(number: int, _: FrameType | None) -> None:
+def _on_interrupt(_: int, __: FrameType | None) -> None:
     _tell_all_to_drain()
 
 

@@ -20,6 +20,7 @@ from ..protocol.link import Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
 from ..protocol.recovery import Sweep
+from ..protocol.replicas import Replicas
 from ..protocol.tokens import Tokens
 from ..protocol.verdict import Verdict, announce, judge
 from .awaiting import Awaiting, require_loop_for
@@ -118,5 +119,6 @@ class InlineWorker:
             thread.join()
 
     def _connect(self) -> Queue:
-        link = Link(self.consumer.client, timeout=pace.reply_within(LEASE))
+        timeout = pace.reply_within(LEASE)
+        link = Link(self.consumer.client, timeout, Replicas(self.consumer.durable, timeout))
         return Queue(link, self.consumer.queue, LEASE)

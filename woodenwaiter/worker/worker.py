@@ -29,6 +29,7 @@ from ..protocol.entry import foods
 from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
+from ..protocol.replicas import Replicas
 from ..protocol.verdict import DeadLetter, announce, judge
 from ..text import escaped
 from .awaiting import Awaiting
@@ -108,8 +109,10 @@ class Worker:
         self._policy = consumer.policy
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
         self._slumber = pace.slumber(lease, self._wait)
-        self._link = Link(consumer.client, timeout=pace.reply_within(lease))
         speaks = row.slot == 0  # for the others of this queue, which meet the same
+        timeout = pace.reply_within(lease)
+        replicas = Replicas(consumer.durable, timeout, speaks=speaks)
+        self._link = Link(consumer.client, timeout, replicas)
         self._queue = Queue(self._link, consumer.queue, lease, speaks=speaks)
         self._claims = Claims(row.owner_of, lease, consumer.max_tasks or math.inf)
         self._row = row
