@@ -68,6 +68,11 @@ class Wire:
         number: int = self._connection._sock.fileno()
         return number
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Where it leads, or led last: with sentinels, that is found out when it opens."""
+        return self._connection.host, self._connection.port
+
     def encoded(self, key: Any) -> bytes:
         """As it is sent."""
         encoded: bytes = self._connection.encoder.encode(key)
