@@ -195,7 +195,7 @@ class Wire:
         name = ("SETNAME", self._name) if self._name else ()
         hello = self._told("HELLO", 2, *name)
         if isinstance(hello, list):
-            self.is_of_cluster = b"cluster" in hello[1::2]
+            self.is_of_cluster = b"cluster" in [w for w in hello[1::2] if isinstance(w, bytes)]
         elif name:
             self._told("CLIENT", *name)
 
