@@ -11,7 +11,8 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from ..errors import RedisUnusable
-from .client import Client, Source, source_of
+from ..logs import log
+from .client import Client, Source, source_of, spelled
 from .cluster import Cluster, errands_of
 from .keys import REGISTRY
 from .replicas import Replicas
@@ -153,6 +154,12 @@ class Link:
         self._cluster = Cluster(self._source, self.timeout, self._home)
         return self._cluster
 
+    @property
+    def primary(self) -> str | None:
+        """Where the service is now that sentinels are asked for, if they are, and it is known."""
+        host_and_port = self._source.service and self._home.is_open and self._home.peer
+        return spelled(host_and_port) if host_and_port else None
+
     def address_for(self, key: str) -> str:
         """The address, as people are told, of who serves this key, as far as is known."""
         return (self._cluster and self._cluster.address_for(key)) or self.address
@@ -198,6 +205,8 @@ def require_usable(link: Link) -> None:
             raise unusable(link.address, error) from None
         raise
     _require_version(text, link.address)
+    if link.primary:
+        log.info("%s is %s now", link.address, link.primary)
 
 
 def _require_version(text: str, address: str) -> None:

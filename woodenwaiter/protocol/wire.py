@@ -68,6 +68,11 @@ class Wire:
         number: int = self._connection._sock.fileno()
         return number
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Where it leads, or led last: with sentinels, that is found out when it opens."""
+        return self._connection.host, self._connection.port
+
     def encoded(self, key: Any) -> bytes:
         """As it is sent."""
         encoded: bytes = self._connection.encoder.encode(key)
@@ -190,7 +195,7 @@ class Wire:
         name = ("SETNAME", self._name) if self._name else ()
         hello = self._told("HELLO", 2, *name)
         if isinstance(hello, list):
-            self.is_of_cluster = b"cluster" in hello[1::2]
+            self.is_of_cluster = b"cluster" in [w for w in hello[1::2] if isinstance(w, bytes)]
         elif name:
             self._told("CLIENT", *name)
 
