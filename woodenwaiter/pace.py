@@ -111,6 +111,10 @@ REDIS_WAIT = 30.0
 REMIND = 60.0
 """After which a trouble that lasts, or comes again and again, is mentioned again."""
 
+LASTS = 10.0
+"""Without another kind in between, after which a trouble that has been told of, and another since,
+is told of again: two that take turns do not fill the log."""
+
 WELL = 1.0
 """Without a failure, after which a trouble is held to be over."""
 
