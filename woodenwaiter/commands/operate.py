@@ -16,6 +16,7 @@ from setproctitle import setproctitle
 from .. import __version__, pace
 from ..errors import EXIT_OUTPUT, EXIT_USAGE, StartupError
 from ..protocol.client import client_at, client_from_environment
+from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url = vars(given).get("redis")
         client = client_at(url) if url else client_from_environment() or redis.Redis()
-        link = Link(client, pace.OPERATOR_WAIT)
+        link = Link(client, pace.OPERATOR_WAIT, introduced("operator"))
         with closing(link):
             code: int = given.run(given, link)
         if sys.stdout:  # it may be closed

@@ -10,6 +10,7 @@ import redis
 from .. import pace
 from ..processes.scoreboard import Row
 from ..protocol.grace import ServerClock
+from ..protocol.introduction import introduced
 from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
@@ -23,7 +24,7 @@ class Site:
     """The queues on one server, over one connection."""
 
     def __init__(self, client: redis.Redis, lease: float, timeout: float) -> None:
-        self.link = Link(client, timeout)
+        self.link = Link(client, timeout, introduced("housekeeper"))
         self._client = client
         self._lease = lease
         self._queues: dict[str, tuple[Upkeep, Outage]] = {}
@@ -52,7 +53,7 @@ class Site:
         if time.monotonic() < min(self.retry_at, deadline):
             return False
         left = max(pace.LEAST_TRY, deadline - time.monotonic())
-        link = Link(self._client, min(self.link.timeout, left))
+        link = Link(self._client, min(self.link.timeout, left), introduced("housekeeper"))
         try:
             require_usable(link)
         except ServerTrouble as error:

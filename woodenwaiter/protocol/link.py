@@ -17,6 +17,8 @@ from redis.exceptions import InvalidResponse, ResponseError
 
 from ..errors import RedisUnusable
 from .client import address_of
+from .introduction import introduction
+from .keepalive import with_keepalive
 from .replies import Meaning, counsel_on, is_hopeless, is_outage, meaning_of, needs_source, reply_of
 from .scripts import Script
 
@@ -42,19 +44,22 @@ class Interrupted(Exception):
 class Link:
     """A connection of its own to the server that ``client`` talks to, opened when first used.
 
-    ``timeout``: seconds after which a silent server counts as gone.
+    ``timeout``: seconds after which a silent server counts as gone; ``name``: of the connection,
+    unless the client has one for its connections.
     Methods raise what is in ServerTrouble. After an error that leaves the replies out of step, or
     tells of a server that cannot serve, the connection is dropped, and the next call opens another.
     """
 
-    def __init__(self, client: redis.Redis, timeout: float) -> None:
+    def __init__(self, client: redis.Redis, timeout: float, name: str = "") -> None:
         self.address = address_of(client)
         self.timeout = timeout
         pool = client.connection_pool
         settings = _settings(pool.connection_kwargs, timeout)
         # Made here and opened later: what redis-py loads for it, forked children can share.
         self._connection: Any = pool.connection_class(**settings)
-        self._name = settings.get("client_name")
+        given = settings.get("client_name") or name
+        self._introduction = introduction(given) if given else []
+        self._unsaid: list[Command] = []  # of it, over the connection that is open
         self._introduce_nobody()
         self._is_open = False
         self._owed = 0  # replies that are still to be read
@@ -150,10 +155,7 @@ class Link:
         try:
             self._is_open = True
             self._connection.connect()
-            if self._name:
-                self._owed = 1
-                self._connection.send_command("CLIENT", "SETNAME", self._name)
-                self._raise_trouble([self._outcome()])
+            self._unsaid = self._introduction
         except BaseException:
             self.close()
             raise
@@ -162,12 +164,16 @@ class Link:
         if self._owed:  # an exception from a signal handler had come in between
             self.close()
         self._open()
+        introduction, self._unsaid = self._unsaid, []
         try:
-            self._owed = len(commands)
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            self._owed = len(introduction) + len(commands)
+            packed = self._connection.pack_commands([*introduction, *commands])
+            self._connection.send_packed_command(packed)
+            heard = [self._outcome() for _ in introduction]
         except BaseException:
             self.close()
             raise
+        self._raise_trouble(heard)
 
     def _receive(self) -> Any:
         try:
@@ -187,7 +193,7 @@ def _settings(given: dict[str, Any], timeout: float) -> dict[str, Any]:
     # These want HELLO, which not every server knows, and another protocol.
     kept = {name: value for name, value in given.items() if "maint_notifications" not in name}
     return {
-        **kept,
+        **with_keepalive(kept, timeout),
         "protocol": 2,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,

@@ -16,6 +16,7 @@ from ..logs import log
 from ..names import unique_name
 from ..protocol.entry import foods
 from ..protocol.grace import Missed, ServerClock
+from ..protocol.introduction import introduced
 from ..protocol.link import Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
@@ -118,5 +119,7 @@ class InlineWorker:
             thread.join()
 
     def _connect(self) -> Queue:
-        link = Link(self.consumer.client, timeout=pace.reply_within(LEASE))
-        return Queue(link, self.consumer.queue, LEASE)
+        queue = self.consumer.queue
+        name = introduced("inline", queue)
+        link = Link(self.consumer.client, pace.reply_within(LEASE), name)
+        return Queue(link, queue, LEASE)

@@ -26,6 +26,7 @@ from ..processes.randomness import reseed
 from ..processes.scoreboard import Row, State
 from ..processes.signals import FAREWELL, SignalInbox, ring
 from ..protocol.entry import foods
+from ..protocol.introduction import introduced
 from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
@@ -108,7 +109,8 @@ class Worker:
         self._policy = consumer.policy
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
         self._slumber = pace.slumber(lease, self._wait)
-        self._link = Link(consumer.client, timeout=pace.reply_within(lease))
+        name = introduced("worker", consumer.queue, row.slot)
+        self._link = Link(consumer.client, pace.reply_within(lease), name)
         speaks = row.slot == 0  # for the others of this queue, which meet the same
         self._queue = Queue(self._link, consumer.queue, lease, speaks=speaks)
         self._claims = Claims(row.owner_of, lease, consumer.max_tasks or math.inf)
