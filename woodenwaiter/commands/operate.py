@@ -9,12 +9,14 @@ import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from typing import Any
 
 import redis
 from setproctitle import setproctitle
 
 from .. import __version__, pace
 from ..errors import EXIT_OUTPUT, EXIT_USAGE, StartupError
+from ..protocol.access import REDIS_PASSWORD_FILE
 from ..protocol.client import client_at, client_from_environment
 from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
@@ -30,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
     server = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     server.add_argument(
         "--redis", metavar="URL", help="the server (WOODENWAITER_REDIS_URL, or localhost)"
+    )
+    server.add_argument(
+        "--redis-password-file", metavar="FILE", help="has its password (…_REDIS_PASSWORD_FILE)"
     )
     parser = Parser(
         prog="woodenwaiter",
@@ -80,13 +85,19 @@ def _stop_printing(error: OSError) -> int:
     return EXIT_OUTPUT
 
 
+def _client_of(given: dict[str, Any]) -> redis.Redis:
+    url, file = given.get("redis"), given.get("redis_password_file")
+    if url:
+        return client_at(url, file or os.environ.get(REDIS_PASSWORD_FILE))
+    return client_from_environment(file) or redis.Redis()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     print_anything()
     given = parser().parse_args(arguments)
     setproctitle(f"woodenwaiter {given.command}")  # else all see the password in --redis
     try:
-        url = vars(given).get("redis")
-        client = client_at(url) if url else client_from_environment() or redis.Redis()
+        client = _client_of(vars(given))
         link = Link(client, pace.OPERATOR_WAIT, introduced("operator"))
         with closing(link):
             code: int = given.run(given, link)

@@ -14,6 +14,7 @@ import redis
 from redis.connection import AbstractConnection
 
 from ..errors import WrongValue
+from .access import REDIS_PASSWORD_FILE, with_password_of
 
 REDIS_URL = "WOODENWAITER_REDIS_URL"
 """The environment variable with the server's URL, for those who are given no address."""
@@ -42,8 +43,11 @@ AMOUNTS = ("socket_timeout", "socket_connect_timeout")
 """Seconds that a socket refuses when it connects, unless they are positive."""
 
 
-def client_at(url: str, **options: Any) -> redis.Redis:
-    """A client for ``redis://``, ``rediss://``, ``unix://``; raises WrongValue for another."""
+def client_at(url: str, password_file: str | None = None, **options: Any) -> redis.Redis:
+    """A client for ``redis://``, ``rediss://``, ``unix://``; raises WrongValue for another, and
+    StartupError where there is no password in the file that is to have it."""
+    if password_file:
+        url, options["credential_provider"] = with_password_of(password_file, url)
     _require_plain(url)
     try:
         client = redis.Redis.from_url(url, **options)
@@ -115,13 +119,15 @@ def require_host(client: redis.Redis) -> None:
         raise WrongValue(f"no name of a host: {host!r:.100}") from None
 
 
-def client_from_environment() -> redis.Redis | None:
-    """A client for the URL in REDIS_URL, if there is one; raises WrongValue if it is none."""
+def client_from_environment(password_file: str | None = None) -> redis.Redis | None:
+    """A client for the URL in REDIS_URL, if there is one; raises WrongValue if it is none. A file
+    with a password may be named alone."""
     url = os.environ.get(REDIS_URL)
-    if not url:
+    file = password_file or os.environ.get(REDIS_PASSWORD_FILE)
+    if not (url or file):
         return None
     try:
-        return client_at(url)
+        return client_at(url or "redis://localhost", file)
     except WrongValue as error:
         raise WrongValue(f"{REDIS_URL} is no URL of a Redis server: {error}") from None
 

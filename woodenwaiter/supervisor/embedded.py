@@ -22,6 +22,7 @@ import redis
 from .. import pace
 from ..errors import RedisUnusable
 from ..logs import log
+from ..protocol.access import password_in
 from ..protocol.client import address_of
 from ..settings import Settings
 
@@ -271,7 +272,7 @@ def server_for(client: redis.Redis, settings: Settings) -> EmbeddedServer | None
         )
         return None
     folder = Path(settings.embedded) if settings.embedded else default_folder(host, port)
-    server = EmbeddedServer(folder, host, port, options.get("password"))
+    server = EmbeddedServer(folder, host, port, password_in(options))
     log.info("embedded server at %s, its data in %s", address_of(client), folder)
     return server
 
