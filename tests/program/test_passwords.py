@@ -142,7 +142,7 @@ def test_ways_to_name_the_file(
     end_well(app, supervisor, 1)
 
 
-def operate(folder: Path, *arguments: str, **environment: str) -> tuple[str, int]:
+def operate(folder: Path, *arguments: str, **environment: Any) -> tuple[str, int]:
     done = run(folder, "-m", "woodenwaiter", *arguments, **environment)
     return done.stdout + done.stderr, done.returncode
 

@@ -30,7 +30,7 @@ class PasswordFile(CredentialProvider):
 
     def __init__(self, path: str, user: str) -> None:
         self.path = Path(path)
-        self._user = user
+        self.user = user
 
     def get_credentials(self) -> Any:
         """Raises redis.ConnectionError: the file may be there again in a moment."""
@@ -38,7 +38,7 @@ class PasswordFile(CredentialProvider):
             password = self.password()
         except (OSError, ValueError) as error:
             raise redis.ConnectionError(self._complaint(error)) from None
-        return (self._user, password) if self._user else (password,)
+        return (self.user, password) if self.user else (password,)
 
     def password(self) -> bytes:
         """What the file says now, but for the end of its line. Raises OSError, ValueError."""
@@ -80,6 +80,15 @@ def with_password_of(path: str, url: str) -> tuple[str, PasswordFile]:
     file = _password_file(path, unquote(login["user"]) if login else "")
     file.require()
     return LOGIN.sub(r"\g<scheme>", url, count=1), file
+
+
+def user_in(options: Mapping[str, Any]) -> str:
+    """Who logs in, as far as it is told. Alone, it may well be a password without the colon before
+    it."""
+    provider = options.get("credential_provider")
+    if isinstance(provider, PasswordFile):
+        return provider.user
+    return str(options["username"]) if options.get("username") and options.get("password") else ""
 
 
 def password_in(options: Mapping[str, Any]) -> str | None:

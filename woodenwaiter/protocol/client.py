@@ -14,7 +14,7 @@ import redis
 from redis.connection import AbstractConnection
 
 from ..errors import WrongValue
-from .access import REDIS_PASSWORD_FILE, with_password_of
+from .access import REDIS_PASSWORD_FILE, user_in, with_password_of
 
 REDIS_URL = "WOODENWAITER_REDIS_URL"
 """The environment variable with the server's URL, for those who are given no address."""
@@ -138,9 +138,7 @@ def address_of(client: redis.Redis) -> str:
     if "path" in settings:
         return f"unix://{settings['path']}?db={settings.get('db') or 0}"
     tls = issubclass(client.connection_pool.connection_class, redis.SSLConnection)
-    # Alone, it may well be a password without the colon before it.
-    is_user = settings.get("username") and settings.get("password")
-    user = f"{settings['username']}@" if is_user else ""
+    user = f"{name}@" if (name := user_in(settings)) else ""
     host, port = settings.get("host", "localhost"), settings.get("port", 6379)
     host = f"[{host}]" if ":" in str(host) else host
     return f"redis{'s' if tls else ''}://{user}{host}:{port}/{settings.get('db') or 0}"

@@ -30,7 +30,7 @@ from ..protocol.introduction import introduced
 from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
-from ..protocol.verdict import DeadLetter, announce, judge
+from ..protocol.verdict import Burial, DeadLetter, judge
 from ..text import escaped
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
@@ -123,8 +123,8 @@ class Worker:
         self._parent = parent
         self._mark = fork_mark()
         self._title = f"woodenwaiter: worker {escaped(consumer.queue):.80} #{row.slot}"
-        self._titled = ""
-        self._raw = b""
+        self._titled, self._raw = "", b""
+        self._burial = Burial()
         self._leaving = False
         place = f"queue {consumer.queue} on {self._link.address}"
         self._outage = Outage(place, lease, tells=Tells.REFUSALS if speaks else Tells.NOTHING)
@@ -141,6 +141,7 @@ class Worker:
         self._become(State.LIVE)
         while (step := self._next_step()) is not Deed.LEAVE:
             self._carry_out(step)
+        self._burial.announce()
         self._link.close()
         self._become(State.LEFT)
 
@@ -211,6 +212,7 @@ class Worker:
         else:
             self._queue.release(*request)
             self._claims.released()
+            self._burial.announce()
 
     def _claim(self, claim: Claim) -> None:
         owner, completed, want, tokens, waits = claim
@@ -251,6 +253,7 @@ class Worker:
         else:
             self._row.finish(fail.seq)
             self._claims.told(time.monotonic(), signalled=bool(self._inbox))
+        self._burial.announce()
 
     def _sleep(self) -> None:
         if self._queue.wait(self._slumber, self._pause):
@@ -309,7 +312,7 @@ class Worker:
         verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)
         self._row.count_failure(buried=isinstance(verdict, DeadLetter))
         self._claims.failed(verdict)
-        announce(failure, verdict, error)
+        self._burial.note(failure, verdict, error)
 
     def _mind_the_time(self) -> None:
         """Raise in the handler whose time is up; not in any other code, and not in a later task.
