@@ -61,6 +61,13 @@ def reply_within(lease: float) -> float:
     return lease / 3
 
 
+def keepalive(timeout: float) -> tuple[int, int, int]:
+    """Seconds of silence, between the probes that follow, and their number, after which a server
+    that vanished counts as gone, however long its answer was to take: ``timeout`` or sooner, as far
+    as whole seconds go, which are all that systems take."""
+    return max(1, int(timeout / 2)), max(1, int(timeout / 4)), 2
+
+
 def outage_from(lease: float) -> float:
     """Without a renewal from which on an outage may have cost somebody a lease. A shorter one, that
     began just before another's renewal was due, has not."""
@@ -126,6 +133,10 @@ REDIS_WAIT = 30.0
 
 REMIND = 60.0
 """After which a trouble that lasts, or comes again and again, is mentioned again."""
+
+LASTS = 10.0
+"""Without another kind in between, after which a trouble that has been told of, and another since,
+is told of again: two that take turns do not fill the log."""
 
 WELL = 1.0
 """Without a failure, after which a trouble is held to be over."""

@@ -31,6 +31,7 @@ class Keywords(TypedDict, total=False):
     """The fields of `Settings` as keywords of ``launch()`` and ``run()``, for editors and mypy."""
 
     redis: str | None
+    redis_password_file: str | None
     processes: Processes
     drain_seconds: float
     redis_wait: float
@@ -50,6 +51,8 @@ class Settings:
 
     redis: URL of the server, instead of the customers' own waiters. (``WOODENWAITER_REDIS_URL`` is
         weaker: it serves waiters that were given no address.)
+    redis_password_file: has the password for that server, or for the one in
+        ``WOODENWAITER_REDIS_URL``, and is read again at each login.
     processes: workers per queue, "4" or "cpus"; or for single queues, "TABLE:DISH=N"; several are
         separated by spaces.
     drain_seconds: how long running tasks may go on after SIGTERM. 25 leaves 5 of the 30 s after
@@ -81,6 +84,7 @@ class Settings:
     setup_wait: float = pace.SETUP_WAIT
     import_in: str = IN_SUPERVISOR
     durable: int = 0
+    redis_password_file: str | None = None
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -128,9 +132,14 @@ class Settings:
 
     @classmethod
     def for_this_program(cls, **given: Any) -> Settings:
-        """The same for a supervisor that is forked from a program; raises Misuse where the
-        application, which this program has, is to be loaded by the workers."""
+        """The same for a supervisor that is forked from a program; raises Misuse for
+        what comes too late for it: the application, with its waiters, is there already."""
         settings = cls.from_environment(**given)
+        if given.get("redis_password_file") and not settings.redis:
+            raise Misuse(
+                "redis_password_file goes with redis: waiters that this program has made log in as "
+                "they were told, or as WOODENWAITER_REDIS_PASSWORD_FILE says"
+            )
         if settings.import_in == IN_WORKER:
             raise Misuse(
                 "import_in=worker is for python -m woodenwaiter.supervisor: this program, from "

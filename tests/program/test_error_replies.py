@@ -109,6 +109,15 @@ def test_unwilling_server_is_waited_for(served: Served, reply: str) -> None:
     served.end(deliveries=1)
 
 
+def test_trouble_of_another_kind_is_told_at_once(served: Served) -> None:
+    for reply in ("LOADING Redis is loading", "READONLY You", "NOAUTH Authentication required."):
+        served.refuse(EVERYTHING, reply)
+        served.supervisor.logged(f"{reply.rstrip('.')}; trying again")
+    served.proxy.answers = {}
+    served.push()
+    served.end(deliveries=1)
+
+
 @pytest.mark.parametrize("request_", ["CLAIM", "BLMOVE", "EVALSHA", "PROMOTE"])
 def test_refused_request_costs_its_task_nothing(served: Served, request_: str) -> None:
     replies = [reply for reply in ONE_OF_EACH if request_ != "BLMOVE" or not is_forbidden(reply)]

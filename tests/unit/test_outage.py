@@ -98,6 +98,44 @@ def test_another_kind_is_told_at_once(trouble: Trouble, caplog: pytest.LogCaptur
     assert [line.split(" ")[3] for line in caplog.messages] == ["refused;", "WRONGTYPE", "NOPERM"]
 
 
+def last_told(caplog: pytest.LogCaptureFixture) -> str:
+    return caplog.messages[-1].removeprefix("Redis at redis://h:1/0: ").partition(";")[0]
+
+
+def test_log_ends_with_what_is_the_matter_now(
+    trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    trouble.note(AWAY)
+    trouble.note(WRONG)
+    for _ in range(100):
+        trouble.now += pace.LASTS / 50
+        trouble.note(AWAY)
+    assert last_told(caplog).startswith("refused (")
+    assert len(caplog.messages) == 3
+
+
+def test_what_lasts_again_after_it_was_over_is_told(
+    trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    trouble.note(AWAY)
+    trouble.ends()
+    assert "works again" in last_told(caplog)
+    for _ in range(3):
+        trouble.note(AWAY)
+        trouble.now += pace.LASTS / 2
+    assert last_told(caplog).startswith("refused (")
+    assert len(caplog.messages) == 3
+
+
+def test_kinds_that_take_turns_do_not_fill_the_log(
+    trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    for n in range(60):
+        trouble.note((AWAY, WRONG)[n % 2])
+        trouble.now += (pace.REMIND - 1) / 60
+    assert len(caplog.messages) == 2
+
+
 def test_kinds_without_end_are_forgotten(trouble: Trouble) -> None:
     for n in range(10_000):
         trouble.note(redis.ResponseError(f"{n}"))

@@ -97,6 +97,15 @@ def a_renewal_may_fail(p: ModuleType, lease: float) -> object:
 
 
 @relation
+def a_server_that_vanished_is_missed_like_a_silent_one(p: ModuleType, lease: float) -> object:
+    """Systems know whole seconds only: of three, one for each step."""
+    idle, interval, probes = p.keepalive(p.reply_within(lease))
+    return min(idle, interval, probes) >= 1 and (
+        idle + interval * probes <= max(3, p.reply_within(lease))
+    )
+
+
+@relation
 def a_short_outage_costs_no_lease(p: ModuleType, lease: float) -> object:
     """One that nobody is given a grace for, and that begins just before a renewal; the attempt
     after it comes after the longest pause."""
@@ -324,6 +333,11 @@ MUTANTS = [
         "an_unnoticed_step_costs_no_lease",
     ),
     share("reply_within", "lease / 2", "an_unnoticed_step_costs_no_lease"),
+    Mutant(
+        "    return max(1, int(timeout / 2)), max(1, int(timeout / 4)), 2",
+        "    return max(1, int(timeout / 2)), max(1, int(timeout / 4)), 3",
+        {"a_server_that_vanished_is_missed_like_a_silent_one"},
+    ),
     share("outage_from", "lease * 2 / 3", "a_short_outage_costs_no_lease"),
     share("outage_from", "lease / 5", "ordinary_looks_are_no_outage"),
     share("unnoticed_step", "lease / 2", "an_unnoticed_step_costs_no_lease"),

@@ -9,12 +9,16 @@ import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from typing import Any
 
 import redis
 from setproctitle import setproctitle
 
 from .. import __version__, pace
 from ..errors import EXIT_OUTPUT, EXIT_USAGE, StartupError
+from ..protocol.access import REDIS_PASSWORD_FILE
+from ..protocol.client import Client
+from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
@@ -29,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
     server = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     server.add_argument(
         "--redis", metavar="URL", help="the server (WOODENWAITER_REDIS_URL, or localhost)"
+    )
+    server.add_argument(
+        "--redis-password-file", metavar="FILE", help="has its password (…_REDIS_PASSWORD_FILE)"
     )
     parser = Parser(
         prog="woodenwaiter",
@@ -79,14 +86,20 @@ def _stop_printing(error: OSError) -> int:
     return EXIT_OUTPUT
 
 
+def _client_of(given: dict[str, Any]) -> Client:
+    url, file = given.get("redis"), given.get("redis_password_file")
+    if url:
+        return client_at(url, file or os.environ.get(REDIS_PASSWORD_FILE))
+    return client_from_environment(file) or redis.Redis()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     print_anything()
     given = parser().parse_args(arguments)
     setproctitle(f"woodenwaiter {given.command}")  # else all see the password in --redis
     try:
-        url = vars(given).get("redis")
-        client = client_at(url) if url else client_from_environment() or redis.Redis()
-        link = Link(client, pace.OPERATOR_WAIT)
+        client = _client_of(vars(given))
+        link = Link(client, pace.OPERATOR_WAIT, introduced("operator"))
         with closing(link):
             code: int = given.run(given, link)
         if sys.stdout:  # it may be closed

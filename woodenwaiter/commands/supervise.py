@@ -14,6 +14,7 @@ from .. import __version__, logs
 from ..consumer import Consumer
 from ..errors import EXIT_USAGE, StartupError, WoodenError, WrongValue
 from ..logs import FORMATS, LEVELS, log
+from ..protocol.access import REDIS_PASSWORD_FILE
 from ..protocol.urls import client_from_environment
 from ..settings import IMPORT_IN, IN_WORKER, Settings
 from ..supervisor.boot import run, run_scouted
@@ -98,6 +99,11 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         "each waiter's own, and for those without arguments the one in WOODENWAITER_REDIS_URL",
     )
     parser.add_argument(
+        "--redis-password-file",
+        metavar="FILE",
+        help="has the password for that server; it is read again at each login",
+    )
+    parser.add_argument(
         "--embedded",
         nargs="?",
         const="",
@@ -129,6 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given["processes"] = " ".join(given["processes"])
     try:
         settings = Settings.from_environment(**given)
+        if settings.redis_password_file and not settings.redis:  # for waiters without arguments
+            os.environ[REDIS_PASSWORD_FILE] = settings.redis_password_file
         client_from_environment()  # else the import would be blamed
         logs.configure(settings.log_level, settings.log_format)
         logs.set_role("trial" if is_trial else "supervisor")

@@ -93,7 +93,7 @@ class Housekeeper:
         deadline = time.monotonic() + self._redis_wait
         missing = self._sites
         while not self._leaving and (missing := [s for s in missing if not s.try_out(deadline)]):
-            self._look(missing)
+            self._look([site for site in missing if not site.is_reached])
             self._sleep(min(pace.LOOK, deadline - time.monotonic()))
         self._warn_of_eviction([site for site in self._sites if site not in missing])
         self._scoreboard.note_redis_usable()

@@ -6,13 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 
 from .. import pace
+from ..errors import RedisUnusable
 from ..processes.scoreboard import Row
 from ..protocol.client import Client
 from ..protocol.grace import ServerClock
+from ..protocol.introduction import introduced
 from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
 from ..protocol.replies import is_outage
+from ..protocol.rights import RightsMissing, require_rights
 from ..protocol.stranded import Search
 from ..protocol.verdict import Policy
 from .upkeep import Upkeep
@@ -22,11 +25,13 @@ class Site:
     """The queues on one server, over one connection."""
 
     def __init__(self, client: Client, lease: float, timeout: float) -> None:
-        self.link = Link(client, timeout)
+        self.link = Link(client, timeout, introduced("housekeeper"))
         self._client = client
         self._lease = lease
         self._queues: dict[str, tuple[Upkeep, Outage]] = {}
         self._outage = Outage(f"Redis at {self.link.address}", lease)
+        self._lack = Outage(f"Redis at {self.link.address}", lease)  # of rights, at the start
+        self._is_lacking = self.is_reached = False
         self._clock = ServerClock(lease)
         self._search = Search(self.link, time.monotonic())
 
@@ -46,14 +51,23 @@ class Site:
     def try_out(self, deadline: float) -> bool:
         """Whether the server is usable, as far as it is time for another try.
 
-        Raises RedisUnusable after ``deadline``, or at once where time will not help.
+        Raises RedisUnusable after ``deadline``, or at once where time will not help. Where only
+        rights are missing, it is to be attended meanwhile: workers do what they may.
         """
-        if time.monotonic() < min(self.retry_at, deadline):
+        if time.monotonic() < min(max(self.retry_at, self._lack.retry_at), deadline):
             return False
         left = max(pace.LEAST_TRY, deadline - time.monotonic())
-        link = Link(self._client, min(self.link.timeout, left))
+        link = Link(self._client, min(self.link.timeout, left), introduced("housekeeper"))
         try:
             require_usable(link)
+            self.is_reached = True
+            require_rights(link, self._queues)
+        except RightsMissing as error:
+            if time.monotonic() >= deadline:
+                raise RedisUnusable(f"Redis at {link.address}: {error}") from None
+            self._lack.note(error)
+            self._is_lacking = True
+            return False
         except ServerTrouble as error:
             if time.monotonic() >= deadline:
                 raise unusable(link.address, error) from None
@@ -62,6 +76,7 @@ class Site:
         finally:
             link.close()
         self._outage.over()
+        self._is_lacking = False
         return True
 
     def attend(self, rows: Mapping[str, Sequence[Row]]) -> None:
@@ -82,6 +97,8 @@ class Site:
                 upkeep.hurry()
         else:
             self._outage.over()
+            if not self._is_lacking:
+                self._lack.over()
 
     def _attend(self, upkeep: Upkeep, outage: Outage, rows: Sequence[Row], now: float) -> None:
         if now < outage.retry_at:

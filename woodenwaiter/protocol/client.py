@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -14,6 +14,7 @@ from redis.exceptions import RedisClusterException, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
 from ..errors import WrongValue
+from .access import user_in
 
 Node = tuple[str, int]
 """A host and a port."""
@@ -49,9 +50,7 @@ class Source:
         """As a person would write it; never the password."""
         if "path" in self.options:
             return f"unix://{self.options['path']}?db={self._database}"
-        # Alone, it may well be a password without the colon before it.
-        is_user = self.options.get("username") and self.options.get("password")
-        user = f"{self.options['username']}@" if is_user else ""
+        user = f"{name}@" if (name := user_in(self.options)) else ""
         nodes = ",".join(map(spelled, self.nodes[:MOST_TOLD]))
         more = ",…" if len(self.nodes) > MOST_TOLD else ""
         several = "+cluster" if self.is_cluster else "+sentinel" if self.service else ""
@@ -85,6 +84,11 @@ class Source:
         plain = {(k, v) for k, v in self.options.items() if isinstance(v, str | bytes | int)}
         provider = id(self.options.get("credential_provider"))
         return self.address, self.nodes, provider, frozenset(plain)
+
+    def named(self, name: str) -> Source:
+        """The same, for connections of this name, unless the client has one for its own."""
+        options = {**self.options, "client_name": self.options.get("client_name") or name}
+        return replace(self, options=options) if name else self
 
     def of_all_nodes(self) -> Source:
         """The cluster of which the server turns out to be a node."""

@@ -61,6 +61,10 @@ class Keys:
         """KEYS of the script that looks at the server's clock, too."""
         return [*self._shared, self.clock]
 
+    def of_trial(self) -> list[str]:
+        """All but the queue itself, for the script that tries out what is allowed."""
+        return [*self._shared[1:], self.clock, self.claims("")]
+
     def claimant(self, key: bytes) -> bytes | None:
         """The owner whose claims are under ``key``; None: it is no such key of this queue."""
         prefix = self._claims.encode(errors="surrogateescape")

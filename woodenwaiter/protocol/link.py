@@ -45,13 +45,16 @@ class Link:
     """What a process has to the server that ``client`` talks to, opened when first used.
 
     Where that is a node of a cluster, each key is asked for at the node that has it.
-    ``timeout``: seconds after which a silent server counts as gone; ``replicas``: which are to have
-    what a script did, before it is reported.
+    ``timeout``: seconds after which a silent server counts as gone; ``name``: of the connections,
+    unless the client has one for its own; ``replicas``: which are to have what a script did, before
+    it is reported.
     Methods raise what is in ServerTrouble.
     """
 
-    def __init__(self, client: Client, timeout: float, replicas: Replicas | None = None) -> None:
-        self._source = source_of(client)
+    def __init__(
+        self, client: Client, timeout: float, name: str = "", replicas: Replicas | None = None
+    ) -> None:
+        self._source = source_of(client).named(name)
         self.address = self._source.address
         self.timeout = timeout
         self._replicas = replicas or Replicas(0, timeout)

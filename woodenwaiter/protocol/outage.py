@@ -25,8 +25,9 @@ class Tells(Enum):
 class Outage:
     """What one process knows of a trouble that comes and goes.
 
-    Of each kind it says one line in `pace.REMIND`, however often it began and ended meanwhile, and
-    that it is over once it has been for `pace.WELL`. ``subject``: what is in trouble.
+    Of each kind it says one line in `pace.REMIND`, however often it began and ended meanwhile; one
+    more where it has lasted for `pace.LASTS`, and the log last said something else. That it is over
+    it says once it has been for `pace.WELL`. ``subject``: what is in trouble.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class Outage:
         self._well_since: float | None = None
         self._is_told = False  # of this trouble, whatever its kinds
         self._kinds: dict[str, _Kind] = {}
+        self._last_said = ""  # the kind of which the log spoke last
+        self._present, self._present_since = "", 0.0  # the kind of all failures since then
         self.retry_at = 0.0
 
     def note(self, error: Exception) -> float:
@@ -64,6 +67,7 @@ class Outage:
     def over(self) -> None:
         """A call succeeded."""
         self._failures = 0
+        self._present = ""
         if self._began is None:
             return
         now = self._clock()
@@ -73,7 +77,7 @@ class Outage:
             if self._is_told:
                 seconds = self._well_since - self._began
                 log.warning("%s works again, after %.1f s", self._subject, seconds)
-            self._began, self._is_told = None, False
+            self._began, self._is_told, self._last_said = None, False, ""
 
     def _concerns_us(self, error: Exception) -> bool:
         if self._tells is Tells.REFUSALS:
@@ -81,17 +85,24 @@ class Outage:
         return self._tells is Tells.EVERYTHING
 
     def _tell(self, reply: Reply, now: float) -> None:
+        name = _kind_of(reply)
         if len(self._kinds) > MOST_KINDS:
             self._kinds.clear()
-        kind = self._kinds.setdefault(_kind_of(reply), _Kind())
-        if now - kind.told_at < pace.REMIND:
+        kind = self._kinds.setdefault(name, _Kind())
+        if not (self._is_news(name, now) or now - kind.told_at >= pace.REMIND):
             kind.untold += 1
             return
         trouble = reply.whole.rstrip(".")
         often = f" ({kind.untold} times more since this was last said)" if kind.untold else ""
         log.warning("%s: %s%s; trying again until it works", self._subject, trouble, often)
         kind.told_at, kind.untold = now, 0
-        self._is_told = True
+        self._is_told, self._last_said = True, name
+
+    def _is_news(self, name: str, now: float) -> bool:
+        """Whether it is what is the matter by now, and who reads the log believes otherwise."""
+        if name != self._present:
+            self._present, self._present_since = name, now
+        return name != self._last_said and now - self._present_since >= pace.LASTS
 
 
 class _Kind:

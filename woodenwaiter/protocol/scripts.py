@@ -7,10 +7,10 @@ import pkgutil
 
 
 class Script:
-    """``lua/NAME.lua`` behind the prelude that all have in common."""
+    """``lua/NAME.lua`` behind the prelude that all have in common but one."""
 
-    def __init__(self, name: str) -> None:
-        self.source = _source_of("prelude") + _source_of(name)
+    def __init__(self, name: str, prelude: str = "prelude") -> None:
+        self.source = (_source_of(prelude) if prelude else "") + _source_of(name)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -30,3 +30,4 @@ RENEW = Script("renew")
 PROMOTE = Script("promote")
 EXPIRED = Script("expired")
 REQUEUE = Script("requeue")
+RIGHTS = Script("rights", prelude="")

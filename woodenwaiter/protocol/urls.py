@@ -16,6 +16,7 @@ from redis.connection import parse_url
 from redis.sentinel import Sentinel
 
 from ..errors import WrongValue
+from .access import REDIS_PASSWORD_FILE, with_password_of
 from .client import Client, require_host, source_of
 
 REDIS_URL = "WOODENWAITER_REDIS_URL"
@@ -65,11 +66,14 @@ OF_SENTINELS = re.compile(r"sentinel_(username|password)=([^#]*)")
 """An option of a URL that is for the sentinels."""
 
 
-def client_at(url: str, **options: Any) -> Client:
-    """What connects to the server of a URL; raises WrongValue for what is none.
+def client_at(url: str, password_file: str | None = None, **options: Any) -> Client:
+    """What connects to the server of a URL; raises WrongValue for what is none, and StartupError
+    where there is no password in the file that is to have it.
 
     Nothing connects now: for a cluster, it is no client of redis-py's, but a `Source`.
     """
+    if password_file:
+        url, options["credential_provider"] = with_password_of(password_file, url)
     found = SEVERAL.fullmatch(url)
     if not found:
         return _client_at(url, options)
@@ -202,13 +206,15 @@ def _require_sense(options: Mapping[str, Any]) -> None:
             raise WrongValue(f"{name} must be more than 0 and finite")
 
 
-def client_from_environment() -> Client | None:
-    """A client for the URL in REDIS_URL, if there is one; raises WrongValue if it is none."""
+def client_from_environment(password_file: str | None = None) -> Client | None:
+    """A client for the URL in REDIS_URL, if there is one; raises WrongValue if it is none. A file
+    with a password may be named alone."""
     url = os.environ.get(REDIS_URL)
-    if not url:
+    file = password_file or os.environ.get(REDIS_PASSWORD_FILE)
+    if not (url or file):
         return None
     try:
-        return client_at(url)
+        return client_at(url or "redis://localhost", file)
     except WrongValue as error:
         raise WrongValue(f"{REDIS_URL} is no URL of a Redis server: {error}") from None
 

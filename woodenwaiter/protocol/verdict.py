@@ -97,6 +97,25 @@ def announce(failure: Failure, verdict: Verdict, error: BaseException | None = N
         log.warning("%s", verdict.summary)
 
 
+class Burial:
+    """Of a worker's task that failed for good: it is told once it is done, or another's business,
+    as a server may refuse it. Any other failure is told at once."""
+
+    def __init__(self) -> None:
+        self._untold: tuple[Failure, Verdict, BaseException] | None = None
+
+    def note(self, failure: Failure, verdict: Verdict, error: BaseException) -> None:
+        if isinstance(verdict, DeadLetter):
+            self._untold = failure, verdict, error
+        else:
+            announce(failure, verdict, error)
+
+    def announce(self) -> None:
+        if self._untold:
+            announce(*self._untold)
+            self._untold = None
+
+
 def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
     texts = {
         "id": failed.id,

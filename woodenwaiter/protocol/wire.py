@@ -15,6 +15,8 @@ import redis
 from redis.exceptions import InvalidResponse, ResponseError
 
 from .. import pace
+from .introduction import introduction
+from .keepalive import with_keepalive
 from .replies import Meaning, is_outage, meaning_of
 
 ServerTrouble = (redis.RedisError, OSError)
@@ -51,7 +53,7 @@ class Wire:
         settings = settings_of(options, timeout)
         # Made here and opened later: what redis-py loads for it, forked children can share.
         self._connection: Any = kind(**settings)
-        self._name = settings.get("client_name")
+        self._introduction = introduction(settings.get("client_name"))
         self._introduce_nobody()
         self._owed = 0  # replies that are still to be read
         self._deadline: float | None = None
@@ -191,21 +193,13 @@ class Wire:
             raise
 
     def _introduce(self) -> None:
-        """Say a name, and learn whether this is a node of a cluster, where that is allowed."""
-        name = ("SETNAME", self._name) if self._name else ()
-        hello = self._told("HELLO", 2, *name)
+        """Say a name, and learn whether this is a node of a cluster, as far as that is allowed."""
+        self._owed = len(self._introduction)
+        self._connection.send_packed_command(self._connection.pack_commands(self._introduction))
+        hello, *others = [self.outcome() for _ in self._introduction]
+        self.raise_trouble([hello, *others])
         if isinstance(hello, list):
             self.is_of_cluster = b"cluster" in [w for w in hello[1::2] if isinstance(w, bytes)]
-        elif name:
-            self._told("CLIENT", *name)
-
-    def _told(self, *command: Any) -> Any:
-        """The outcome, where the server does not turn everybody away."""
-        self._owed = 1
-        self._connection.send_command(*command)
-        outcome = self.outcome()
-        self.raise_trouble([outcome])
-        return outcome
 
 
 def settings_of(given: Mapping[str, Any], timeout: float) -> dict[str, Any]:
@@ -213,7 +207,7 @@ def settings_of(given: Mapping[str, Any], timeout: float) -> dict[str, Any]:
     # These want HELLO, which not every server knows, and another protocol.
     kept = {name: value for name, value in given.items() if "maint_notifications" not in name}
     return {
-        **kept,
+        **with_keepalive(kept, timeout),
         "protocol": 2,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,

@@ -20,6 +20,7 @@ from typing import IO
 from .. import pace
 from ..errors import RedisUnusable
 from ..logs import log
+from ..protocol.access import password_in
 from ..protocol.client import Client, source_of
 from ..settings import Settings
 
@@ -266,7 +267,7 @@ def server_for(client: Client, settings: Settings) -> EmbeddedServer | None:
         log.warning("a server listens at %s already: it is used, none is embedded", source.address)
         return None
     folder = Path(settings.embedded) if settings.embedded else default_folder(host, port)
-    server = EmbeddedServer(folder, host, port, source.options.get("password"))
+    server = EmbeddedServer(folder, host, port, password_in(source.options))
     log.info("embedded server at %s, its data in %s", source.address, folder)
     return server
 

@@ -85,8 +85,9 @@ def loaded_by_children(
 
 def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer]:
     """The consumers as they are run under these settings, their processes counted."""
+    url, file = settings.redis, settings.redis_password_file
     try:
-        client = client_at(settings.redis) if settings.redis else None  # one for all
+        client = client_at(url, file) if url else None  # one for all
     except WrongValue as error:
         raise StartupError(f"this is no URL of a Redis server: {error}") from None
     under = [consumer.under(settings, client) for consumer in consumers]

@@ -16,6 +16,7 @@ from ..logs import log
 from ..names import unique_name
 from ..protocol.entry import foods
 from ..protocol.grace import Missed, ServerClock
+from ..protocol.introduction import introduced
 from ..protocol.link import Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
@@ -82,8 +83,10 @@ class InlineWorker:
         except BaseException as error:
             failure = failure_of(error)
             verdict = judge(raw, name, failure, policy, owner)
-            announce(failure, verdict, error)
-            self._release(owner, 0, verdict)
+            if self._release(owner, 0, verdict):
+                announce(failure, verdict, error)
+            else:
+                log.error("task %s: %s", name, failure.reason, exc_info=error)
             raise
         finally:
             answer_with(None)
@@ -91,12 +94,15 @@ class InlineWorker:
         self._release(owner, 1)
         return result
 
-    def _release(self, owner: str, completed: int, verdict: Verdict | None = None) -> None:
+    def _release(self, owner: str, completed: int, verdict: Verdict | None = None) -> bool:
+        """Whether the server has taken it."""
         try:
             with self._turn:
                 self._queue.release(owner, completed, TOKENS.fresh, verdict)
         except ServerTrouble as error:
             log.warning("task %s/1 could not be settled and will run again: %s", owner, error)
+            return False
+        return True
 
     @contextmanager
     def _renewing(self, owner: str) -> Iterator[None]:
@@ -119,6 +125,7 @@ class InlineWorker:
             thread.join()
 
     def _connect(self) -> Queue:
-        timeout = pace.reply_within(LEASE)
-        link = Link(self.consumer.client, timeout, Replicas(self.consumer.durable, timeout))
-        return Queue(link, self.consumer.queue, LEASE)
+        queue, timeout = self.consumer.queue, pace.reply_within(LEASE)
+        replicas = Replicas(self.consumer.durable, timeout)
+        link = Link(self.consumer.client, timeout, introduced("inline", queue), replicas)
+        return Queue(link, queue, LEASE)

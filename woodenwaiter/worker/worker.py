@@ -26,11 +26,12 @@ from ..processes.randomness import reseed
 from ..processes.scoreboard import Row, State
 from ..processes.signals import FAREWELL, SignalInbox, ring
 from ..protocol.entry import foods
+from ..protocol.introduction import introduced
 from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
 from ..protocol.replicas import Replicas
-from ..protocol.verdict import DeadLetter, announce, judge
+from ..protocol.verdict import Burial, DeadLetter, judge
 from ..text import escaped
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
@@ -88,6 +89,14 @@ def _set_up(setup: Callable[[], Any], awaiting: Awaiting, row: Row, bell: int) -
         end_process(EXIT_SETUP)
 
 
+def _queue_for(consumer: Consumer, slot: int, lease: float, *, speaks: bool) -> Queue:
+    timeout = pace.reply_within(lease)
+    name = introduced("worker", consumer.queue, slot)
+    replicas = Replicas(consumer.durable, timeout, speaks=speaks)
+    link = Link(consumer.client, timeout, name, replicas)
+    return Queue(link, consumer.queue, lease, speaks=speaks)
+
+
 class Worker:
     """Serves one queue in this process. ``row`` is its own; ``lifeline`` becomes readable when the
     supervisor is gone, ``bell`` is to be rung for it, and ``parent`` is its pid."""
@@ -110,10 +119,8 @@ class Worker:
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
         self._slumber = pace.slumber(lease, self._wait)
         speaks = row.slot == 0  # for the others of this queue, which meet the same
-        timeout = pace.reply_within(lease)
-        replicas = Replicas(consumer.durable, timeout, speaks=speaks)
-        self._link = Link(consumer.client, timeout, replicas)
-        self._queue = Queue(self._link, consumer.queue, lease, speaks=speaks)
+        self._queue = _queue_for(consumer, row.slot, lease, speaks=speaks)
+        self._link = self._queue.link
         self._claims = Claims(row.owner_of, lease, consumer.max_tasks or math.inf)
         self._row = row
         self._inbox = inbox
@@ -124,8 +131,8 @@ class Worker:
         self._parent = parent
         self._mark = fork_mark()
         self._title = f"woodenwaiter: worker {escaped(consumer.queue):.80} #{row.slot}"
-        self._titled = ""
-        self._raw = b""
+        self._titled, self._raw = "", b""
+        self._burial = Burial()
         self._leaving = False
         place = f"queue {consumer.queue} on {self._link.address}"
         self._outage = Outage(place, lease, tells=Tells.REFUSALS if speaks else Tells.NOTHING)
@@ -142,6 +149,7 @@ class Worker:
         self._become(State.LIVE)
         while (step := self._next_step()) is not Deed.LEAVE:
             self._carry_out(step)
+        self._burial.announce()
         self._link.close()
         self._become(State.LEFT)
 
@@ -212,6 +220,7 @@ class Worker:
         else:
             self._queue.release(*request)
             self._claims.released()
+            self._burial.announce()
 
     def _claim(self, claim: Claim) -> None:
         owner, completed, want, tokens, waits = claim
@@ -252,6 +261,7 @@ class Worker:
         else:
             self._row.finish(fail.seq)
             self._claims.told(time.monotonic(), signalled=bool(self._inbox))
+        self._burial.announce()
 
     def _sleep(self) -> None:
         if self._queue.wait(self._slumber, self._pause):
@@ -310,7 +320,7 @@ class Worker:
         verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)
         self._row.count_failure(buried=isinstance(verdict, DeadLetter))
         self._claims.failed(verdict)
-        announce(failure, verdict, error)
+        self._burial.note(failure, verdict, error)
 
     def _mind_the_time(self) -> None:
         """Raise in the handler whose time is up; not in any other code, and not in a later task.

@@ -1,0 +1,344 @@
+"""Users who may do only what they need: README.rst has the lines; what is missing is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from woodenwaiter import Backoff, WoodenWaiter
+from woodenwaiter.errors import EXIT_REDIS
+from woodenwaiter.protocol import scripts
+from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.rights import RightsMissing, require_rights
+from woodenwaiter.protocol.scripts import Script
+
+from ..application import Application
+from ..support import Server, eventually, run
+
+README = (Path(__file__).parents[2] / "README.rst").read_text()
+LINES = {
+    name: line.strip()
+    for name, line in re.findall(r"^ +(?:redis-cli )?ACL SETUSER (\w+) (.*)$", README, re.MULTILINE)
+}
+FAILS = {"handler": "raise Reject('because')", "backoff": Backoff(0, 0)}
+
+
+class Users:
+    """Of README.rst, for the queue ``t:d``, on a server of their own."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.admin: Any = server.client
+        for name, line in LINES.items():
+            rules = line.replace("images:resize", "t:d").replace("PASSWORD", "pw").split()
+            self.set(name, *rules)
+
+    def set(self, name: str, *rules: str) -> None:
+        self.admin.execute_command("ACL", "SETUSER", name, *rules)
+
+    def url(self, name: str) -> str:
+        return self.server.url.replace("//", f"//{name}:pw@")
+
+    def refusals(self) -> list[str]:
+        """Whatever anybody asked for in vain."""
+        return [entry["object"] for entry in self.admin.acl_log()]
+
+
+@pytest.fixture
+def users(make_server: Callable[..., Server]) -> Users:
+    return Users(make_server())
+
+
+@pytest.fixture
+def served(app: Application, users: Users) -> Application:
+    return app.at(users.server)
+
+
+def test_readme_has_three() -> None:
+    assert LINES.keys() == {"producer", "worker", "viewer"}
+
+
+# Each works for what it is for, and for nothing else.
+
+
+def test_producer_produces_and_nothing_else(users: Users) -> None:
+    waiter = WoodenWaiter.from_url(users.url("producer"))
+    waiter.take_dish("t:d", {"n": 0})
+    assert users.admin.llen("t:d") == 1
+    clt: Any = waiter.redis_clt
+    for command in (
+        ("RPOP", "t:d"),
+        ("LRANGE", "t:d", 0, -1),
+        ("DEL", "t:d"),
+        ("LPUSH", "u:d", "{}"),
+        ("LPUSH", "{t:d}:claims:x", "{}"),
+        ("EVAL", "return 1", 0),
+        ("KEYS", "*"),
+    ):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            clt.execute_command(*command)
+    clt.close()
+
+
+def test_worker_does_all_of_it_and_is_refused_nothing(served: Application, users: Users) -> None:
+    served.write(
+        handler="""
+            note("done", foods["n"])
+            if foods["n"] == 1 and delivery().number == 1:
+                raise Retry(after=0.1)
+            if foods["n"] == 2:
+                raise Reject("because")
+            if foods["n"] == 3 and delivery().number == 1:
+                os.kill(os.getpid(), 9)
+        """
+    )
+    supervisor = served.serve("--redis", users.url("worker"), "--lease-seconds", "1").ready(2)
+    served.push({"n": 0}, {"n": 1}, {"n": 2}, {"n": 3})
+    eventually(lambda: served.done == [0, 1, 1, 2, 3, 3], "all done")
+    eventually(served.letters, "a dead letter")
+    supervisor.ready(2)
+    assert supervisor.stop() == 0
+    told = [
+        line for line in supervisor.log.splitlines() if re.search("NOPERM|may not|refused", line)
+    ]
+    assert told == []
+    assert [refused for refused in users.refusals() if refused != "client|setinfo"] == []
+    assert users.admin.smembers("woodenwaiter:queues") == {b"t:d"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("LPUSH", "u:d", "{}"),
+        ("GET", "other"),
+        ("FLUSHALL",),
+        ("CONFIG", "GET", "*"),
+        ("ACL", "LIST"),
+        ("CLIENT", "LIST"),
+        ("DEL", "t:d"),
+        ("KEYS", "*"),
+    ],
+    ids=" ".join,
+)
+def test_worker_may_do_nothing_else(users: Users, command: tuple[str, ...]) -> None:
+    client: Any = redis.Redis.from_url(users.url("worker"))
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*command)
+    client.close()
+
+
+def operate(folder: Path, url: str, *arguments: str) -> tuple[int, str]:
+    done = run(folder, "-m", "woodenwaiter", "--redis", url, *arguments)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
+    users.admin.lpush("t:d", "{}")
+    users.admin.sadd("woodenwaiter:queues", "t:d")
+    users.admin.hset("{t:d}:settled", "owner", "0 1")
+    users.admin.xadd("{t:d}:dead", {"payload": "{}", "reason": "so"}, id="1-1")
+    url = users.url("viewer")
+    for arguments, told in (
+        (("status",), "t:d"),
+        (("status", "t:d"), "t:d"),
+        (("dead", "t:d"), "1-1  so"),
+        (("show", "t:d", "1-1"), "reason: so"),
+        (("show", "t:d", "all"), "reason: so"),
+    ):
+        code, output = operate(tmp_path, url, *arguments)
+        assert (code, told in output) == (0, True), output
+    for arguments in (("requeue", "t:d", "1-1"), ("drop", "t:d", "1-1")):
+        code, output = operate(tmp_path, url, *arguments)
+        assert code == EXIT_REDIS
+        assert "Traceback" not in output
+    assert [refused for refused in users.refusals() if refused not in SAID_BY_REDIS_PY] != []
+    assert users.admin.xlen("{t:d}:dead") == users.admin.llen("t:d") == 1
+
+
+SAID_BY_REDIS_PY = ("client|setinfo", "client|maint_notifications")
+
+
+# What is missing.
+
+
+def required() -> Iterator[str]:
+    """The commands of the scripts that supervisors and workers run."""
+    for name, script in vars(scripts).items():
+        if isinstance(script, Script) and name not in ("RIGHTS", "REQUEUE"):
+            yield from re.findall(r"call\(\s*'(\w+)'", script.source)
+
+
+def test_all_that_is_required_is_tried_out() -> None:
+    assert set(required()) <= set(re.findall(r"try\('(\w+)'", scripts.RIGHTS.source))
+
+
+@pytest.mark.parametrize("command", sorted({*required(), "EVAL"}))
+def test_command_that_is_missing_is_named(users: Users, command: str) -> None:
+    users.set("worker", f"-{command.lower()}", "-evalsha")
+    assert trouble(users) == [command, f"+{command.lower()}"]
+    users.set("worker", f"+{command.lower()}")
+    assert trouble(users) == []
+
+
+def trouble(users: Users) -> list[str]:
+    """The first request that is refused, and what the line to allow it says at its end."""
+    link = Link(redis.Redis.from_url(users.url("worker")), 10)
+    try:
+        require_rights(link, ["t:d"])
+    except RightsMissing as error:
+        request, _, line = str(error).partition(": refused to user worker, whom this allows it: ")
+        return [request.split()[0], line.removeprefix("ACL SETUSER worker ")]
+    finally:
+        link.close()
+    return []
+
+
+@pytest.mark.parametrize("patterns", [["~t:d"], ["~{t:d}:*"], []], ids=str)
+def test_keys_that_are_missing_are_named(users: Users, patterns: list[str]) -> None:
+    users.set("worker", "resetkeys", *patterns)
+    link = Link(redis.Redis.from_url(users.url("worker")), 10)
+    with pytest.raises(RightsMissing, match=r"ACL SETUSER worker ~t:d ~\{t:d\}:\*$"):
+        require_rights(link, ["t:d"])
+    users.set("worker", "~t:d", "~{t:d}:*")
+    require_rights(link, ["t:d"])
+    link.close()
+
+
+def test_all_that_is_missing_stands_in_one_line(users: Users) -> None:
+    users.set("worker", "-@all", "+eval", "resetkeys", "~t:d", "~{t:d}:*")
+    link = Link(redis.Redis.from_url(users.url("worker")), 10)
+    queues = ["t:d", *(f"t:{n}" for n in range(100))]
+    for _ in range(2):  # what cannot be undone is tried out when the rest is allowed
+        with pytest.raises(RightsMissing) as raised:
+            require_rights(link, queues)
+        assert len(str(raised.value)) < 800
+        _, _, line = str(raised.value).partition("ACL SETUSER worker ")
+        users.set("worker", *line.replace("…", "").split())
+    require_rights(link, ["t:d", "t:0", "t:1"])
+    link.close()
+
+
+def test_name_with_characters_of_patterns(users: Users) -> None:
+    users.set("worker", "resetkeys", "~x")
+    link = Link(redis.Redis.from_url(users.url("worker")), 10)
+    with pytest.raises(RightsMissing) as raised:
+        require_rights(link, ["a*[b]?"])
+    users.set("worker", *str(raised.value).partition("SETUSER worker ")[2].split())
+    require_rights(link, ["a*[b]?"])
+    with pytest.raises(RightsMissing):
+        require_rights(link, ["aX[b]?"])
+    link.close()
+
+
+def everything(client: Any) -> dict[bytes, bytes]:
+    return {key: client.dump(key) for key in client.keys("*")}
+
+
+def test_trying_out_changes_nothing(client: Any) -> None:
+    client.lpush("t:d", "1", "2")
+    client.hset("{t:d}:settled", "a", "0 1")
+    client.lpush("{t:d}:claims:", "somebody's")
+    client.lpush("{t:d}:claims:a", "3")
+    client.zadd("{t:d}:leases", {"a": 5})
+    client.zadd("{t:d}:delayed", {"x": 5})
+    client.xadd("{t:d}:dead", {"payload": "4"})
+    before = everything(client)
+    link = Link(client, 10)
+    require_rights(link, ["t:d", "u:d"])
+    assert everything(client) == before
+    client.delete("{t:d}:claims:")
+    require_rights(link, ["t:d"])
+    assert not client.exists("{t:d}:claims:")
+    link.close()
+
+
+def test_wrong_types_are_another_matter(client: Any) -> None:
+    for key in ("t:d", *(f"{{t:d}}:{name}" for name in ("settled", "leases", "dead", "claims:"))):
+        client.set(key, "text")
+    link = Link(client, 10)
+    require_rights(link, ["t:d"])
+    link.close()
+
+
+def test_full_server_is_another_matter(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    server.client.config_set("maxmemory", "1")
+    link = Link(server.client, 10)
+    require_rights(link, ["t:d"])
+    link.close()
+
+
+# At the start, and while it runs.
+
+
+def test_missing_right_is_told_at_the_start_and_may_come(served: Application, users: Users) -> None:
+    served.write(processes=1, **FAILS)
+    users.set("worker", "-xadd")
+    served.push({"n": 1})
+    supervisor = served.serve("--redis", users.url("worker"), "--redis-wait", "60")
+    line = supervisor.logged("refused to user")
+    assert "XADD {t:d}:dead: refused to user worker, whom this allows it: " in line
+    assert "ACL SETUSER worker +xadd; trying again" in line
+    users.set("worker", "+xadd")
+    supervisor.logged("works again")
+    eventually(served.letters)
+    supervisor.logged("; buried: ")
+    assert supervisor.stop() == 0
+
+
+def test_missing_right_ends_it_in_time(served: Application, users: Users) -> None:
+    users.set("worker", "-xadd", "-zadd")
+    supervisor = served.serve("--redis", users.url("worker"), "--redis-wait", "1")
+    assert supervisor.wait() == EXIT_REDIS
+    told = [line for line in supervisor.log.splitlines() if "refused to user" in line]
+    assert len(told) == 2
+    assert "ACL SETUSER worker +zadd +xadd" in told[-1]
+    assert "Traceback" not in supervisor.log
+
+
+@pytest.mark.parametrize("right", ["ltrim", "hset", "zadd", "lmove", "eval evalsha", "@all", "~"])
+def test_right_that_is_taken_away_and_given_back(
+    served: Application, users: Users, right: str
+) -> None:
+    served.write(
+        processes=2,
+        max_deliveries=2,
+        backoff=Backoff(0, 0),
+        handler="""
+            if foods["n"] % 2 and delivery().number == 1:
+                raise RuntimeError("first time")
+            note("done", foods["n"])
+            note("deliveries", delivery().number)
+        """,
+    )
+    supervisor = served.serve("--redis", users.url("worker")).ready(2)
+    served.push({"n": 0}, {"n": 1})
+    eventually(lambda: served.done == [0, 1])
+    users.set("worker", *(["resetkeys"] if right == "~" else [f"-{one}" for one in right.split()]))
+    served.push(*({"n": n} for n in range(2, 10)))
+    supervisor.logged("trying again")
+    assert served.letters() == []
+    given = re.findall(r"[~+]\S+", LINES["worker"].replace("images:resize", "t:d"))
+    users.set("worker", *given)
+    eventually(lambda: set(served.done) == set(range(10)), "all done")
+    assert served.letters() == []
+    assert supervisor.stop() == 0
+
+
+def test_buried_is_told_when_it_is_so(served: Application, users: Users) -> None:
+    served.write(processes=1, **FAILS)
+    supervisor = served.serve("--redis", users.url("worker")).ready(1)
+    users.set("worker", "-xadd")
+    served.push({"n": 1})
+    supervisor.logged("trying again")
+    assert "buried: {" not in supervisor.log
+    assert served.letters() == []
+    users.set("worker", "+xadd")
+    supervisor.logged("buried: {")
+    assert len(served.letters()) == 1
+    assert supervisor.stop() == 0
