@@ -72,6 +72,8 @@ def test_any_name_is_taken_and_short(client: Any, queue: str) -> None:
 
 @pytest.mark.parametrize("role", ["operator", "inline"])
 def test_other_roles(app: Application, role: str) -> None:
+    if app.client.info("server")["redis_version"].startswith("6."):
+        pytest.skip("MONITOR of Redis 6.2 does not show what a CLIENT command is")
     with app.client.monitor() as monitor:
         if role == "operator":
             code = ["-m", "woodenwaiter", "status", "--redis", app.url]
