@@ -164,7 +164,10 @@ class Link:
         self._open()
         try:
             self._owed = len(commands)
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            # Encoded here: hiredis, where it is there, would refuse names of foreign bytes.
+            encode = self._connection.encoder.encode
+            encoded = [tuple(map(encode, command)) for command in commands]
+            self._connection.send_packed_command(self._connection.pack_commands(encoded))
         except BaseException:
             self.close()
             raise
