@@ -26,7 +26,7 @@ from woodenwaiter.settings import Settings
 from ..support import Command, Programs, Server, eventually, free_port, lines
 from .test_pid1 import UNSHARE, can_unshare, first
 from .test_readme import TEXT
-from .test_systemd import READY, STOPPING, Manager
+from .test_systemd import READY, STOPPING, Manager, needs_linux
 
 BLOCKS = {
     name: re.sub("(?m)^    ", "", block)
@@ -127,6 +127,7 @@ def test_unit_gives_the_supervisor_its_time() -> None:
     assert service["RestartPreventExitStatus"].split() == [str(EXIT_USAGE), str(EXIT_APP)]
 
 
+@needs_linux
 def test_unit_runs(
     programs: Programs, folder: Path, server: Server, python_here: dict[str, Any]
 ) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +24,9 @@ def wait():
     note("setup", os.getpid())
     while not os.path.exists("set-up"): time.sleep(0.01)
 """
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+pytestmark = needs_linux
 
 READY = "READY=1\nSTATUS=serving"
 STOPPING = "STOPPING=1\nSTATUS=draining"
@@ -59,10 +63,9 @@ class Manager:
         self._socket.close()
 
 
-@pytest.fixture(params=["path", "abstract"])
-def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]:
-    abstract = f"@woodenwaiter-{os.getpid()}-{time.monotonic_ns()}"
-    manager = Manager(abstract if request.param == "abstract" else str(tmp_path / "notify"))
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    manager = Manager(str(tmp_path / "notify"))
     yield manager
     manager.close()
 
@@ -166,6 +169,18 @@ def test_address_of_nobody_is_told_and_does_no_harm(app: Application, address: s
     eventually(lambda: app.done)
     assert supervisor.stop() == 0
     assert supervisor.log.count("NOTIFY_SOCKET") == 1
+
+
+def test_socket_without_a_file(app: Application) -> None:
+    manager = Manager(f"@woodenwaiter-{os.getpid()}-{time.monotonic_ns()}")
+    app.serve(NOTIFY_SOCKET=manager.address)
+    assert manager.next() == READY
+    manager.close()
+
+
+def test_workers_that_import_for_themselves(app: Application, manager: Manager) -> None:
+    app.serve("--import-in", "worker", NOTIFY_SOCKET=manager.address)
+    assert manager.next() == READY
 
 
 def test_launched_supervisor_does_not_speak_for_its_program(
