@@ -200,6 +200,9 @@ REFORK = 1.0
 TIMEOUT_GRACE = 5.0
 """That a handler has after TaskTimeout was raised in it."""
 
+NOTIFY_AGAIN = 0.1
+"""Until systemd, whose socket was full, is told again."""
+
 STALL = 30.0
 """Of a first task that computes nothing, before the log says what may be wrong with it."""
 

@@ -8,8 +8,8 @@ import subprocess
 import psutil
 import pytest
 
-from ..application import Application, Supervisor
-from ..support import eventually, title
+from ..application import Application
+from ..support import Command, eventually, title
 
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def first(container: Supervisor) -> psutil.Process:
+def first(container: Command) -> psutil.Process:
     """The supervisor, which is PID 1 inside."""
     return eventually(lambda: container.titled("supervisor of"), "a supervisor")[0]
 

@@ -16,7 +16,7 @@ from ..consumer import Consumer
 from ..logs import log
 from ..processes.children import UNKNOWN_STATUS
 from ..processes.scoreboard import Cause, Row, Scoreboard, State
-from ..processes.signals import SignalInbox
+from ..processes.signals import SignalInbox, ring
 from ..processes.tree import find, is_alive, kill_session, kill_tree, leads_session
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
@@ -35,6 +35,7 @@ class Housekeeper:
         settings: Settings,
         inbox: SignalInbox,
         lifeline: int,
+        bell: int,
         parent: int,
         *,
         stops_server: bool,
@@ -45,6 +46,7 @@ class Housekeeper:
         self._drain_deadline = math.inf
         self._inbox = inbox
         self._lifeline = lifeline
+        self._bell = bell
         self._parent = parent
         self._stops_server = stops_server
         self._leaving = scoreboard.is_closing
@@ -97,6 +99,7 @@ class Housekeeper:
             self._sleep(min(pace.LOOK, deadline - time.monotonic()))
         self._warn_of_eviction([site for site in self._sites if site not in missing])
         self._scoreboard.note_redis_usable()
+        ring(self._bell)
 
     @staticmethod
     def _warn_of_eviction(usable: Sequence[Site]) -> None:

@@ -105,10 +105,16 @@ class Wire:
             self._owed = len(commands)
             if self._deadline is not None:
                 self._hurry()
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            self._transmit(commands)
         except BaseException:
             self.close()
             raise
+
+    def _transmit(self, commands: Sequence[Command]) -> None:
+        # Encoded here: hiredis, where it is there, would refuse names of foreign bytes.
+        encode = self._connection.encoder.encode
+        encoded = [tuple(map(encode, command)) for command in commands]
+        self._connection.send_packed_command(self._connection.pack_commands(encoded))
 
     def outcome(self) -> Any:
         """A reply, which may be an error: those of a pipeline must all be read."""
@@ -195,7 +201,7 @@ class Wire:
     def _introduce(self) -> None:
         """Say a name, and learn whether this is a node of a cluster, as far as that is allowed."""
         self._owed = len(self._introduction)
-        self._connection.send_packed_command(self._connection.pack_commands(self._introduction))
+        self._transmit(self._introduction)
         hello, *others = [self.outcome() for _ in self._introduction]
         self.raise_trouble([hello, *others])
         if isinstance(hello, list):

@@ -23,6 +23,7 @@ from .hosts import TITLE
 from .renewal import Renewal
 from .roster import Outline, Roster, surveyed
 from .supervisor import Supervisor
+from .systemd import Systemd
 
 
 def run(
@@ -78,7 +79,9 @@ def _supervise(
     client = roster.load()[0].client if roster.is_loaded else client_at("redis://localhost")
     Link(client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
     threads = _inspect(settings) if lifeline is None and roster.is_loaded else ""
-    return Supervisor(roster, settings, apart, lifeline, renewal, threads).run()
+    # One that a program has launched is not the service: that is the program.
+    systemd = Systemd.of(os.environ) if lifeline is None else Systemd()
+    return Supervisor(roster, settings, apart, systemd, lifeline, renewal, threads).run()
 
 
 def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:

@@ -128,6 +128,7 @@ def be_housekeeper(
     scoreboard: Scoreboard,
     settings: Settings,
     lifeline: int,
+    bell: int,
     parent: int,
     *,
     stops_server: bool,
@@ -140,7 +141,14 @@ def be_housekeeper(
         consumers = _load(roster, "housekeeper", inbox, lambda: _is_of_no_use(scoreboard))
         _ignore_strays()
         housekeeper = Housekeeper(
-            consumers, scoreboard, settings, inbox, lifeline, parent, stops_server=stops_server
+            consumers,
+            scoreboard,
+            settings,
+            inbox,
+            lifeline,
+            bell,
+            parent,
+            stops_server=stops_server,
         )
         housekeeper.serve()
     finally:

@@ -35,6 +35,7 @@ from .roster import Outline, Roster
 from .shortage import Shortages, descriptors_for, shortage_of
 from .slots import Slot, Slots
 from .stalls import Stalls
+from .systemd import Systemd
 from .whereabouts import Whereabouts
 
 
@@ -48,9 +49,9 @@ def place_of(outline: Outline, settings: Settings, *, loads: bool) -> Place:
 class Supervisor:
     """Runs the roster's workers until a signal ends it.
 
-    ``apart``: keeps the application's code out of it. ``lifeline``: a descriptor that becomes
-    readable when the program that launched this process is gone. ``renewal``: how to start anew.
-    ``threads``: that libraries have started before.
+    ``apart``: keeps the application's code out of it. ``systemd``: is told how it fares.
+    ``lifeline``: a descriptor that becomes readable when the program that launched this process is
+    gone. ``renewal``: how to start anew. ``threads``: that libraries have started before.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Supervisor:
         roster: Roster,
         settings: Settings,
         apart: Apart,
+        systemd: Systemd,
         lifeline: int | None = None,
         renewal: Renewal | None = None,
         threads: str = "",
@@ -65,6 +67,7 @@ class Supervisor:
         self._roster = roster
         self._settings = settings
         self._apart = apart
+        self._systemd = systemd
         self._server = roster.server
         self._lifeline = lifeline
         self._renewal = renewal or Renewal()
@@ -112,12 +115,13 @@ class Supervisor:
         for slot in self._slots.to_fill(time.monotonic()):
             self._fill(slot)
         timed = (self._slots, self._whereabouts, self._stalls, self._apart, self._renewal)
-        due = min(part.due for part in timed)
+        due = min(part.due for part in (*timed, self._systemd))
         self._listen(None if due == math.inf else due - time.monotonic())
         _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         for pid, status in self._reap():
             self._note_end(pid, status)
         self._meet_deadlines()
+        self._systemd.look(self._slots, self._scoreboard, self._renewal)
 
     def _listen(self, seconds: float | None) -> bool:
         """Sleep until a signal comes or the time is up; returns whether it is time to leave."""
@@ -233,6 +237,7 @@ class Supervisor:
             self._scoreboard,
             self._settings,
             self._alive_read,
+            self._bell,
             self._pid,
             stops_server=self._server is not None,
         )
