@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - resolving a name needs it; better once than in each child
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
@@ -82,6 +82,35 @@ class Link:
             if not needs_source(error):
                 raise
             return self.call("EVAL", script.source.encode(), len(keys), *keys, *arguments)
+
+    def run_all(self, script: Script, given: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
+        """Run a script as often as there are keys and arguments, all in one round trip; return what
+        `exchange` would."""
+        numbered = [(len(keys), *keys, *arguments) for keys, arguments in given]
+        outcomes = self.exchange([("EVALSHA", script.sha, *each) for each in numbered])
+        unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
+        if unknown:
+            source = script.source.encode()
+            again = self.exchange([("EVAL", source, *numbered[i]) for i in unknown])
+            for i, outcome in zip(unknown, again, strict=True):
+                outcomes[i] = outcome
+        return outcomes
+
+    def exchange(self, commands: list[Command]) -> list[Any]:
+        """Send the commands at once; return their replies, among them as errors what was refused of
+        them alone."""
+        self._send(commands)
+        outcomes = [self._outcome() for _ in commands]
+        self._raise_trouble(outcomes)
+        return outcomes
+
+    def address_for(self, key: str) -> str:
+        """Of the node that serves this key."""
+        return self.address
+
+    def nodes(self) -> list[Link]:
+        """Every server that has keys."""
+        return [self]
 
     def wait(self, commands: list[Command], seconds: float, pause: Pause) -> list[Any]:
         """Send the commands, of which the first may block, at once; return their replies, among
@@ -180,6 +209,10 @@ class Link:
         except BaseException:
             self.close()
             raise
+
+
+def _needs_source(outcome: Any) -> bool:
+    return isinstance(outcome, ResponseError) and needs_source(outcome)
 
 
 def _settings(given: dict[str, Any], timeout: float) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from ..protocol.entry import foods
 from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
-from ..protocol.verdict import DeadLetter, announce, judge
+from ..protocol.verdict import DeadLetter, Redeliver, announce, judge
 from ..text import escaped
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
@@ -107,11 +107,11 @@ class Worker:
         self._awaiting = awaiting
         self._policy = consumer.policy
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
-        self._slumber = pace.slumber(lease, self._wait)
+        self._slumber = pace.slumber(self._wait)
         self._link = Link(consumer.client, timeout=pace.reply_within(lease))
         speaks = row.slot == 0  # for the others of this queue, which meet the same
         self._queue = Queue(self._link, consumer.queue, lease, speaks=speaks)
-        self._claims = Claims(row.owner_of, lease, consumer.max_tasks or math.inf)
+        self._claims = Claims(row.owner_of, consumer.max_tasks or math.inf)
         self._row = row
         self._inbox = inbox
         self._footing = Footing(inbox)
@@ -172,7 +172,7 @@ class Worker:
                 self._run()
             elif step is Deed.REST:
                 self._entitle("quiet")
-                self._inbox.wait((self._lifeline,), self._slumber)  # a bell may not be heard
+                self._inbox.wait((self._lifeline,), pace.REST)
             elif step is Deed.WAIT:
                 self._sleep()
             elif not isinstance(step, Deed):
@@ -247,6 +247,8 @@ class Worker:
             self._row.finish(fail.seq)
             self._claims.refused(time.monotonic())
         else:
+            if isinstance(fail.verdict, Redeliver):
+                self._row.expect_retry(fail.verdict.after, time.monotonic())
             self._row.finish(fail.seq)
             self._claims.told(time.monotonic(), signalled=bool(self._inbox))
 
