@@ -116,6 +116,10 @@ def round_every(lease: float, hosts: float) -> float:
     return min(hosts * ROUND, renew_every(lease))
 
 
+CALM = 60.0
+"""Without a retry, and without another host, after which the only one that a queue has just renews
+its leases: what others may have put off or left is known by then."""
+
 REGISTER = 600.0
 """Between two times that a queue is entered among those that operators' commands know: an outage
 makes it sooner, and nothing else takes it out but a person."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import statistics
 from collections.abc import Callable
 
 import pytest
@@ -113,3 +115,19 @@ def test_silent_servers_cost_no_lease_on_another(
         "four renewals",
     )
     assert app.begun == [0]
+
+
+def test_retry_comes_when_it_is_due(app: Application) -> None:
+    """Not when it is time for another visit to the queue."""
+    then = """
+        note("at", time.time())
+        if delivery().number < 12:
+            raise Retry(after=0.05)
+    """
+    app.write(then=then, processes=1, max_deliveries=20)
+    app.push({"n": 0})
+    app.serve()
+    eventually(lambda: app.done == [0])
+    times = [float(at) for at in app.noted("at")]
+    waited = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert statistics.median(waited) < 0.3, waited

@@ -67,8 +67,8 @@ class Upkeep:
 
     def _take_over(self, takeover: Takeover) -> None:
         take_over(self.queue, takeover, self._policy)
-        if takeover.failure:  # what it held may be put off: the next visit tells until when
-            self._sweep.come_again()
+        # What it held may be put off, and what rang for it lies where nobody waits.
+        self._sweep.come_again()
 
     def hurry(self) -> None:
         """Let everything be due: after an outage, before anyone's lease may be taken."""

@@ -2,7 +2,9 @@
 often that it would matter to the server.
 
 There is no election, and nobody to replace. Each host comes by the more rarely, the more there are;
-who finds that another has just been there comes sooner once, at random, and so they spread.
+who finds that another has just been there comes sooner once, at random, and so they spread. Who is
+alone at a queue where all is calm just renews its leases: no other's can run out, and what its own
+workers put off, it knows.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ FOLLOWERS = 4
 """Of the hosts of a queue, come for a retry that one of them has seen to be due soon: with one in
 fifty, none does, and it waits for the next round. Who delayed it comes in any case."""
 
-NEARLY = 0.1
+NEARLY = 0.2
 """Of the time between two visits, that one may come too early, to be made together with others."""
 
 
@@ -31,10 +33,12 @@ class Rounds:
         self._chance = chance
         self._made = -math.inf
         self._next = -math.inf
+        self._calm_at = math.inf  # unless something happens before
 
     @property
     def _every(self) -> float:
-        return pace.round_every(self._lease, self.hosts)
+        is_calm = self.hosts == 1 and self._made >= self._calm_at
+        return pace.round_every(self._lease, math.inf if is_calm else self.hosts)
 
     @property
     def _breath(self) -> float:
@@ -59,6 +63,8 @@ class Rounds:
         seconds: 0 where it is, but did not come."""
         self.hosts = max(1.0, hosts)
         self._made = now
+        if self.hosts > 1 or promoted or following is not None or math.isinf(self._calm_at):
+            self._calm_at = now + pace.CALM
         self._next = now + self._every - self._sooner(ago)
         if following is not None:
             self._next = min(self._next, now + self._until_retry(promoted, following))

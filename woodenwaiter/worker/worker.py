@@ -182,6 +182,7 @@ class Worker:
                 self._check_memory()
         except Interrupted:
             self._claims.interrupted()
+            self._row.expect_retry(0, time.monotonic())  # what may have rung goes to another
         except ServerTrouble as error:
             self._claims.unheard(step)
             self._get_over(error)

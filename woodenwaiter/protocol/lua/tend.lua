@@ -1,7 +1,7 @@
 -- What a queue needs, whoever comes by: in this order, as whatever fails later costs no living owner its
 -- lease.
---   The leases of the owners that are given are extended, of those that the server knows. By a script
---   though ZADD would do: a full server refuses that, and lets a script through (see the prelude).
+--   The leases of the owners that are given are extended. By a script though ZADD XX would do: a full
+--   server refuses that, and lets a script through (see the prelude).
 --   Times are put right where the server's clock went back.
 --   What a doorbell moved for a worker that then died goes in front of the queue, so that another one
 --   wakes; and due retries, the longest due first, `most` at once, each behind one that waited. No more
@@ -19,14 +19,21 @@ local TOLERANCE, OFTEN, PORTION, A_DAY = 1000, 200, 1000, 86400000
 local most, lease, most_expired = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local at = now()
 
--- Where no leases can be, it stops here though nobody is given: who has nobody to renew learns, too,
--- whether others can. Nobody's lease is taken unless all could.
+-- Nobody becomes an owner by it, and nobody again: only leases that are there are extended.
 local function renew()
-  for i = 4, #ARGV do
-    if redis.call('HEXISTS', SETTLED, ARGV[i]) == 1 then
-      redis.call('ZADD', LEASES, at + lease, ARGV[i])
+  for first = 4, #ARGV, PORTION do
+    local leases = {}
+    for i = first, math.min(first + PORTION - 1, #ARGV) do
+      leases[#leases + 1] = at + lease
+      leases[#leases + 1] = ARGV[i]
     end
+    redis.call('ZADD', LEASES, 'XX', unpack(leases))
   end
+end
+
+-- Where no leases can be, it stops here though there is nobody to renew: such a host learns, too,
+-- whether others can. Nobody's lease is taken unless all could.
+local function count_owners()
   local owners = redis.call('HLEN', SETTLED)
   if owners ~= redis.call('ZCARD', LEASES) then
     for _, owner in ipairs(redis.call('HKEYS', SETTLED)) do
@@ -119,14 +126,23 @@ local function next_due()
   return tonumber(redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2])
 end
 
-local owners = renew()
-local following = next_due()
-local is_behind, ago = look_at_the_clock(owners > 0 or following)
-while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end
-local promoted = 0
-if following and (following <= at or is_behind) then
-  promoted = promote()
-  following = is_behind and at or next_due()
+-- Returns how many retries came, and when the next is due.
+local function put_forward(is_behind)
+  while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end
+  local following = next_due()
+  if not following or (following > at and not is_behind) then
+    return 0, following
+  end
+  return promote(), is_behind and at or next_due()
+end
+
+renew()
+local owners = count_owners()
+local is_idle = redis.call('EXISTS', ARRIVALS, DELAYED) == 0
+local is_behind, ago = look_at_the_clock(owners > 0 or not is_idle)
+local promoted, following = 0, nil
+if not is_idle then
+  promoted, following = put_forward(is_behind)
 end
 local left = following and math.max(0, following - at) or -1
 local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', at, 'WITHSCORES', 'LIMIT', 0, most_expired)
