@@ -119,7 +119,10 @@ def test_sleeping_worker_finds_what_was_claimed_for_it(app: Application) -> None
     before = waits()
     app.write(processes=1, seconds=0)
     supervisor = app.serve().ready(1)
-    eventually(lambda: waits() >= before + 2, "a worker that only waits")
+    eventually(
+        lambda: waits() > before and app.client.info("clients")["blocked_clients"],
+        "a worker that only waits",
+    )
     [owner] = app.client.hkeys("{t:d}:settled")
     app.client.lpush(b"{t:d}:claims:" + owner, json.dumps({"n": 0}))
     app.client.client_kill_filter(_type="normal", skipme=True)
