@@ -107,7 +107,7 @@ class Host:
             row: Row = scoreboard.allocate()  # type: ignore[assignment]
             row.open(queue=0, slot=slot, incarnation=slot + 1)
             row.become(State.LIVE)
-            self.site.add(name, Policy())
+            self.site.add(name, Policy(), 1)
             self._rows.setdefault(name, []).append(row)
             Queue(self.site.link, name, LEASE).enroll(row.owner, 0, 1)
 

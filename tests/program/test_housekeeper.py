@@ -131,3 +131,29 @@ def test_retry_comes_when_it_is_due(app: Application) -> None:
     times = [float(at) for at in app.noted("at")]
     waited = [later - sooner for sooner, later in itertools.pairwise(times)]
     assert statistics.median(waited) < 0.3, waited
+
+
+def test_server_that_takes_too_few_connections_is_told_of(
+    app: Application, make_server: Callable[..., Server]
+) -> None:
+    server = make_server()
+    app = app.at(server)
+    server.client.config_set("maxclients", 6)
+    app.write(processes=8)
+    line = app.serve().logged("this supervisor needs 9")
+    assert "takes 6 connections" in line
+    assert "WARNING" in line
+
+
+def test_who_is_turned_away_says_what_is_needed(
+    app: Application, make_server: Callable[..., Server]
+) -> None:
+    server = make_server()
+    app = app.at(server)
+    server.client.config_set("maxclients", 1)
+    app.write(customer(processes=3), customer("t:e", processes=2))
+    supervisor = app.serve()
+    line = supervisor.logged("max number of clients reached")
+    assert "this supervisor needs 6 connections" in line
+    server.client.config_set("maxclients", 10)
+    supervisor.ready(5)

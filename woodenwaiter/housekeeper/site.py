@@ -11,6 +11,7 @@ import redis
 
 from .. import pace
 from ..processes.scoreboard import Row
+from ..protocol.capacity import explained
 from ..protocol.grace import Leases, ServerClock
 from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
@@ -48,6 +49,8 @@ class Site:
 
     def __init__(self, client: redis.Redis, lease: float, timeout: float) -> None:
         self.link = Link(client, timeout)
+        self.connections = 1
+        """That this supervisor needs here: of its workers, and this one."""
         self._client = client
         self._lease = lease
         self._cares: dict[str, Care] = {}
@@ -55,8 +58,9 @@ class Site:
         self._troubled: set[Outage] = set()  # of those, what this look has met
         self._search = Search(self.link, time.monotonic())
 
-    def add(self, name: str, policy: Policy) -> None:
-        """Care for this queue too."""
+    def add(self, name: str, policy: Policy, workers: int) -> None:
+        """Care for this queue too, which has so many workers here."""
+        self.connections += workers
         if name not in self._cares:
             queue = Queue(self.link, name, self._lease)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
@@ -88,8 +92,8 @@ class Site:
             require_usable(link)
         except ServerTrouble as error:
             if time.monotonic() >= deadline:
-                raise unusable(link.address, error) from None
-            outage.note(error)
+                raise unusable(link.address, explained(error, self.connections)) from None
+            outage.note(explained(error, self.connections))
             return False
         finally:
             link.close()
@@ -163,7 +167,7 @@ class Site:
         outage = care.node.outage if is_outage(error) else care.outage
         if outage not in self._troubled:
             self._troubled.add(outage)
-            outage.note(error)
+            outage.note(explained(error, self.connections))
         if outage is care.node.outage:
             for other in self._cares.values():
                 if other.node is care.node:

@@ -76,21 +76,3 @@ def _going_without() -> Iterator[None]:
         if is_outage(error):
             raise
         log.debug("no search for claims without an owner: %s", reply_of(error).whole)
-
-
-def warn_of_eviction(link: Link) -> None:
-    """Say so if the server would throw tasks away when its memory is full: no key of ours ever
-    expires, hence only a policy for all keys does."""
-    try:
-        memory: bytes = link.call("INFO", "memory")
-    except ResponseError:
-        return  # this user may not ask
-    facts = dict(line.split(b":", 1) for line in memory.split(b"\r\n") if b":" in line)
-    policy = facts.get(b"maxmemory_policy", b"").decode()
-    if policy.startswith("allkeys") and facts.get(b"maxmemory") != b"0":
-        log.warning(
-            "Redis at %s has maxmemory-policy %s: when its memory is full, tasks are lost; "
-            "noeviction loses none",
-            link.address,
-            policy,
-        )
