@@ -27,7 +27,7 @@ from woodenwaiter.housekeeper.site import Site
 from woodenwaiter.processes.scoreboard import Row, Scoreboard, State
 from woodenwaiter.protocol import scripts
 from woodenwaiter.protocol.link import Link
-from woodenwaiter.protocol.queue import Queue, Tended, Visit
+from woodenwaiter.protocol.queue import Queue, Tended, Visit, run_all
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Policy
 
@@ -252,7 +252,7 @@ def busy(server: Server, hosts: int, want: int, tasks: int) -> float:
                 owners[n][0]._claim(owners[n][1], completed[n], want, Tokens(1, token))
                 for n in batch
             ]
-            for n, claimed in zip(batch, link.run_all(scripts.CLAIM, given), strict=True):
+            for n, claimed in zip(batch, run_all(link, scripts.CLAIM, given), strict=True):
                 completed[n] += len(claimed)
                 taken += len(claimed)
             if taken >= tasks:

@@ -24,7 +24,14 @@ from woodenwaiter.protocol import stranded as stranded_module
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Interrupted, Link
-from woodenwaiter.protocol.queue import ENOUGH_BYTES, Queue, registered
+from woodenwaiter.protocol.queue import (
+    ENOUGH_BYTES,
+    Queue,
+    Tended,
+    Visit,
+    registered,
+    tend_together,
+)
 from woodenwaiter.protocol.scripts import Script
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import DeadLetter, Failure, Policy, Redeliver, judge
@@ -506,6 +513,47 @@ def test_retries_that_are_due_later_hold_up_nothing(queue: CountingQueue, client
     assert due == 0
     assert seconds is not None
     assert seconds > 30
+
+
+# What a visit tells.
+
+
+def test_visit_tells_who_else_may_come(holding: CountingQueue, client: Any) -> None:
+    holding.enroll("b", 0)
+    assert holding.tend(["a"]).ago > 1e6, "nobody ever did"
+    tended = holding.tend(["a"])
+    assert tended.owners == 2
+    assert tended.ago < 5
+    client.set(CLOCK, b"%d 0 -" % (present(client) - 20_000))
+    assert 20 <= holding.tend(["a"]).ago < 30
+    assert abs(tended.time - present(client) / 1000) < 30
+
+
+def test_queues_are_tended_together(holding: CountingQueue, client: Any) -> None:
+    """What is wrong with one is wrong with that one alone; and the server may forget the script."""
+    wrong, empty = (CountingQueue(holding.link, name, lease=30) for name in ("wrong", "empty"))
+    client.set("{wrong}:leases", "something else")
+    for _ in range(2):
+        lapse(client, "a")
+        visits = [Visit(queue, ["a"], 10) for queue in (wrong, holding, empty)]
+        refused, tended, nothing = tend_together(holding.link, visits)
+        assert isinstance(refused, redis.ResponseError)
+        assert isinstance(tended, Tended)
+        assert (tended.owners, tended.expired) == (1, {})
+        assert isinstance(nothing, Tended)
+        assert (nothing.owners, nothing.following) == (0, None)
+        client.script_flush()
+    assert client.keys("{empty}*") == []
+
+
+def test_many_leases_are_extended_at_once(queue: CountingQueue, client: Any) -> None:
+    owners = [f"owner{n}" for n in range(4100)]
+    for owner in owners:
+        client.hset(SETTLED, owner, "0 0")
+    queue.tend([])
+    lapse(client, *owners)
+    tended = queue.tend(owners)
+    assert (tended.owners, tended.expired) == (4100, {})
 
 
 # The server's clock: where it steps, all that is stored is early or late by as much.

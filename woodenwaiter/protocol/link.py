@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - resolving a name needs it; better once than in each child
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -82,19 +82,6 @@ class Link:
             if not needs_source(error):
                 raise
             return self.call("EVAL", script.source.encode(), len(keys), *keys, *arguments)
-
-    def run_all(self, script: Script, given: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
-        """Run a script as often as there are keys and arguments, all in one round trip; return what
-        `exchange` would."""
-        numbered = [(len(keys), *keys, *arguments) for keys, arguments in given]
-        outcomes = self.exchange([("EVALSHA", script.sha, *each) for each in numbered])
-        unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
-        if unknown:
-            source = script.source.encode()
-            again = self.exchange([("EVAL", source, *numbered[i]) for i in unknown])
-            for i, outcome in zip(unknown, again, strict=True):
-                outcomes[i] = outcome
-        return outcomes
 
     def exchange(self, commands: list[Command]) -> list[Any]:
         """Send the commands at once; return their replies, among them as errors what was refused of
@@ -209,10 +196,6 @@ class Link:
         except BaseException:
             self.close()
             raise
-
-
-def _needs_source(outcome: Any) -> bool:
-    return isinstance(outcome, ResponseError) and needs_source(outcome)
 
 
 def _settings(given: dict[str, Any], timeout: float) -> dict[str, Any]:

@@ -301,8 +301,26 @@ def tend_together(link: Link, visits: Sequence[Visit]) -> list[Tended | Exceptio
     given = [queue._tending(owners, most) for queue, owners, most in visits]
     return [
         outcome if isinstance(outcome, Exception) else _tended(outcome)
-        for outcome in link.run_all(scripts.TEND, given)
+        for outcome in run_all(link, scripts.TEND, given)
     ]
+
+
+def run_all(link: Link, script: Script, given: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
+    """Run a script as often as there are keys and arguments, all in one round trip; return what
+    `Link.exchange` does."""
+    numbered = [(len(keys), *keys, *arguments) for keys, arguments in given]
+    outcomes = link.exchange([("EVALSHA", script.sha, *each) for each in numbered])
+    unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
+    if unknown:
+        source = script.source.encode()
+        again = link.exchange([("EVAL", source, *numbered[i]) for i in unknown])
+        for i, outcome in zip(unknown, again, strict=True):
+            outcomes[i] = outcome
+    return outcomes
+
+
+def _needs_source(outcome: Any) -> bool:
+    return isinstance(outcome, ResponseError) and needs_source(outcome)
 
 
 def _tended(reply: list[Any]) -> Tended:
