@@ -74,3 +74,15 @@ class CountingQueue(Queue):
 
     def oldest_claim(self, owner: str, completed: int, known: int = 0) -> Oldest:
         return super().oldest_claim(owner, completed, known)
+
+    # The parts of a visit.
+
+    def renew(self, owners: list[str]) -> None:
+        self.tend(owners, most=0)
+
+    def promote(self, most: int = 1000) -> tuple[int, float | None]:
+        tended = self.tend([], most)
+        return tended.promoted, tended.following
+
+    def expired(self) -> dict[str, float]:
+        return self.tend([], most=0).expired

@@ -51,9 +51,9 @@ LEAST_LEASE = 1.0
 
 
 def renew_every(lease: float) -> float:
-    """Between two renewals of a lease: one may fail, or a short outage prevent it, and the next is
-    still in time."""
-    return lease / 5
+    """Between two renewals of a lease, at most, until the look that finds one due: with it, a third
+    of the lease. One may fail, or a short outage prevent it, and the next is still in time."""
+    return lease / 3 - LOOK
 
 
 def reply_within(lease: float) -> float:
@@ -71,7 +71,7 @@ def keepalive(timeout: float) -> tuple[int, int, int]:
 def outage_from(lease: float) -> float:
     """Without a renewal from which on an outage may have cost somebody a lease. A shorter one, that
     began just before another's renewal was due, has not."""
-    return lease * 2 / 5
+    return lease * 9 / 20
 
 
 def grace_after_outage(lease: float) -> float:
@@ -82,17 +82,23 @@ def grace_after_outage(lease: float) -> float:
 def unnoticed_step(lease: float) -> float:
     """Of the server's clock, that costs no lease: of one that is about to be renewed, for the
     second time as the first one failed, more is left. Slow answers look like a step, too."""
-    return lease / 3
+    return lease * 3 / 10
 
 
-def expiry_every(lease: float) -> float:
-    """Between two searches for leases that ran out."""
-    return lease / 10
+def slumber(wait: float) -> float:
+    """The length of a wait of a worker that has long been idle: one command in so many seconds.
+    What is pushed, a signal and the supervisor's end wake it, and TCP tells it of a peer that is
+    dead: the wait's end is for none of these."""
+    return max(wait, 60.0)
 
 
-def slumber(lease: float, wait: float) -> float:
-    """The length of a wait of a worker that has long been idle: one command in so many seconds."""
-    return max(wait, lease / 10)
+REST = 3.0
+"""Between two looks of a worker that is to claim nothing, whether it still is: a bell may not be
+heard."""
+
+CLAIM_AGAIN = 600.0
+"""After which a worker claims though nothing rings: a server that has forgotten it counts it as one
+of the queue's owners again, and tells the others so. Whatever went wrong, it has claimed since."""
 
 
 RECONNECT = Backoff(first=0.2, longest=5.0)
@@ -106,11 +112,33 @@ def reconnect(lease: float) -> Backoff:
 
 # A queue's upkeep.
 
-ROUND = 1.0
-"""Between two rounds for due retries, at most: how late one may be that is due in less."""
+ROUND = 0.8
+"""Between two visits to a queue, whichever of its hosts makes them: for retries that are due, for
+owners whose leases ran out. With 0.8 s, of a hundred times that something waits for one it takes
+2 s once, as hosts come at random."""
+
+
+def round_every(lease: float, hosts: float) -> float:
+    """Between two visits to a queue by the same one of its hosts: each renews its own leases."""
+    return min(hosts * ROUND, renew_every(lease))
+
+
+CALM = 60.0
+"""Without a retry, and without another host, after which the only one that a queue has just renews
+its leases: what others may have put off or left is known by then."""
+
+REGISTER = 600.0
+"""Between two times that a queue is entered among those that operators' commands know: an outage
+makes it sooner, and nothing else takes it out but a person."""
+
+REGISTER_AGAIN = 10.0
+"""Where the server that keeps the set is away, or full."""
 
 SEARCH = 10.0
-"""Between two steps of the search for claims that nobody knows of."""
+"""Between two steps of the search for claims that nobody knows of, by all hosts of a queue."""
+
+SEARCH_REST = 3600.0
+"""Or so, after all keys were searched."""
 
 LEAST_READ = 0.01
 """For what a node has answered already, though another one used up the time that all have."""

@@ -118,7 +118,7 @@ def test_trouble_of_another_kind_is_told_at_once(served: Served) -> None:
     served.end(deliveries=1)
 
 
-@pytest.mark.parametrize("request_", ["CLAIM", "BLMOVE", "EVALSHA", "PROMOTE"])
+@pytest.mark.parametrize("request_", ["CLAIM", "BLMOVE", "EVALSHA", "TEND"])
 def test_refused_request_costs_its_task_nothing(served: Served, request_: str) -> None:
     replies = [reply for reply in ONE_OF_EACH if request_ != "BLMOVE" or not is_forbidden(reply)]
     for reply in replies:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import statistics
 from collections.abc import Callable
 
 import pytest
@@ -60,7 +62,9 @@ def test_queue_that_cannot_be_registered_is_cared_for(
     app.write(then="assert delivery().number > 1", processes=1, backoff=Backoff(0, 0))
     supervisor = app.serve("--redis", refusing(server), "--lease-seconds", "1")
     eventually(lambda: app.done == [0])
-    eventually(lambda: attempts_to_register(server) >= 3)
+    eventually(lambda: attempts_to_register(server) >= 1)
+    server.client.client_kill_filter(_type="normal", skipme=True)
+    eventually(lambda: attempts_to_register(server) >= 2, "another attempt after an outage")
     assert supervisor.log.count(f"t:d is not in the set {REGISTRY}") == 1
     assert supervisor.stop() == 0
 
@@ -111,3 +115,45 @@ def test_silent_servers_cost_no_lease_on_another(
         "four renewals",
     )
     assert app.begun == [0]
+
+
+def test_retry_comes_when_it_is_due(app: Application) -> None:
+    """Not when it is time for another visit to the queue."""
+    then = """
+        note("at", time.time())
+        if delivery().number < 12:
+            raise Retry(after=0.05)
+    """
+    app.write(then=then, processes=1, max_deliveries=20)
+    app.push({"n": 0})
+    app.serve()
+    eventually(lambda: app.done == [0])
+    times = [float(at) for at in app.noted("at")]
+    waited = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert statistics.median(waited) < 0.3, waited
+
+
+def test_server_that_takes_too_few_connections_is_told_of(
+    app: Application, make_server: Callable[..., Server]
+) -> None:
+    server = make_server()
+    app = app.at(server)
+    server.client.config_set("maxclients", 6)
+    app.write(processes=8)
+    line = app.serve().logged("this supervisor needs 9")
+    assert "takes 6 connections" in line
+    assert "WARNING" in line
+
+
+def test_who_is_turned_away_says_what_is_needed(
+    app: Application, make_server: Callable[..., Server]
+) -> None:
+    server = make_server()
+    app = app.at(server)
+    server.client.config_set("maxclients", 1)
+    app.write(customer(processes=3), customer("t:e", processes=2))
+    supervisor = app.serve()
+    line = supervisor.logged("max number of clients reached")
+    assert "this supervisor needs 6 connections" in line
+    server.client.config_set("maxclients", 10)
+    supervisor.ready(5)

@@ -68,7 +68,7 @@ def test_owner_of_any_bytes_is_recovered_as_any_other(
     ran = Entry(b'{"n": 1}', "host.1/1", 1, 1.5, "because").dump()
     for entry in (ran, b'{"n": 2}'):
         claims = hold(client, owner, b"0 1", entry)
-        [found] = queue.expired()[1]
+        [found] = queue.tend([]).expired
         take_over(queue, lapse_of(found), Policy())
         assert not client.exists(claims, SETTLED, LEASES)
     [suspect] = client.lrange("t:d", 0, -1)
@@ -84,7 +84,7 @@ def test_what_an_owner_of_any_count_holds_is_not_lost(
 ) -> None:
     claims = hold(client, owner, count, b'{"n": 1}')
     assert queue.sizes()["claimed"] == 1
-    for found in queue.expired()[1]:
+    for found in queue.tend([]).expired:
         take_over(queue, lapse_of(found), Policy())
     assert not client.exists(claims, SETTLED, LEASES)
     assert client.llen("t:d") + client.zcard(DELAYED) == 1

@@ -259,8 +259,8 @@ MUTANTS: dict[str, tuple[tuple[str, str, str], dict[str, Any], str]] = {
         {"faults": Faults(lost=1), "tasks": 4},
         "is lost",
     ),
-    "promote that leaves arrivals where they are": (
-        ("PROMOTE", "while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end", ""),
+    "tend that leaves arrivals where they are": (
+        ("TEND", "while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end", ""),
         {"faults": Faults(), "tasks": 4},
         "something stays behind",
     ),

@@ -24,7 +24,14 @@ from woodenwaiter.protocol import stranded as stranded_module
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Interrupted, Link
-from woodenwaiter.protocol.queue import ENOUGH_BYTES, Queue, registered
+from woodenwaiter.protocol.queue import (
+    ENOUGH_BYTES,
+    Queue,
+    Tended,
+    Visit,
+    registered,
+    tend_together,
+)
 from woodenwaiter.protocol.scripts import Script
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import DeadLetter, Failure, Policy, Redeliver, judge
@@ -102,7 +109,7 @@ def test_late_claim_does_nothing(holding: CountingQueue, client: Any) -> None:
     assert holding.claim("a", 1, 1, Tokens(1, 2)) == []
     assert held(client, CLAIMS) == [b"3"]
     assert held(client) == [b"4", b"5"]
-    assert [*holding.expired()[1]] == ["a"]
+    assert [*holding.expired()] == ["a"]
 
 
 def test_owner_has_a_lease_from_the_start(queue: CountingQueue, client: Any) -> None:
@@ -401,25 +408,28 @@ def test_renewal_is_for_owners_alone(holding: CountingQueue, client: Any) -> Non
 def test_claiming_renews_the_lease(holding: CountingQueue, client: Any) -> None:
     lapse(client, "a")
     holding.claim("a", 3, 1)
-    assert holding.expired()[1] == {}
+    assert holding.expired() == {}
 
 
-def test_expired_are_those_whose_time_is_up(holding: CountingQueue, client: Any) -> None:
+def test_expired_are_those_whose_time_is_up(
+    holding: CountingQueue, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     holding.enroll("b", 0)
     holding.enroll("c", 0)
-    assert holding.expired()[1] == {}
+    assert holding.expired() == {}
     lapse(client, "a", "b")
-    assert [*holding.expired()[1]] == ["a", "b"]
-    assert [*holding.expired(most=1)[1]] == ["a"]
+    assert [*holding.expired()] == ["a", "b"]
+    monkeypatch.setattr(queue_module, "MOST_EXPIRED", 1)
+    assert [*holding.expired()] == ["a"]
 
 
 def test_owner_without_a_lease_gets_one_and_expires(client: Any, server: Server) -> None:
     queue = CountingQueue(Link(client, timeout=10), "t:d", lease=0.2)
     queue.enroll("a", 0)
     client.delete(LEASES)
-    assert queue.expired()[1] == {}
+    assert queue.expired() == {}
     assert client.zcard(LEASES) == 1
-    eventually(lambda: [*queue.expired()[1]] == ["a"])
+    eventually(lambda: [*queue.expired()] == ["a"])
     queue.link.close()
 
 
@@ -429,7 +439,7 @@ def test_lease_of_one_is_not_extended_by_the_lack_of_anothers(
     holding.enroll("b", 0)
     client.zrem(LEASES, "b")
     lapse(client, "a")
-    assert [*holding.expired()[1]] == ["a"]
+    assert [*holding.expired()] == ["a"]
 
 
 def test_due_retries_come_to_the_front_longest_due_first(queue: CountingQueue, client: Any) -> None:
@@ -505,6 +515,47 @@ def test_retries_that_are_due_later_hold_up_nothing(queue: CountingQueue, client
     assert seconds > 30
 
 
+# What a visit tells.
+
+
+def test_visit_tells_who_else_may_come(holding: CountingQueue, client: Any) -> None:
+    holding.enroll("b", 0)
+    assert holding.tend(["a"]).ago > 1e6, "nobody ever did"
+    tended = holding.tend(["a"])
+    assert tended.owners == 2
+    assert tended.ago < 5
+    client.set(CLOCK, b"%d 0 -" % (present(client) - 20_000))
+    assert 20 <= holding.tend(["a"]).ago < 30
+    assert abs(tended.time - present(client) / 1000) < 30
+
+
+def test_queues_are_tended_together(holding: CountingQueue, client: Any) -> None:
+    """What is wrong with one is wrong with that one alone; and the server may forget the script."""
+    wrong, empty = (CountingQueue(holding.link, name, lease=30) for name in ("wrong", "empty"))
+    client.set("{wrong}:leases", "something else")
+    for _ in range(2):
+        lapse(client, "a")
+        visits = [Visit(queue, ["a"], 10) for queue in (wrong, holding, empty)]
+        refused, tended, nothing = tend_together(holding.link, visits)
+        assert isinstance(refused, redis.ResponseError)
+        assert isinstance(tended, Tended)
+        assert (tended.owners, tended.expired) == (1, {})
+        assert isinstance(nothing, Tended)
+        assert (nothing.owners, nothing.following) == (0, None)
+        client.script_flush()
+    assert client.keys("{empty}*") == []
+
+
+def test_many_leases_are_extended_at_once(queue: CountingQueue, client: Any) -> None:
+    owners = [f"owner{n}" for n in range(4100)]
+    for owner in owners:
+        client.hset(SETTLED, owner, "0 0")
+    queue.tend([])
+    lapse(client, *owners)
+    tended = queue.tend(owners)
+    assert (tended.owners, tended.expired) == (4100, {})
+
+
 # The server's clock: where it steps, all that is stored is early or late by as much.
 
 
@@ -552,7 +603,7 @@ def test_clock_that_goes_back_keeps_no_dead_owner(holding: CountingQueue, client
     holding.promote()
     left = {owner: round(remaining(client, LEASES, owner), -1) for owner in "abcde"}
     assert left == {"a": 30, "b": 30, "c": 30, "d": 90, "e": 30}
-    assert holding.expired()[1] == {}
+    assert holding.expired() == {}
 
 
 def test_due_times_are_put_right_in_portions(queue: CountingQueue, client: Any) -> None:
@@ -640,7 +691,7 @@ def test_claims_without_an_owner_go_back_when_a_lease_has_run_out(
     found = stranded(client)
     assert holding.adopt(found) == ["a"]
     assert holding.adopt(found) == []
-    assert holding.expired()[1] == {}
+    assert holding.expired() == {}
     lapse(client, "a")
     assert holding.release("a", 0, LETTER, lapsed=True) == 2
     assert payloads(client) == [b"2", b"3", b"4", b"5"]
@@ -801,7 +852,7 @@ def test_full_server_can_be_drained(make_server: Callable[..., Server]) -> None:
     assert queue.claim("a", 3, 2) == [b"3", b"due"]
     assert queue.give_back("a", 4) == 1
     assert queue.release("a", 3, AGAIN) == 0
-    assert queue.expired()[1] == {}
+    assert queue.expired() == {}
     [(letter, _)] = queue.dead_letters()
     assert queue.requeue(letter)
     assert held(client) == [b"due", b"4", b"5", b"6", b"again", b"1"]

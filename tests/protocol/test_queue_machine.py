@@ -251,7 +251,7 @@ class Machine(RuleBasedStateMachine):
     def expire(self, number: int, sign_of_life: bool) -> None:
         worker = self.busy(number)
         self.client.zadd(key_prefix(worker.queue.name) + "leases", {worker.owner: 1}, xx=True)
-        for owner in worker.queue.expired()[1]:
+        for owner in worker.queue.expired():
             if sign_of_life:
                 worker.queue.renew([owner])
             self.recover(worker.queue, owner, refused=sign_of_life)
@@ -290,7 +290,7 @@ class Machine(RuleBasedStateMachine):
         if scripts_too:
             self.client.script_flush()
         self.client.delete(key_prefix(NAMES[queue]) + "leases")
-        assert self.queues[queue].expired()[1] == {}, "everybody gets a lease anew"
+        assert self.queues[queue].expired() == {}, "everybody gets a lease anew"
 
     # The account.
 

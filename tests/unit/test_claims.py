@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.pace import AHEAD, LONG, PATIENCE
+from woodenwaiter.pace import AHEAD, CLAIM_AGAIN, LONG, PATIENCE
 from woodenwaiter.protocol.entry import Entry
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.worker.claims import (
@@ -27,13 +27,12 @@ from woodenwaiter.worker.claims import (
     next_want,
 )
 
-LEASE = 30.0
 PLAIN = [b'{"n": %d}' % n for n in range(300)]
 REDELIVERED = Entry(b"{}", id="w/1", deliveries=1, first_failed=1.0, reason="failed").dump()
 
 
 def enrolled(**given: Any) -> Claims:
-    claims = Claims(lambda generation: f"w{generation}", LEASE, **given)
+    claims = Claims(lambda generation: f"w{generation}", **given)
     assert step(claims) == enroll("w0", claims.completed)
     claims.enrolled()
     return claims
@@ -133,7 +132,8 @@ def test_waits_after_a_claim_in_vain_and_sleeps_after_two() -> None:
     assert step(claims) == claim("w0", 0, 1, waits=True)
     claims.claimed([], 0.0)
     assert step(claims) is Deed.WAIT
-    assert step(claims, LEASE) == claim("w0", 0, 1, waits=True), "once per lease it asks"
+    assert step(claims, CLAIM_AGAIN - 1) is Deed.WAIT
+    assert step(claims, CLAIM_AGAIN) == claim("w0", 0, 1, waits=True), "a server may forget it"
 
 
 def test_claims_at_once_when_the_bell_rings_and_sleeps_on_if_others_were_faster() -> None:
@@ -151,7 +151,7 @@ def test_does_not_wait_for_what_has_rung_however_late_it_is() -> None:
     for _ in range(2):
         claims.claimed([], 0.0)
     claims.rang()
-    assert step(claims, 2 * LEASE) == claim("w0", 0, 1, waits=False)
+    assert step(claims, 2 * CLAIM_AGAIN) == claim("w0", 0, 1, waits=False)
 
 
 @pytest.mark.parametrize("what", ["interrupted", "unheard"])
@@ -277,7 +277,7 @@ def test_former_owner_is_released_once_heard_or_not() -> None:
 
 
 def test_enrolls_under_another_name_at_each_attempt() -> None:
-    claims = Claims(lambda generation: f"w{generation}", LEASE)
+    claims = Claims(lambda generation: f"w{generation}")
     for generation in range(3):
         assert step(claims) == enroll(f"w{generation}", 0)
         claims.unheard(step(claims))

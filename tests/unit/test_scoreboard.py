@@ -45,6 +45,16 @@ def test_row_tells_a_workers_life() -> None:
     assert not row.alive
 
 
+def test_row_tells_of_the_next_retry_that_is_due() -> None:
+    row = opened(Scoreboard())
+    assert row.retry_due == 0
+    for now, after, due in [(100, 5, 105), (101, 9, 105), (102, 1, 103), (103, 4, 107)]:
+        row.expect_retry(after, now)
+        assert row.retry_due == due
+    row.open(queue=0, slot=0, incarnation=2)
+    assert row.retry_due == 0
+
+
 @pytest.mark.parametrize(
     ("cause", "ending"),
     [

@@ -18,9 +18,9 @@ from ..processes.children import UNKNOWN_STATUS
 from ..processes.scoreboard import Cause, Row, Scoreboard, State
 from ..processes.signals import SignalInbox, ring
 from ..processes.tree import find, is_alive, kill_session, kill_tree, leads_session
+from ..protocol.capacity import warn_of_crowd, warn_of_eviction
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
-from ..protocol.stranded import warn_of_eviction
 from ..settings import Settings
 from .site import Site
 
@@ -61,7 +61,7 @@ class Housekeeper:
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
         for consumer in consumers:
             site = sites[identity(consumer.client)]
-            site.add(consumer.queue, consumer.policy)
+            site.add(consumer.queue, consumer.policy, int(consumer.processes))
             self._places.append((site, consumer.queue))
         setproctitle("woodenwaiter: housekeeper")
 
@@ -97,17 +97,20 @@ class Housekeeper:
         while not self._leaving and (missing := [s for s in missing if not s.try_out(deadline)]):
             self._look([site for site in missing if not site.is_reached])
             self._sleep(min(pace.LOOK, deadline - time.monotonic()))
-        self._warn_of_eviction([site for site in self._sites if site not in missing])
+        self._warn([site for site in self._sites if site not in missing])
         self._scoreboard.note_redis_usable()
         ring(self._bell)
 
     @staticmethod
-    def _warn_of_eviction(usable: Sequence[Site]) -> None:
+    def _warn(usable: Sequence[Site]) -> None:
         """Once for each server, however many of its databases are in use."""
-        links = {site.link.address.rstrip("0123456789"): site.link for site in usable}
-        for link in links.values():
+        servers: dict[str, list[Site]] = {}
+        for site in usable:
+            servers.setdefault(site.link.address.rstrip("0123456789"), []).append(site)
+        for first, *others in servers.values():
             with suppress(*ServerTrouble):  # the first look tells of it
-                warn_of_eviction(link)
+                warn_of_eviction(first.link)
+                warn_of_crowd(first.link, sum(site.connections for site in (first, *others)))
 
     def _look(self, missing: Sequence[Site] = ()) -> None:
         rows: dict[Site, dict[str, list[Row]]] = {}

@@ -1,19 +1,23 @@
-"""The queues on one server, over one connection."""
+"""The queues on one server, or on one cluster of them, over one connection to each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 from .. import pace
 from ..errors import RedisUnusable
 from ..processes.scoreboard import Row
+from ..protocol.capacity import explained
 from ..protocol.client import Client
-from ..protocol.grace import ServerClock
+from ..protocol.grace import Leases, ServerClock
 from ..protocol.introduction import introduced
 from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
-from ..protocol.queue import Queue
+from ..protocol.queue import Queue, Tended, Visit, tend_together
+from ..protocol.recovery import expired_by
 from ..protocol.replies import is_outage
 from ..protocol.rights import RightsMissing, require_rights
 from ..protocol.stranded import Search
@@ -21,32 +25,62 @@ from ..protocol.verdict import Policy
 from .upkeep import Upkeep
 
 
+class Node:
+    """What is known of one server."""
+
+    def __init__(self, address: str, lease: float) -> None:
+        self.address = address
+        self.outage = Outage(f"Redis at {address}", lease)
+        self.clock = ServerClock(lease)
+
+
+@dataclass(eq=False)
+class Care:
+    """One queue's upkeep, and what is wrong with that queue alone; in this look: its workers, and
+    the leases that ran out."""
+
+    upkeep: Upkeep
+    outage: Outage
+    node: Node
+    rows: Sequence[Row] = ()
+    expired: Leases = field(default_factory=dict)
+
+
 class Site:
-    """The queues on one server, over one connection."""
+    """The queues on one server, or on one cluster of them, over one connection to each."""
 
     def __init__(self, client: Client, lease: float, timeout: float) -> None:
         self.link = Link(client, timeout, introduced("housekeeper"))
+        self.connections = 1
+        """That this supervisor needs here: of its workers, and this one."""
         self._client = client
         self._lease = lease
-        self._queues: dict[str, tuple[Upkeep, Outage]] = {}
-        self._outage = Outage(f"Redis at {self.link.address}", lease)
+        self._cares: dict[str, Care] = {}
+        self._nodes: dict[str, Node] = {}
+        self._troubled: set[Outage] = set()  # of those, what this look has met
         self._lack = Outage(f"Redis at {self.link.address}", lease)  # of rights, at the start
         self._is_lacking = self.is_reached = False
-        self._clock = ServerClock(lease)
         self._search = Search(self.link, time.monotonic())
 
-    def add(self, name: str, policy: Policy) -> None:
-        """Care for this queue too."""
-        if name not in self._queues:
+    def add(self, name: str, policy: Policy, workers: int) -> None:
+        """Care for this queue too, which has so many workers here."""
+        self.connections += workers
+        if name not in self._cares:
             queue = Queue(self.link, name, self._lease)
-            upkeep = Upkeep(queue, policy, self._lease, self._clock)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
-            self._queues[name] = (upkeep, outage)
+            self._cares[name] = Care(Upkeep(queue, policy, self._lease), outage, self._node())
+
+    def _node(self, queue: str = "") -> Node:
+        """The one that has this queue at present; without one, the one that is asked first."""
+        address = self.link.address_for(queue) if queue else self.link.address
+        if address not in self._nodes:
+            self._nodes[address] = Node(address, self._lease)
+        return self._nodes[address]
 
     @property
     def retry_at(self) -> float:
-        """When to call the server again, if it is in trouble; else a time that is past."""
-        return self._outage.retry_at
+        """When to call all of its servers again, if any is in trouble; else a time that is past."""
+        return max((node.outage.retry_at for node in self._nodes.values()), default=0.0)
 
     def try_out(self, deadline: float) -> bool:
         """Whether the server is usable, as far as it is time for another try.
@@ -54,14 +88,15 @@ class Site:
         Raises RedisUnusable after ``deadline``, or at once where time will not help. Where only
         rights are missing, it is to be attended meanwhile: workers do what they may.
         """
-        if time.monotonic() < min(max(self.retry_at, self._lack.retry_at), deadline):
+        outage = self._node().outage
+        if time.monotonic() < min(max(outage.retry_at, self._lack.retry_at), deadline):
             return False
         left = max(pace.LEAST_TRY, deadline - time.monotonic())
         link = Link(self._client, min(self.link.timeout, left), introduced("housekeeper"))
         try:
             require_usable(link)
             self.is_reached = True
-            require_rights(link, self._queues)
+            require_rights(link, self._cares)
         except RightsMissing as error:
             if time.monotonic() >= deadline:
                 raise RedisUnusable(f"Redis at {link.address}: {error}") from None
@@ -70,44 +105,101 @@ class Site:
             return False
         except ServerTrouble as error:
             if time.monotonic() >= deadline:
-                raise unusable(link.address, error) from None
-            self._outage.note(error)
+                raise unusable(link.address, explained(error, self.connections)) from None
+            outage.note(explained(error, self.connections))
             return False
         finally:
             link.close()
-        self._outage.over()
+        outage.over()
         self._is_lacking = False
         return True
 
     def attend(self, rows: Mapping[str, Sequence[Row]]) -> None:
         """Do what is due for every queue; ``rows`` are the workers of each.
 
-        What is wrong with one queue's keys holds up that queue alone.
+        What is wrong with one queue's keys holds up that queue alone, and what is wrong with one
+        server the queues that it has. Renewals come first: whatever fails after them costs no
+        living worker its lease.
         """
         now = time.monotonic()
-        if now < self.retry_at:
-            return
-        try:
-            for name, (upkeep, outage) in self._queues.items():
-                self._attend(upkeep, outage, rows.get(name, ()), now)
-            self._search.attend([upkeep.queue for upkeep, _ in self._queues.values()], now)
-        except ServerTrouble as error:
-            self._outage.note(error)
-            for upkeep, _ in self._queues.values():
-                upkeep.hurry()
-        else:
-            self._outage.over()
-            if not self._is_lacking:
-                self._lack.over()
+        self._troubled.clear()
+        awake = list(self._awake(rows, now))
+        self._tend(awake, now)
+        for care in awake:
+            if not self._is_in_trouble(care):
+                with self._minding(care):
+                    care.upkeep.see_to(care.rows, care.expired, now)
+        if awake and not self._troubled:
+            self._look_for_stranded(awake, now)
+        self._note_what_is_well(awake)
+        if not (self._troubled or self._is_lacking):
+            self._lack.over()
 
-    def _attend(self, upkeep: Upkeep, outage: Outage, rows: Sequence[Row], now: float) -> None:
-        if now < outage.retry_at:
+    def _awake(self, rows: Mapping[str, Sequence[Row]], now: float) -> Iterator[Care]:
+        """Those whose turn it is, as far as trouble goes."""
+        for name, care in self._cares.items():
+            care.node, care.rows, care.expired = self._node(name), rows.get(name, ()), {}
+            if now >= max(care.node.outage.retry_at, care.outage.retry_at):
+                yield care
+
+    def _tend(self, awake: Sequence[Care], now: float) -> None:
+        """All that are due, and with them those that nearly are, in one round trip."""
+        if not any(care.upkeep.is_due(care.rows, now) for care in awake):
             return
+        due = [c for c in awake if c.upkeep.is_due(c.rows, now) or c.upkeep.is_nearly_due(now)]
+        visits = [care.upkeep.visit(care.rows) for care in due]
+        sent = time.monotonic()
+        outcomes = self._exchange(visits)
+        received = time.monotonic()
+        for care, visit, outcome in zip(due, visits, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self._note(care, outcome)
+            else:
+                care.upkeep.tended(visit, outcome, sent, received)
+                care.expired = self._expired(care.node, outcome, sent, received)
+
+    def _exchange(self, visits: Sequence[Visit]) -> Sequence[Tended | Exception]:
         try:
-            upkeep.attend(rows, now)
+            return tend_together(self.link, visits)
         except ServerTrouble as error:
-            if is_outage(error):
-                raise
-            outage.note(error)
-        else:
+            return [error] * len(visits)
+
+    def _expired(self, node: Node, tended: Tended, sent: float, received: float) -> Leases:
+        """None where another server may have kept this one's answer waiting: it says too little of
+        the clock."""
+        if self._troubled:
+            return {}
+        return expired_by(node.clock, tended, sent, received, node.address, self._lease)
+
+    @contextmanager
+    def _minding(self, care: Care) -> Iterator[None]:
+        try:
+            yield
+        except ServerTrouble as error:
+            self._note(care, error)
+
+    def _note(self, care: Care, error: Exception) -> None:
+        """Once a look, however many queues meet the same."""
+        outage = care.node.outage if is_outage(error) else care.outage
+        if outage not in self._troubled:
+            self._troubled.add(outage)
+            outage.note(explained(error, self.connections))
+        if outage is care.node.outage:
+            for other in self._cares.values():
+                if other.node is care.node:
+                    other.upkeep.hurry()
+
+    def _is_in_trouble(self, care: Care) -> bool:
+        return not self._troubled.isdisjoint((care.outage, care.node.outage))
+
+    def _look_for_stranded(self, awake: Sequence[Care], now: float) -> None:
+        hosts = min(care.upkeep.hosts for care in awake)
+        with suppress(*ServerTrouble):  # the next visit tells of it
+            self._search.attend([care.upkeep.queue for care in awake], now, hosts)
+
+    def _note_what_is_well(self, awake: Sequence[Care]) -> None:
+        for care in awake:
+            if not self._is_in_trouble(care):
+                care.outage.over()
+        for outage in {care.node.outage for care in awake} - self._troubled:
             outage.over()

@@ -1,9 +1,10 @@
 """Shared memory in which each worker tells what it is doing, readable after any death.
 
-One row per worker incarnation: a cache line of its circumstances, and one that only the worker
-writes, at every task. Each word has one writer at a time: the supervisor sets a row up before the
-fork, the worker owns it while it lives, the supervisor marks it dead, and the housekeeper frees it
-once it has recovered the worker's tasks. Stores of aligned words are atomic.
+One row per worker incarnation: a cache line of its circumstances, one that only the worker writes,
+at every task, and one for what it writes rarely. Each word has one writer at a time: the supervisor
+sets a row up before the fork, the worker owns it while it lives, the supervisor marks it dead, and
+the housekeeper frees it once it has recovered the worker's tasks. Stores of aligned words are
+atomic.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import NamedTuple
 from ..names import unique_name
 from .children import ending
 
-ROW_BYTES = 128
-ROWS = 4096  # 512 KiB that cost nothing until touched; a death that awaits recovery holds one
+ROW_BYTES = 192
+ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits recovery holds one
 
 
 class State(IntEnum):
@@ -77,6 +78,8 @@ _FAILED = 6
 _TOKEN = 7
 # The second, which the worker alone writes, at every task: 64-bit words.
 _STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST, _RETRIED, _BURIED, _ENDING = range(8, 16)
+# The third, which the worker writes as well, but rarely.
+_RETRY_DUE = 16
 
 # The header before the rows: 32-bit words.
 _USED, _REDIS_WAS_USABLE, _IS_CLOSING = range(3)
@@ -98,7 +101,7 @@ class Row:
         self._large[_FIRST] = self._large[_LAST] = 0
         self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_FAILED] = 0
         self._large[_TOKEN] = self._large[_RETRIED] = self._large[_BURIED] = 0
-        self._large[_ENDING] = 0
+        self._large[_ENDING] = self._large[_RETRY_DUE] = 0
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_DISMISSED] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
@@ -139,6 +142,12 @@ class Row:
 
     def count_failure(self, *, buried: bool) -> None:
         self._large[_BURIED if buried else _RETRIED] += 1
+
+    def expect_retry(self, after: float, now: float) -> None:
+        """A delivery was put off for so many seconds from ``now`` (monotonic) on. Where one is due
+        before it, that stays: who comes for it hears when the next is."""
+        if not now < self.retry_due <= now + after:
+            self._large[_RETRY_DUE] = int((now + after) * 1e9)
 
     def finish(self, seq: int) -> None:
         self._large[_COMPLETED] = seq
@@ -260,6 +269,11 @@ class Row:
         retried, buried = self._large[_RETRIED], self._large[_BURIED]
         ended = self.started if self._large[_FAILED] == self.started else self.completed
         return Tally(ended - retried - buried, retried, buried)
+
+    @property
+    def retry_due(self) -> float:
+        """When a delivery that the worker put off is due, in monotonic seconds; may be past."""
+        return self._large[_RETRY_DUE] / 1e9
 
     @property
     def holds_several(self) -> bool:

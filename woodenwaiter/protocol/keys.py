@@ -9,9 +9,10 @@ Beside the list ``Q`` that producers push to:
                               the list of owners
 ``{Q}:leases``        zset    owner -> when its lease ends, by the server's clock, in ms
 ``{Q}:delayed``       zset    entries that wait for another delivery, by due time
-``{Q}:clock``         string  the highest time that the server is known to have had, in ms: where it
-                              has less, its clock went back, and by what the times above are put
-                              right; and how far that is done. It is gone after a day without use
+``{Q}:clock``         string  the highest time that the server is known to have had, in ms, hence
+                              when anybody last tended the queue. Where it has less, its clock went
+                              back, and by what the times above are put right; and how far that is
+                              done. It is gone after a day without use
 ``{Q}:dead``          stream  dead letters
 ====================  ======  ==================================================================
 """
@@ -57,7 +58,7 @@ class Keys:
         """KEYS of a script: the owner's claims last, where there is an owner."""
         return self._shared if owner is None else [*self._shared, self.claims(owner)]
 
-    def of_promotion(self) -> list[str]:
+    def of_tending(self) -> list[str]:
         """KEYS of the script that looks at the server's clock, too."""
         return [*self._shared, self.clock]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -23,7 +23,7 @@ from ..logs import log
 from . import scripts
 from .entry import LONGEST_HEADER, RUNS_ALONE, mark_of
 from .keys import REGISTRY, Keys, text_of_name
-from .link import Command, Link, Pause
+from .link import Command, Link, Pause, ServerTrouble
 from .replies import Meaning, is_outage, meaning_of, needs_source, reply_of
 from .scripts import Script
 from .tokens import Tokens
@@ -34,6 +34,9 @@ ENOUGH_BYTES = 1 << 20
 
 ALONE_AGAIN = 1000
 """Milliseconds until a task that has to run alone is tried again, while another such one runs."""
+
+MOST_EXPIRED = 100
+"""Owners whose leases ran out, that are told of at once: each is seen to by requests of its own."""
 
 PAGE = 100
 """How many dead letters to fetch at once; each may be large."""
@@ -48,6 +51,31 @@ class Oldest(NamedTuple):
     settled: int
     raw: bytes | None = None
     is_alone: bool = False
+
+
+class Tended(NamedTuple):
+    """What is to be told of a queue that was tended.
+
+    ``promoted``: how many retries came; ``following``: seconds until the next is due, 0 where some
+    are that did not come, None if none waits; ``time``: the server's, in seconds; ``owners``: how
+    many there are; ``ago``: seconds since anybody last tended it; ``expired``: the owners whose
+    leases ran out, and when each did.
+    """
+
+    promoted: int
+    following: float | None
+    time: float
+    owners: int
+    ago: float
+    expired: dict[str, float]
+
+
+class Visit(NamedTuple):
+    """What `Queue.tend` is given."""
+
+    queue: Queue
+    owners: Sequence[str]
+    most: int
 
 
 class Queue:
@@ -178,26 +206,18 @@ class Queue:
         reply = self._run(scripts.OLDEST_CLAIM, owner, owner, completed, known, LONGEST_HEADER)
         return Oldest(completed) if reply is None else Oldest(reply[0], reply[1], bool(reply[2]))
 
-    def renew(self, owners: list[str]) -> None:
-        """Extend these owners' leases, if they still have one."""
-        self._run(scripts.RENEW, None, self._lease, *owners)
-
-    def promote(self, most: int = 1000) -> tuple[int, float | None]:
-        """Put due retries and stranded arrivals in front of the queue; of the retries ``most``,
-        each behind one that waits, and none while earlier ones are in front. Put times right where
-        the server's clock went back.
-
-        Returns how many came, and the seconds until the next is due, None if none waits.
+    def tend(self, owners: Sequence[str], most: int = 1000) -> Tended:
+        """Extend these owners' leases, if they still have one; put due retries and stranded
+        arrivals in front of the queue, of the retries ``most``, each behind one that waits, and
+        none while earlier ones are in front; put times right where the server's clock went back.
         """
-        keys = self._keys.of_promotion()
-        moved, milliseconds = self.link.run(scripts.PROMOTE, keys, [most, self._lease])
-        return moved, None if milliseconds < 0 else milliseconds / 1000
+        [tended] = tend_together(self.link, [Visit(self, owners, most)])
+        if isinstance(tended, Exception):
+            raise tended
+        return tended
 
-    def expired(self, most: int = 100) -> tuple[float, dict[str, float]]:
-        """The server's time, in seconds, and the owners whose leases ran out by it, and when."""
-        milliseconds, flat = self._run(scripts.EXPIRED, None, most, self._lease)
-        ends = zip(flat[::2], flat[1::2], strict=True)
-        return milliseconds / 1000, {text_of_name(owner): float(end) / 1000 for owner, end in ends}
+    def _tending(self, owners: Sequence[str], most: int) -> tuple[list[str], list[Any]]:
+        return self._keys.of_tending(), [most, self._lease, MOST_EXPIRED, *owners]
 
     def adopt(self, claims: Iterable[bytes]) -> list[str]:
         """Have those keys among ``claims`` that are this queue's, but whose owner no longer is
@@ -210,16 +230,20 @@ class Queue:
             self._run(scripts.ENROLL, None, owner, 0, self._lease, 0)
         return [*map(text_of_name, stranded)]
 
-    def register(self) -> None:
-        """Let operators' commands find this queue, where the server allows it."""
+    def register(self) -> bool:
+        """Let operators' commands find this queue, where the server allows it. Returns whether it
+        is no use to try again soon: who keeps the set may be away, or full, for now."""
         try:
             self.link.call("SADD", REGISTRY, self.name)
-        except ResponseError as error:  # a full server knows it already, or another time
-            if not is_outage(error) and not self._is_unlisted:
+        except ServerTrouble as error:
+            if is_outage(error):
+                return False
+            if not self._is_unlisted:
                 self._is_unlisted = True
                 log.warning(
                     "%s is not in the set %s: %s", self.name, REGISTRY, reply_of(error).whole
                 )
+        return True
 
     # What an operator does.
 
@@ -270,6 +294,41 @@ def _claimed(reply: list[bytes] | None) -> list[bytes]:
     if reply is None:
         raise LeaseLost
     return reply
+
+
+def tend_together(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception]:
+    """Tend these queues in one round trip; what went wrong with one alone is told in its place."""
+    given = [queue._tending(owners, most) for queue, owners, most in visits]
+    return [
+        outcome if isinstance(outcome, Exception) else _tended(outcome)
+        for outcome in run_all(link, scripts.TEND, given)
+    ]
+
+
+def run_all(link: Link, script: Script, given: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
+    """Run a script as often as there are keys and arguments, all in one round trip; return what
+    `Link.exchange` does."""
+    numbered = [(len(keys), *keys, *arguments) for keys, arguments in given]
+    outcomes = link.exchange([("EVALSHA", script.sha, *each) for each in numbered])
+    unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
+    if unknown:
+        source = script.source.encode()
+        again = link.exchange([("EVAL", source, *numbered[i]) for i in unknown])
+        for i, outcome in zip(unknown, again, strict=True):
+            outcomes[i] = outcome
+    return outcomes
+
+
+def _needs_source(outcome: Any) -> bool:
+    return isinstance(outcome, ResponseError) and needs_source(outcome)
+
+
+def _tended(reply: list[Any]) -> Tended:
+    promoted, following, time, owners, ago, flat = reply
+    ends = zip(flat[::2], flat[1::2], strict=True)
+    expired = {text_of_name(owner): float(end) / 1000 for owner, end in ends}
+    left = None if following < 0 else following / 1000
+    return Tended(promoted, left, time / 1000, owners, ago / 1000, expired)
 
 
 def _fields(flat: list[bytes]) -> dict[str, bytes]:

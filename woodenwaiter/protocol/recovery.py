@@ -3,8 +3,9 @@ it: due retries, arrivals that nobody claimed, leases that ran out."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+import math
+import random
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .. import pace
@@ -12,7 +13,8 @@ from ..logs import log
 from ..text import escaped
 from .entry import RECORD_SEPARATOR, Suspicion
 from .grace import Leases, ServerClock
-from .queue import Oldest, Queue
+from .queue import Oldest, Queue, Tended, Visit
+from .rounds import Rounds
 from .verdict import Failure, Policy, Verdict, announce, judge
 
 
@@ -105,56 +107,65 @@ class Portion:
 
 
 class Sweep:
-    """Does for one queue, as often as it is due, what does not depend on who does it.
+    """Does for one queue, as often as it is due, what does not depend on who does it."""
 
-    ``clock``: of the server, which all queues there have in common.
-    """
-
-    def __init__(self, queue: Queue, policy: Policy, lease: float, clock: ServerClock) -> None:
+    def __init__(self, queue: Queue, lease: float) -> None:
         self._queue = queue
-        self._policy = policy
-        self._lease = lease
-        self._clock = clock
+        self._rounds = Rounds(lease, random.random)
         self._portion = Portion()
-        self._register_at = self._round_at = self._expiry_at = 0.0
+        self._register_at = -math.inf
 
-    def attend(self, now: float, gone: Callable[[Leases], Iterable[str]]) -> None:
-        """Do what is due at ``now`` (monotonic seconds); raises what is in ServerTrouble.
+    @property
+    def hosts(self) -> float:
+        """How many tend this queue, as far as one can tell."""
+        return self._rounds.hosts
 
-        ``gone`` says which owners are, of those whose leases ran out.
-        """
-        if now >= self._register_at:
-            self._queue.register()
-            self._register_at = now + pace.renew_every(self._lease)
-        if now >= self._round_at:
-            self._round_at = now + self._promote()
-        if now >= self._expiry_at:
-            for owner in gone(self._expired()):
-                take_over(self._queue, lapse_of(owner), self._policy)
-            self._expiry_at = now + pace.expiry_every(self._lease)
+    def is_due(self, now: float, retries: Iterable[float] = ()) -> bool:
+        """At ``now`` (monotonic seconds); ``retries``: when some are due that were delayed here."""
+        return self._rounds.is_due(now, retries)
 
-    def _promote(self) -> float:
-        """Returns the seconds until the next round."""
-        promoted, following = self._queue.promote(self._portion.size)
+    def is_nearly_due(self, now: float) -> bool:
+        """Whether it may be made now, together with others."""
+        return self._rounds.is_nearly_due(now)
+
+    def visit(self, owners: Sequence[str]) -> Visit:
+        """What to ask for, in the name of these owners, which are all of this host's."""
+        return Visit(self._queue, owners, self._portion.size)
+
+    def made(self, visit: Visit, tended: Tended, now: float) -> None:
+        """The visit was made; ``now`` is from before it."""
+        promoted, following, ago = tended.promoted, tended.following, tended.ago
+        hosts = tended.owners / max(1, len(visit.owners))
         self._portion.note(promoted, is_crowd=following == 0)
-        return pace.ROUND if following is None else min(pace.ROUND, following)
+        self._rounds.made(now, hosts, ago, promoted, following)
 
-    def _expired(self) -> Leases:
-        """None while the server's clock is not to be trusted; it is looked at in any case."""
-        sent = time.monotonic()
-        server, leases = self._queue.expired()
-        received = time.monotonic()
-        if step := self._clock.note(sent, server, received):
-            log.warning(
-                "the clock of Redis at %s went %s by %.1f s: "
-                "no lease is held to have run out for %g s",
-                self._queue.link.address,
-                "forward" if step > 0 else "back",
-                abs(step),
-                pace.grace_after_outage(self._lease),
-            )
-        return leases if self._clock.is_steady(received) else {}
+    def register(self, now: float) -> None:
+        """Tell operators' commands of the queue, now and then."""
+        if now >= self._register_at:
+            is_done = self._queue.register()
+            self._register_at = now + (pace.REGISTER if is_done else pace.REGISTER_AGAIN)
+
+    def come_again(self) -> None:
+        """Let a visit be due."""
+        self._rounds.hurry()
 
     def hurry(self) -> None:
         """Let everything be due."""
-        self._register_at = self._round_at = self._expiry_at = 0.0
+        self._rounds.hurry()
+        self._register_at = -math.inf
+
+
+def expired_by(
+    clock: ServerClock, tended: Tended, sent: float, received: float, address: str, lease: float
+) -> Leases:
+    """Of a queue that was tended by a request sent and answered then; none while the server's clock
+    is not to be trusted."""
+    if step := clock.note(sent, tended.time, received):
+        log.warning(
+            "the clock of Redis at %s went %s by %.1f s: no lease is held to have run out for %g s",
+            address,
+            "forward" if step > 0 else "back",
+            abs(step),
+            pace.grace_after_outage(lease),
+        )
+    return tended.expired if clock.is_steady(received) else {}

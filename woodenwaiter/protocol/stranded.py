@@ -7,7 +7,7 @@ when a host dies.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from redis.exceptions import ResponseError
@@ -19,6 +19,7 @@ from .keys import ANY_CLAIMS
 from .link import Link
 from .queue import Queue
 from .replies import is_outage, reply_of
+from .wire import Wire
 
 STEP = 1000
 """Keys to look at each time: some 0.2 ms of the server's, so that a million take three hours."""
@@ -33,25 +34,38 @@ class Search:
     def __init__(self, link: Link, now: float) -> None:
         self._link = link
         self._cursor = b"0"
+        self._node = 0  # the number of the server whose turn it is, of a cluster's
         self._step_at = now + random.uniform(0, pace.SEARCH)  # hosts that start together take turns
 
-    def attend(self, queues: Iterable[Queue], now: float) -> None:
-        """Let what is found of these queues go back, if it is time for another step."""
+    def attend(self, queues: Iterable[Queue], now: float, hosts: float = 1) -> None:
+        """Let what is found of these queues go back, if it is time for another step. ``hosts``:
+        that search for the same; each does so the more rarely."""
         if now < self._step_at:
             return
-        self._step_at = now + pace.SEARCH
+        self._step_at = now + pace.SEARCH * hosts
         found: list[bytes] = []
         with _going_without():
-            found = self._step()
+            found = self._step(self._link.nodes())
+        if self._is_through:
+            self._step_at = now + pace.SEARCH_REST * random.uniform(0.5, 1.5)
         for queue in queues:
             with _going_without():
                 for owner in queue.adopt(found):
                     log.warning("claims of %s, whom nobody knew, go back", escaped(owner))
 
-    def _step(self) -> list[bytes]:
+    def _step(self, nodes: Sequence[Wire]) -> list[bytes]:
+        if self._node >= len(nodes):  # it had more
+            self._cursor, self._node = b"0", 0
         step = ("MATCH", ANY_CLAIMS, "COUNT", STEP, "TYPE", "list")
-        self._cursor, found = self._link.call("SCAN", self._cursor, *step)
+        self._cursor, found = nodes[self._node].call("SCAN", self._cursor, *step)
+        if self._cursor == b"0":
+            self._node = (self._node + 1) % len(nodes)
         return list(found)
+
+    @property
+    def _is_through(self) -> bool:
+        """Whether the next step is the first of another walk."""
+        return self._cursor == b"0" and self._node == 0
 
 
 @contextmanager
@@ -63,21 +77,3 @@ def _going_without() -> Iterator[None]:
         if is_outage(error):
             raise
         log.debug("no search for claims without an owner: %s", reply_of(error).whole)
-
-
-def warn_of_eviction(link: Link) -> None:
-    """Say so if the server would throw tasks away when its memory is full: no key of ours ever
-    expires, hence only a policy for all keys does."""
-    try:
-        memory: bytes = link.call("INFO", "memory")
-    except ResponseError:
-        return  # this user may not ask
-    facts = dict(line.split(b":", 1) for line in memory.split(b"\r\n") if b":" in line)
-    policy = facts.get(b"maxmemory_policy", b"").decode()
-    if policy.startswith("allkeys") and facts.get(b"maxmemory") != b"0":
-        log.warning(
-            "Redis at %s has maxmemory-policy %s: when its memory is full, tasks are lost; "
-            "noeviction loses none",
-            link.address,
-            policy,
-        )

@@ -83,7 +83,6 @@ class Claims:
         "_begun",
         "_careful",
         "_former",
-        "_lease",
         "_most",
         "_names",
         "_position",
@@ -101,9 +100,8 @@ class Claims:
         "want",
     )
 
-    def __init__(self, names: Callable[[int], str], lease: float, most: float = math.inf) -> None:
+    def __init__(self, names: Callable[[int], str], most: float = math.inf) -> None:
         self._names = names
-        self._lease = lease
         self._most = most
         self.generation = 0  # the number of the present owner, or of the next
         self.owner = ""  # none yet
@@ -168,8 +166,8 @@ class Claims:
         """For claims, once it is an owner.
 
         After a claim in vain it waits for tasks and claims at once. After a second it sleeps: it
-        just waits, at one command a wait, and claims once per lease, as a request that got lost may
-        have claimed something for it.
+        just waits, at one command a wait. Where a request got lost, which may have claimed
+        something for it, it claims before it sleeps again.
         """
         if not self.owner:
             return Enroll(self._names(self.generation), self.completed, self._tokens.fresh)
@@ -199,7 +197,7 @@ class Claims:
         self._stand()
         self._rung = False
         self._vain = 0 if entries else min(self._vain + 1, ASLEEP_AFTER)
-        self._wakes_at = now + self._lease
+        self._wakes_at = now + pace.CLAIM_AGAIN
         self._batch, self._position = entries, 0
         self._begun = self._began = now
         self._until = now + pace.PATIENCE

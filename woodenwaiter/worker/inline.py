@@ -20,7 +20,7 @@ from ..protocol.introduction import introduced
 from ..protocol.link import Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
-from ..protocol.recovery import Sweep
+from ..protocol.recovery import Sweep, expired_by, lapse_of, take_over
 from ..protocol.replicas import Replicas
 from ..protocol.tokens import Tokens
 from ..protocol.verdict import Verdict, announce, judge
@@ -47,7 +47,8 @@ class InlineWorker:
         self._queue = self._connect()
         self._turn = threading.Lock()
         self.outage = Outage(f"Redis at {self._queue.link.address}", LEASE)
-        self._sweep = Sweep(self._queue, consumer.policy, LEASE, ServerClock(LEASE))
+        self._sweep = Sweep(self._queue, LEASE)
+        self._clock = ServerClock(LEASE)
         self._missed = Missed(LEASE)
         pool = unique_name()
         self._owners = (f"{pool}/inline{number}" for number in itertools.count(1))
@@ -61,13 +62,25 @@ class InlineWorker:
 
     def _claim(self) -> tuple[str, bytes] | None:
         now = time.monotonic()
-        self._sweep.attend(now, lambda expired: self._missed.still(expired, now))
+        if self._sweep.is_due(now):
+            self._tend(now)
+        self._sweep.register(now)
         owner = next(self._owners)
         self._queue.enroll(owner, 0, TOKENS.known)
         claimed = self._queue.claim(owner, 0, 1, TOKENS)
         if not claimed:
             self._queue.release(owner, 0, TOKENS.fresh)
         return (owner, claimed[0]) if claimed else None
+
+    def _tend(self, sent: float) -> None:
+        visit = self._sweep.visit(())
+        tended = self._queue.tend(visit.owners, visit.most)
+        received = time.monotonic()
+        self._sweep.made(visit, tended, sent)
+        address = self._queue.link.address
+        expired = expired_by(self._clock, tended, sent, received, address, LEASE)
+        for owner in self._missed.still(expired, sent):
+            take_over(self._queue, lapse_of(owner), self.consumer.policy)
 
     def run(self, owner: str, raw: bytes) -> Any:
         """Run a claimed task; returns what its handler returned, and raises what it raised."""
@@ -113,7 +126,7 @@ class InlineWorker:
             queue = self._connect()
             while not over.wait(pace.renew_every(LEASE)):
                 with suppress(*ServerTrouble):  # the next one may succeed
-                    queue.renew([owner])
+                    queue.tend([owner], most=0)
             queue.link.close()
 
         thread = threading.Thread(target=renew, name="woodenwaiter lease", daemon=True)

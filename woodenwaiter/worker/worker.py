@@ -31,7 +31,7 @@ from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
 from ..protocol.replicas import Replicas
-from ..protocol.verdict import Burial, DeadLetter, judge
+from ..protocol.verdict import Burial, DeadLetter, Redeliver, judge
 from ..text import escaped
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
@@ -117,11 +117,10 @@ class Worker:
         self._awaiting = awaiting
         self._policy = consumer.policy
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
-        self._slumber = pace.slumber(lease, self._wait)
+        self._slumber = pace.slumber(self._wait)
         speaks = row.slot == 0  # for the others of this queue, which meet the same
         self._queue = _queue_for(consumer, row.slot, lease, speaks=speaks)
-        self._link = self._queue.link
-        self._claims = Claims(row.owner_of, lease, consumer.max_tasks or math.inf)
+        self._claims = Claims(row.owner_of, consumer.max_tasks or math.inf)
         self._row = row
         self._inbox = inbox
         self._footing = Footing(inbox)
@@ -134,7 +133,7 @@ class Worker:
         self._titled, self._raw = "", b""
         self._burial = Burial()
         self._leaving = False
-        place = f"queue {consumer.queue} on {self._link.address}"
+        place = f"queue {consumer.queue} on {self._queue.link.address}"
         self._outage = Outage(place, lease, tells=Tells.REFUSALS if speaks else Tells.NOTHING)
         self._interruptible = False
         self._max_tasks = consumer.max_tasks
@@ -150,7 +149,7 @@ class Worker:
         while (step := self._next_step()) is not Deed.LEAVE:
             self._carry_out(step)
         self._burial.announce()
-        self._link.close()
+        self._queue.link.close()
         self._become(State.LEFT)
 
     def _next_step(self) -> Step:
@@ -183,9 +182,10 @@ class Worker:
                 self._run()
             elif step is Deed.REST:
                 self._entitle("quiet")
-                self._inbox.wait((self._lifeline,), self._slumber)  # a bell may not be heard
+                self._inbox.wait((self._lifeline,), pace.REST)
             elif step is Deed.WAIT:
-                self._sleep()
+                if self._queue.wait(self._slumber, self._pause):
+                    self._claims.rang()
             elif not isinstance(step, Deed):
                 self._request(step)
             if step is not Deed.REST:
@@ -193,6 +193,7 @@ class Worker:
                 self._check_memory()
         except Interrupted:
             self._claims.interrupted()
+            self._row.expect_retry(0, time.monotonic())  # what may have rung goes to another
         except ServerTrouble as error:
             self._claims.unheard(step)
             self._get_over(error)
@@ -259,13 +260,11 @@ class Worker:
             self._row.finish(fail.seq)
             self._claims.refused(time.monotonic())
         else:
+            if isinstance(fail.verdict, Redeliver):
+                self._row.expect_retry(fail.verdict.after, time.monotonic())
             self._row.finish(fail.seq)
             self._claims.told(time.monotonic(), signalled=bool(self._inbox))
         self._burial.announce()
-
-    def _sleep(self) -> None:
-        if self._queue.wait(self._slumber, self._pause):
-            self._claims.rang()
 
     def _pause(self, fd: int, seconds: float) -> bool:
         """Whether the reply is there; a signal or the supervisor's end comes first, else."""
@@ -275,7 +274,7 @@ class Worker:
             self._entitle("idle")
             ready = self._inbox.wait(watched, seconds - pace.IDLE_AFTER)
             if not ready and not self._inbox:
-                raise TimeoutError(f"no answer from {self._link.address}")
+                raise TimeoutError(f"no answer from {self._queue.link.address}")
         return fd in ready
 
     def _get_over(self, error: Exception) -> None:

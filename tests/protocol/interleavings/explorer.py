@@ -485,14 +485,14 @@ class Explorer:
     def _upkeep(self, world: World) -> Iterator[Step]:
         contents = world.contents
         if contents.arrivals or contents.delayed:
-            _, after = self._server.perform(contents, ("promote",))
-            yield ("promote",), world.with_contents(after)
+            _, after = self._server.perform(contents, ("tend", ()))
+            yield ("tend",), world.with_contents(after)
         gone = (Life.GONE, Life.PERISHED)
         owners = {worker.row.owner for worker in world.workers if worker.life not in gone}
         for owner, holds in contents.leases:
             if not holds and owner in owners:
-                _, after = self._server.perform(contents, ("renew", (owner,)))
-                yield ("renew", owner), world.with_contents(after)
+                _, after = self._server.perform(contents, ("tend", (owner,)))
+                yield ("tend for", owner), world.with_contents(after)
             elif holds and owner not in owners and self._matters(world, owner):
                 yield self._lapse(world, owner)
             elif holds and world.faults.expiries:
@@ -520,8 +520,8 @@ class Explorer:
             return
         if all(holds for _, holds in world.contents.leases):
             return
-        (_, owners), contents = self._server.perform(world.contents, ("expired",))
-        for owner in owners:
+        tended, contents = self._server.perform(world.contents, ("tend", ()))
+        for owner in tended.expired:
             takeover = lapse_of(owner)
             oldest = self._oldest(contents, takeover)
             failed = None

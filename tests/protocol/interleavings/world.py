@@ -24,7 +24,7 @@ class Minds:
 
     def __init__(self, module: ModuleType) -> None:
         self._make = module.Claims
-        constant = {"_names", "_lease", "_most"}
+        constant = {"_names", "_most"}
         self._fields = [name for name in module.Claims.__slots__ if name not in constant]
         self._claims: list[Any] = []
         self._numbers: dict[tuple[Any, ...], int] = {}
@@ -33,7 +33,7 @@ class Minds:
 
     def new(self, letter: str, want: int) -> int:
         """Of a worker that has just begun, or has seen enough fast tasks to ask for several."""
-        claims = self._make(lambda generation: letter + "'" * generation, lease=10.0)
+        claims = self._make(lambda generation: letter + "'" * generation)
         claims.want = want
         return self._number(claims)
 

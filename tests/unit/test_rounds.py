@@ -1,0 +1,229 @@
+"""How often hosts tend a queue: simulated, as they decide it, by as many as share one."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from bisect import bisect
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from woodenwaiter import pace
+from woodenwaiter.protocol import rounds as rounds_module
+from woodenwaiter.protocol.rounds import FOLLOWERS, Rounds
+
+LEASE = 30.0
+MARK_EVERY = 0.2
+"""Seconds: what `tend.lua` calls OFTEN."""
+
+
+class Fleet:
+    """Hosts that start at about the same time, each looking every LOOK whether a visit is due."""
+
+    def __init__(self, hosts: int, lease: float = LEASE, dead: int = 0) -> None:
+        self.random = random.Random(hosts)
+        self.hosts = hosts  # as the owners say, those of the dead one included
+        self.rounds = [Rounds(lease, self.random.random) for _ in range(hosts - dead)]
+        self.visits: list[float] = []
+        self.gaps: list[float] = []  # of each, between two visits
+        self._mark = -math.inf
+
+    def run(self, seconds: float) -> Fleet:
+        looks = [(self.random.random(), number) for number in range(len(self.rounds))]
+        last: dict[int, float] = {}
+        heapq.heapify(looks)
+        while looks and looks[0][0] < seconds:
+            now, number = looks[0]
+            heapq.heapreplace(looks, (now + pace.LOOK, number))
+            if self.rounds[number].is_due(now):
+                self._visit(number, now)
+                self.gaps.append(now - last.get(number, now))
+                last[number] = now
+        return self
+
+    def _visit(self, number: int, now: float) -> None:
+        ago = now - self._mark
+        if ago >= MARK_EVERY:
+            self._mark = now
+        self.visits.append(now)
+        self.rounds[number].made(now, self.hosts, ago, 0, None)
+
+    def waits(self, start: float, end: float) -> list[float]:
+        """Of what happens at any time, until somebody comes by; the shortest first."""
+        moments = (self.random.uniform(start, end) for _ in range(5000))
+        return sorted(self.visits[bisect(self.visits, at)] - at for at in moments)
+
+
+WARM, END = 60.0, 200.0
+
+
+def steady(hosts: int, **given: float) -> Fleet:
+    return Fleet(hosts, dead=int(hosts > 1), **given).run(END)
+
+
+def all_is_tended_soon(hosts: int) -> bool:
+    """By one host fewer than there are owners of, as one has died."""
+    return steady(hosts).waits(WARM, END - 10)[4950] <= 2
+
+
+HOSTS = [2, 3, 4, 6, 8, 12, 16, 100]
+
+
+@pytest.mark.parametrize("hosts", HOSTS)
+def test_somebody_comes_within_two_seconds(hosts: int) -> None:
+    assert all_is_tended_soon(hosts)
+
+
+def test_who_is_alone_just_renews_once_all_is_calm() -> None:
+    visits = steady(1).visits
+    assert len([at for at in visits if at < pace.CALM]) >= 50
+    assert len([at for at in visits if at > WARM + 2]) <= 15
+
+
+@pytest.mark.parametrize("news", [{"hosts": 2}, {"promoted": 1}, {"following": 60.0}])
+def test_who_is_alone_comes_as_often_as_ever_when_something_happens(news: dict[str, float]) -> None:
+    rounds, seen = one(), {"hosts": 1, "ago": 10, "promoted": 0, "following": None}
+    rounds.made(100 + pace.CALM, **seen)  # type: ignore[arg-type]
+    rounds.made(170, **{**seen, **news})  # type: ignore[arg-type]
+    assert rounds.is_due(170 + 2 * pace.ROUND)
+    rounds.made(180, **seen)  # type: ignore[arg-type]
+    assert rounds.is_due(180 + pace.ROUND)
+    rounds.made(171 + pace.CALM, **seen)  # type: ignore[arg-type]
+    assert not rounds.is_due(171 + pace.CALM + 2 * pace.ROUND)
+    assert rounds.is_due(171 + pace.CALM + pace.renew_every(LEASE))
+
+
+@pytest.mark.parametrize("hosts", HOSTS)
+def test_hosts_do_not_multiply_what_they_do(hosts: int) -> None:
+    """No more than what renewals ask for, or one each ROUND."""
+    least = max(1 / pace.ROUND, hosts / pace.renew_every(LEASE))
+    assert len([at for at in steady(hosts).visits if at > WARM]) / (END - WARM) <= 1.25 * least
+
+
+@pytest.mark.parametrize("lease", [1.0, LEASE])
+@pytest.mark.parametrize("hosts", HOSTS)
+def test_nobody_waits_too_long_to_renew(hosts: int, lease: float) -> None:
+    late = pace.LOOK + 1e-6
+    assert max(steady(hosts, lease=lease).gaps) <= pace.renew_every(lease) + late
+
+
+def one(hosts: float = 1, draws: float = 0.5) -> Rounds:
+    """That was made at 100 and has nothing else to come for."""
+    rounds = Rounds(LEASE, lambda: draws)
+    assert rounds.is_due(0)
+    rounds.made(100, hosts, 10, 0, None)
+    return rounds
+
+
+def test_what_was_in_trouble_is_due() -> None:
+    rounds = one()
+    assert not rounds.is_due(100 + 0.9 * pace.ROUND)
+    assert rounds.is_due(100 + pace.ROUND)
+    rounds.made(101, 1, 1, 0, None)
+    rounds.hurry()
+    assert rounds.is_due(101)
+
+
+def test_may_be_made_a_little_early() -> None:
+    rounds = one(hosts=5)
+    every = pace.round_every(LEASE, 5)
+    assert rounds.is_nearly_due(100 + 0.85 * every)
+    assert not rounds.is_due(100 + 0.85 * every)
+    assert not rounds.is_nearly_due(100 + 0.75 * every)
+
+
+# Retries.
+
+
+def when_due(rounds: Rounds, *retries: float) -> float:
+    """Seconds after 100."""
+    return next(n for n in range(10_000) if rounds.is_due(100 + n / 1000, retries)) / 1000
+
+
+def test_one_host_comes_for_each_retry_as_it_is_due() -> None:
+    rounds = one()
+    assert when_due(rounds, 100.3) == pytest.approx(0.3, abs=0.002)
+    rounds.made(100, 1, 1, 0, 0.4)
+    assert when_due(rounds) == pytest.approx(0.4, abs=0.002)
+    assert when_due(rounds, 99.9, 100.0) == pytest.approx(0.4, abs=0.002), "it came for these"
+    rounds.made(100, 1, 1, 0, 0)
+    assert when_due(rounds) == 0, "some are due that did not come"
+
+
+def test_who_put_a_retry_off_comes_within_a_second() -> None:
+    rounds = one(hosts=1000)
+    assert when_due(rounds, 105.0) == pytest.approx(5.0, abs=0.002)
+    assert when_due(rounds, 100.1) == pytest.approx(pace.ROUND, abs=0.002), "it was just there"
+
+
+@pytest.mark.parametrize("hosts", [2, 16, 100, 1000])
+def test_few_of_many_come_for_a_retry_of_anothers(hosts: int) -> None:
+    draws = random.Random(hosts).random
+    fleet = [Rounds(LEASE, draws) for _ in range(hosts)]
+    for rounds in fleet:
+        rounds.made(100, hosts, 10, 0, 0.2)
+    came = [rounds for rounds in fleet if when_due(rounds) <= 0.2 + pace.ROUND]
+    assert len(came) <= 4 * FOLLOWERS
+    assert len(came) >= min(hosts, 1)
+
+
+def test_crowd_that_moves_is_followed_by_who_moves_it() -> None:
+    rounds = one(hosts=1000, draws=0.9)
+    rounds.made(100, 1000, 10, promoted=10, following=0)
+    assert rounds.is_due(100)
+    rounds.made(100, 1000, 10, promoted=0, following=0)
+    assert when_due(rounds) > 1, "no host asks again and again for what has to wait"
+
+
+# Mutants.
+
+
+def visits_are_decided_rightly() -> None:
+    test_who_is_alone_just_renews_once_all_is_calm()
+    for news in ({"hosts": 2.0}, {"promoted": 1.0}, {"following": 60.0}):
+        test_who_is_alone_comes_as_often_as_ever_when_something_happens(news)
+    for hosts in (4, 8, 16):
+        test_somebody_comes_within_two_seconds(hosts)
+        test_hosts_do_not_multiply_what_they_do(hosts)
+        test_nobody_waits_too_long_to_renew(hosts, LEASE)
+    test_one_host_comes_for_each_retry_as_it_is_due()
+    test_who_put_a_retry_off_comes_within_a_second()
+    test_few_of_many_come_for_a_retry_of_anothers(100)
+    test_crowd_that_moves_is_followed_by_who_moves_it()
+
+
+MUTANTS: list[tuple[str, str]] = [
+    ("math.inf if is_calm else self.hosts", "self.hosts"),
+    ("self._made >= self._calm_at", "True"),
+    ("self.hosts > 1 or promoted or following", "promoted or following"),
+    ("self.hosts > 1 or promoted or following", "self.hosts > 1 or following"),
+    ("promoted or following is not None or ", "promoted or "),
+    ("self._every * self._chance() if is_crowded else 0.0", "0.0"),
+    ("self._every * self._chance() if is_crowded else 0.0", "-self._every * self._chance()"),
+    ("self._every * self._chance() if is_crowded else 0.0", "self._every * self._chance()"),
+    ("ago < self._every / self.hosts / 2", "False"),
+    ("self._made < due and ", ""),
+    ("max(due, self._made + self._breath)", "due"),
+    ("if self.hosts == 1 or (promoted and not following)", "if self.hosts == 1"),
+    ("if self.hosts == 1 or (promoted and not following)", "if True"),
+    ("if self._chance() * self.hosts >= FOLLOWERS", "if False"),
+    ("if self._chance() * self.hosts >= FOLLOWERS", "if True"),
+    ("self.hosts = max(1.0, hosts)", "self.hosts = 1.0"),
+]
+
+
+@pytest.mark.parametrize(("text", "instead"), MUTANTS)
+def test_change_of_a_decision_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, text: str, instead: str
+) -> None:
+    source = Path(rounds_module.__file__).read_text()
+    assert source.count(text) == 1
+    changed = dict(vars(rounds_module))
+    exec(source.replace(text, instead).split("from .. import pace")[1], changed)
+    monkeypatch.setitem(globals(), "Rounds", changed["Rounds"])
+    check: Callable[[], None] = visits_are_decided_rightly
+    with pytest.raises((AssertionError, StopIteration)):
+        check()
