@@ -43,6 +43,38 @@ local function count_owners()
   return owners
 end
 
+local function expired()
+  return redis.call('ZRANGEBYSCORE', LEASES, '-inf', at, 'WITHSCORES', 'LIMIT', 0, most_expired)
+end
+
+-- The highest time; and where due times are being put right, by how much, and up to which they are.
+local function noted()
+  local mark, step, upto = string.match(redis.call('GET', CLOCK) or '', '^(%d+) (%d+) ([%d.e+-]+)$')
+  if not tonumber(upto) then
+    return tonumber(mark) or 0, 0
+  end
+  return tonumber(mark), tonumber(step), upto
+end
+
+-- Written no more often than it must be: each time it goes to replicas and to disk.
+local function note(step, upto)
+  redis.call('SET', CLOCK, string.format('%.0f %.0f %s', at, step, upto or '-'), 'PX', A_DAY)
+end
+
+renew()
+local owners = count_owners()
+local mark, step, upto = noted()
+local ago = at - mark
+local is_idle = redis.call('EXISTS', ARRIVALS, DELAYED) == 0
+if ago >= OFTEN and not upto and (owners > 0 or not is_idle) then
+  note(0)
+end
+
+-- The usual case, before more functions are made than it needs.
+if is_idle and ago >= 0 and not upto then
+  return {0, -1, at, owners, ago, expired()}
+end
+
 -- Nobody's ends sooner than one that is given now would: it may have been given since the step.
 local function put_leases_right(step)
   local leases = redis.call('ZRANGE', LEASES, 0, -1, 'WITHSCORES')
@@ -66,25 +98,8 @@ local function put_due_times_right(step, upto)
   return last
 end
 
--- The highest time; and where due times are being put right, by how much, and up to which they are.
-local function noted()
-  local mark, step, upto = string.match(redis.call('GET', CLOCK) or '', '^(%d+) (%d+) ([%d.e+-]+)$')
-  if not tonumber(upto) then
-    return tonumber(mark) or 0, 0
-  end
-  return tonumber(mark), tonumber(step), upto
-end
-
-local function note(step, upto)
-  redis.call('SET', CLOCK, string.format('%.0f %.0f %s', at, step, upto or '-'), 'PX', A_DAY)
-end
-
--- Returns whether there is more to put right, and how long ago anybody last looked. The mark is kept
--- where there are times to put right, and written no more often than it must be: each time it goes to
--- replicas and to disk.
-local function look_at_the_clock(is_in_use)
-  local mark, step, upto = noted()
-  local ago = at - mark
+-- Returns whether there is more to put right.
+local function look_at_the_clock()
   if ago < -TOLERANCE then
     put_leases_right(-ago)
     step, upto = step - ago, string.format('%.0f', at)
@@ -92,10 +107,8 @@ local function look_at_the_clock(is_in_use)
   if upto then
     upto = put_due_times_right(step, upto)
     note(upto and step or 0, upto)
-  elseif is_in_use and ago >= OFTEN then
-    note(0)
   end
-  return upto ~= nil, math.max(0, ago)
+  return upto ~= nil
 end
 
 local function is_redelivered(position)
@@ -136,14 +149,7 @@ local function put_forward(is_behind)
   return promote(), is_behind and at or next_due()
 end
 
-renew()
-local owners = count_owners()
-local is_idle = redis.call('EXISTS', ARRIVALS, DELAYED) == 0
-local is_behind, ago = look_at_the_clock(owners > 0 or not is_idle)
-local promoted, following = 0, nil
-if not is_idle then
-  promoted, following = put_forward(is_behind)
-end
+local is_behind = look_at_the_clock()
+local promoted, following = put_forward(is_behind)
 local left = following and math.max(0, following - at) or -1
-local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', at, 'WITHSCORES', 'LIMIT', 0, most_expired)
-return {promoted, left, at, owners, ago, expired}
+return {promoted, left, at, owners, math.max(0, ago), expired()}
