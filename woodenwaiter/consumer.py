@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import redis
-
+from .protocol.client import Client
 from .protocol.verdict import Policy
 from .settings import Processes, Settings
 
@@ -17,7 +16,7 @@ class Consumer:
     """One queue's handler and how to run it; what the fields mean is told at `WoodenCustomer`."""
 
     queue: str
-    client: redis.Redis
+    client: Client
     handler: Callable[[dict[str, Any]], Any]
     wait: float
     processes: Processes
@@ -28,7 +27,7 @@ class Consumer:
     setup: Callable[[], Any] | None = None
     teardown: Callable[[], Any] | None = None
 
-    def under(self, settings: Settings, client: redis.Redis | None) -> Consumer:
+    def under(self, settings: Settings, client: Client | None) -> Consumer:
         """This consumer as a supervisor with these settings, and maybe this client, runs it."""
         processes = settings.processes_of(self.queue) or self.processes
         return replace(self, client=client or self.client, processes=processes)

@@ -105,6 +105,9 @@ ROUND = 1.0
 SEARCH = 10.0
 """Between two steps of the search for claims that nobody knows of."""
 
+LEAST_READ = 0.01
+"""For what a node has answered already, though another one used up the time that all have."""
+
 REDIS_WAIT = 30.0
 """For Redis at the start, unless told otherwise: it may start at the same time."""
 

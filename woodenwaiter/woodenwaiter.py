@@ -15,9 +15,10 @@ import redis
 from .backoff import Backoff
 from .errors import Misuse, WrongValue
 from .errors import WrongType as WrongType  # noqa: PLC0414 - public under this path, too
-from .protocol.client import REDIS_URL as REDIS_URL  # noqa: PLC0414 - likewise
-from .protocol.client import client_at, client_from_environment, require_host
+from .protocol.client import Client, Source, elsewhere, require_host
 from .protocol.entry import load, payload_of
+from .protocol.urls import REDIS_URL as REDIS_URL  # noqa: PLC0414 - likewise
+from .protocol.urls import client_at, client_from_environment, valid_port
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -85,13 +86,6 @@ def _bytes(value: int | None, name: str) -> int | None:
     return value
 
 
-def _port(value: int | str) -> int:
-    with suppress(ValueError):
-        if 0 < (number := int(value)) < 1 << 16:
-            return number
-    raise WrongValue(f"port must be a number from 1 to 65535, not {value!r:.100}")
-
-
 def _queue_of(table: str, dish: str) -> str:
     try:
         return table + ":" + dish
@@ -134,6 +128,9 @@ class WoodenWaiter:
     any argument, the URL in the environment variable ``WOODENWAITER_REDIS_URL`` counts.
     """
 
+    client: Client  # for customers
+    _redis_clt: Client
+
     def __init__(
         self, host: str = "localhost", port: int | str = "6379", db: int = 0, **options: Any
     ) -> None:
@@ -143,25 +140,43 @@ class WoodenWaiter:
             raise WrongValue("host must be a host's name: WoodenWaiter.from_url(…) takes a URL")
         if str(host).count(":") == 1:
             raise WrongValue("host must be a host's name alone: the port is an argument of its own")
-        self.redis_clt = client or redis.Redis(host=host, port=_port(port), db=db, **options)
+        self.redis_clt = client or redis.Redis(host=host, port=valid_port(port), db=db, **options)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> WoodenWaiter:
-        """A waiter for ``redis://``, ``rediss://``, ``unix://``; raises WrongValue for another."""
+        """A waiter for one of the URLs that README.rst tells of; raises WrongValue for another."""
         waiter = cls.__new__(cls)
         waiter.redis_clt = client_at(url, **options)
         return waiter
 
+    @property
+    def redis_clt(self) -> Any:
+        """The client that pushes and pops: for a cluster one that connects when it is made, hence
+        at its first use here."""
+        if isinstance(self._redis_clt, Source):
+            self._redis_clt = self._redis_clt.client()
+        return self._redis_clt
+
+    @redis_clt.setter
+    def redis_clt(self, client: Client) -> None:
+        self.client = self._redis_clt = client
+
     def take_dish(self, table_dish: str, foods: Foods) -> None:
         """Push a task: ``LPUSH table:dish`` with the foods as JSON."""
         _require(foods, dict, "foods")
-        self.redis_clt.lpush(table_dish, payload_of(foods))
+        self._ask("lpush", table_dish, payload_of(foods))
 
     def serve_dish(self, table_dish: str) -> Any:
         """Pop a task and return its foods, or None. If the caller dies now, the task is lost;
         customers have a better way."""
-        raw: Any = self.redis_clt.rpop(table_dish)
+        raw = self._ask("rpop", table_dish)
         return None if raw is None else json.loads(load(raw).payload.decode())
+
+    def _ask(self, command: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self.redis_clt, command)(*arguments)
+        except redis.exceptions.AskError as error:  # of MOVED, too
+            raise elsewhere(self.client) from error
 
 
 class WoodenCooker:
@@ -237,7 +252,7 @@ class WoodenCustomer:
             _require_function(teardown, "teardown")
         self.table_dish = _queue_of(table, dish)
         _require_servable(table, dish)
-        require_host(waiter.redis_clt)
+        require_host(waiter.client)
         self.waiter = waiter
         self.process = process
         self.seconds = seconds
@@ -260,7 +275,7 @@ class WoodenCustomer:
 
         return Consumer(
             queue=self.table_dish,
-            client=self.waiter.redis_clt,
+            client=self.waiter.client,
             handler=self.process,
             wait=self.seconds,
             processes=self.processes,

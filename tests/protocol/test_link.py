@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import signal
 import socketserver
 import sys
@@ -20,7 +21,7 @@ from redis.exceptions import ResponseError
 from woodenwaiter.errors import EXIT_REDIS, RedisUnusable
 from woodenwaiter.protocol.client import address_of
 from woodenwaiter.protocol.link import Interrupted, Link, ServerTrouble, require_usable
-from woodenwaiter.protocol.replies import Meaning
+from woodenwaiter.protocol.replies import Meaning, needs_source
 from woodenwaiter.protocol.scripts import CLAIM
 
 from ..counting import CountingQueue
@@ -29,6 +30,9 @@ from ..support import Server, eventually, free_port
 from ..unit.test_replies import REPLIES
 
 SECRET = "s3cret"
+
+ELSEWHERE = re.compile("MOVED|ASK")
+"""Replies that are followed."""
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ def test_exception_between_request_and_reply_leaves_the_replies_in_step(link: Li
     """A handler's alarm may go off anywhere, once its task is over."""
 
     def interrupted(frame: Any, event: str, argument: Any) -> Any:
-        if event == "call" and frame.f_code.co_name == "_outcome":
+        if event == "call" and frame.f_code.co_name == "outcome":
             raise Alarm
         return interrupted
 
@@ -185,7 +189,7 @@ def test_pause_without_a_request(link: Link, client: Any) -> None:
 # What the server says.
 
 
-@pytest.mark.parametrize("reply", REPLIES)
+@pytest.mark.parametrize("reply", [reply for reply in REPLIES if not ELSEWHERE.match(reply)])
 @pytest.mark.parametrize("waits", [False, True])
 def test_connection_is_dropped_where_another_may_help(
     proxy: Proxy, reply: str, waits: bool
@@ -386,3 +390,47 @@ def test_address_is_told_without_the_password(url: str, described: str) -> None:
     client = redis.Redis.from_url(url)
     assert address_of(client) == described
     assert Link(client, timeout=1).address == described
+
+
+# Many commands at once.
+
+
+def test_exchange_answers_in_order_and_tells_what_was_refused(link: Link, client: Any) -> None:
+    client.set("text", "x")
+    commands = [("ECHO", "1"), ("LPUSH", "text", "1"), ("EVALSHA", "0" * 40, 1, "k"), ("ECHO", "2")]
+    first, refused, unknown, last = link.exchange(commands)
+    assert (first, last) == (b"1", b"2")
+    assert isinstance(refused, ResponseError)
+    assert needs_source(unknown)
+    assert link.exchange([]) == []
+    assert link.call("ECHO", "next") == b"next"
+
+
+def test_exchange_raises_what_concerns_everybody(proxy: Proxy) -> None:
+    link = Link(redis.Redis.from_url(proxy.url), timeout=10)
+    proxy.answers = {"PING": "READONLY You can't write against a read only replica."}
+    with pytest.raises(redis.RedisError, match="read only"):
+        link.exchange([("ECHO", "1"), ("PING",)])
+    assert link.call("ECHO", "next") == b"next"
+    assert proxy.connections == 2
+    link.close()
+
+
+def test_exchange_gives_all_replies_one_deadline(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    link = Link(server.client, timeout=1)
+    link.call("PING")
+    slow = [("BLPOP", "nothing", 0.6)] * 4
+    began = time.monotonic()
+    with pytest.raises(redis.TimeoutError):
+        link.exchange(slow)
+    assert time.monotonic() - began < 1.5
+    assert link.wait([("BLPOP", "nothing", 0.8)], 1, patient) == [None]  # with a whole timeout
+    link.close()
+
+
+def test_one_server_has_all_keys(link: Link) -> None:
+    assert link.address_for("k") == link.address
+    [node] = link.nodes()
+    assert node.address == link.address
+    assert node.call("ECHO", "x") == b"x"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from woodenwaiter.errors import WrongValue
-from woodenwaiter.protocol.client import UNREADABLE, address_of, client_at
+from woodenwaiter.protocol.client import address_of
 from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.urls import UNREADABLE, client_at
 from woodenwaiter.woodenwaiter import WoodenWaiter
 
 SECRET = "s3cret"

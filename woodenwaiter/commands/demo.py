@@ -11,8 +11,9 @@ from typing import Any
 import redis
 
 from ..errors import StartupError
-from ..protocol.client import REDIS_URL, address_of
+from ..protocol.client import address_of
 from ..protocol.link import unusable
+from ..protocol.urls import REDIS_URL
 from ..supervisor import embedded
 from ..woodenwaiter import (
     WoodenCooker,
@@ -109,4 +110,4 @@ def _serve() -> None:
             closing_time.set()
     cook.join()
     if troubles:
-        raise unusable(address_of(waiter.redis_clt), troubles[0])
+        raise unusable(address_of(waiter.client), troubles[0])

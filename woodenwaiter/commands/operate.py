@@ -15,8 +15,8 @@ from setproctitle import setproctitle
 
 from .. import __version__, pace
 from ..errors import EXIT_OUTPUT, EXIT_USAGE, StartupError
-from ..protocol.client import client_at, client_from_environment
 from ..protocol.link import Link, unusable
+from ..protocol.urls import client_at, client_from_environment
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
 from .terminal import Parser, complain, print_anything

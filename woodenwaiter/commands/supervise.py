@@ -14,7 +14,7 @@ from .. import __version__, logs
 from ..consumer import Consumer
 from ..errors import EXIT_USAGE, StartupError, WoodenError, WrongValue
 from ..logs import FORMATS, LEVELS, log
-from ..protocol.client import client_from_environment
+from ..protocol.urls import client_from_environment
 from ..settings import IMPORT_IN, IN_WORKER, Settings
 from ..supervisor.boot import run, run_scouted
 from ..supervisor.forked import LAST_MOMENTS, SIGNALS, strays

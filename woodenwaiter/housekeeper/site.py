@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-import redis
-
 from .. import pace
 from ..processes.scoreboard import Row
+from ..protocol.client import Client
 from ..protocol.grace import ServerClock
 from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
@@ -22,7 +21,7 @@ from .upkeep import Upkeep
 class Site:
     """The queues on one server, over one connection."""
 
-    def __init__(self, client: redis.Redis, lease: float, timeout: float) -> None:
+    def __init__(self, client: Client, lease: float, timeout: float) -> None:
         self.link = Link(client, timeout)
         self._client = client
         self._lease = lease

@@ -1,150 +1,174 @@
-"""The clients of redis-py that connections are made from: by URL, and how to tell them apart."""
+"""What connections are made from: redis-py's clients, and what is known of them."""
 
 from __future__ import annotations
 
 import gc
-import math
-import os
-import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import redis
-from redis.connection import AbstractConnection
+from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import AbstractConnection, UnixDomainSocketConnection
+from redis.exceptions import RedisClusterException, ResponseError
+from redis.sentinel import SentinelConnectionPool
 
 from ..errors import WrongValue
 
-REDIS_URL = "WOODENWAITER_REDIS_URL"
-"""The environment variable with the server's URL, for those who are given no address."""
+Node = tuple[str, int]
+"""A host and a port."""
 
-KINDLY = ("Redis URL must ", "Invalid value for ", '"max_connections" must ')
-"""How redis-py begins to say what is wrong with a URL. Python echoes parts of it, such as what it
-takes for a port: half a password."""
+Remap = Callable[[Node], Node]
+"""From an address as a cluster tells it to one that leads there."""
 
-UNREADABLE = (
-    "a URL whose host and port (1 to 65535) cannot be told from the rest; an IPv6 address stands "
-    "in brackets, and in a user's name and in a password special characters stand as %2F for /, "
-    "%23 for #, %3F for ?, %40 for @"
-)
+MOST_TOLD = 4
+"""Of a cluster's nodes that stand in its address, when people are told."""
 
-SAYABLE = re.compile(
-    "db|username|password|protocol|client_name|lib_name|lib_version|decode_responses"
-    "|socket_timeout|socket_connect_timeout|socket_keepalive|health_check_interval"
-    "|max_connections|retry_on_timeout"
-    "|ssl_(keyfile|certfile|password|cert_reqs|ca_certs|ca_path|ca_data)"
-    "|ssl_(check_hostname|min_version|ciphers)"
-)
-"""The options that a URL can give. Redis-py takes all others, too, and trips over their text when
-it connects."""
-
-AMOUNTS = ("socket_timeout", "socket_connect_timeout")
-"""Seconds that a socket refuses when it connects, unless they are positive."""
+OF_ONE_NODE = ("host", "port", "db", "path", "redis_connect_func", "retry", "cache")
+"""Options that are not for a cluster's other nodes."""
 
 
-def client_at(url: str, **options: Any) -> redis.Redis:
-    """A client for ``redis://``, ``rediss://``, ``unix://``; raises WrongValue for another."""
-    _require_plain(url)
-    try:
-        client = redis.Redis.from_url(url, **options)
-    except ValueError as error:
-        reason = str(error)
-        raise WrongValue(reason if reason.startswith(KINDLY) else UNREADABLE) from None
+@dataclass(frozen=True)
+class Source:
+    """How to reach a server; for a cluster, it stands in the place of a client, as redis-py's
+    connects when it is made.
+
+    ``nodes``: where to ask first; ``kind``: redis-py's class of the connections, which are made
+    with ``options``; ``service``: what sentinels, which then are the nodes, call it.
+    """
+
+    nodes: tuple[Node, ...]
+    kind: type
+    options: Mapping[str, Any]
+    service: str | None = None
+    is_cluster: bool = False
+    remap: Remap | None = None
+
+    @property
+    def address(self) -> str:
+        """As a person would write it; never the password."""
+        if "path" in self.options:
+            return f"unix://{self.options['path']}?db={self._database}"
+        # Alone, it may well be a password without the colon before it.
+        is_user = self.options.get("username") and self.options.get("password")
+        user = f"{self.options['username']}@" if is_user else ""
+        nodes = ",".join(map(spelled, self.nodes[:MOST_TOLD]))
+        more = ",…" if len(self.nodes) > MOST_TOLD else ""
+        several = "+cluster" if self.is_cluster else "+sentinel" if self.service else ""
+        return f"{self.scheme}{several}://{user}{nodes}{more}{self._path}"
+
+    @property
+    def scheme(self) -> str:
+        """Of one node."""
+        return "rediss" if issubclass(self.kind, redis.SSLConnection) else "redis"
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is one server, at an address of its own."""
+        return bool(self.nodes) and not (self.service or self.is_cluster)
+
+    @property
+    def _database(self) -> Any:
+        return self.options.get("db") or 0
+
+    @property
+    def _path(self) -> str:
+        if self.is_cluster:
+            return ""
+        if self.service:
+            return f"/{self.service}/{self._database}" if self._database else f"/{self.service}"
+        return f"/{self._database}"
+
+    @property
+    def identity(self) -> Hashable:
+        """The same for those that reach the same database in the same way."""
+        plain = {(k, v) for k, v in self.options.items() if isinstance(v, str | bytes | int)}
+        provider = id(self.options.get("credential_provider"))
+        return self.address, self.nodes, provider, frozenset(plain)
+
+    def of_all_nodes(self) -> Source:
+        """The cluster of which the server turns out to be a node."""
+        kind = self.kind
+        if issubclass(kind, UnixDomainSocketConnection):
+            kind = redis.Connection
+        options = {name: v for name, v in self.options.items() if name not in OF_ONE_NODE}
+        return Source(self.nodes, kind, options, is_cluster=True, remap=self.remap)
+
+    def client(self) -> RedisCluster:
+        """For producers to a cluster. It connects at once; raises redis.RedisError."""
+        nodes = [ClusterNode(*node) for node in self.nodes]  # type: ignore[no-untyped-call]
+        options: dict[str, Any] = {**self.options, "ssl": self.scheme == "rediss"}
+        try:
+            return RedisCluster(startup_nodes=nodes, **options)
+        except RedisClusterException as error:  # which programs do not expect
+            raise redis.ConnectionError(str(error)) from error
+
+
+Client = redis.Redis | RedisCluster | Source
+
+
+def source_of(client: Client) -> Source:
+    """What a client of anybody's knows; nothing connects."""
+    if isinstance(client, Source):
+        return client
+    if isinstance(client, RedisCluster):
+        return _cluster_of(client)
     pool = client.connection_pool
-    try:
-        pool.connection_class(**pool.connection_kwargs)  # unopened: redis-py checks options so late
-    except TypeError as error:
-        raise WrongValue(f"no option of a connection: {str(error).rpartition(' ')[2]}") from None
-    except redis.RedisError as error:
-        raise WrongValue(str(error)) from None
-    _require_sense(pool.connection_kwargs)
-    require_host(client)
-    return client
+    kind, options = pool.connection_class, pool.connection_kwargs
+    if isinstance(pool, SentinelConnectionPool):
+        # Sorted, as redis-py changes their order.
+        sentinels = sorted(map(_node_of, pool.sentinel_manager.sentinels))
+        return Source(tuple(sentinels), kind, options, pool.service_name)
+    return Source(() if "path" in options else (_node_of(client),), kind, options)
 
 
-def _require_plain(url: str) -> None:
-    """What redis-py would pass over, and connect to what was not meant. Raises WrongValue; what is
-    not understood may be part of a password, and is not told."""
-    if not url.isprintable():
-        raise WrongValue(
-            "a URL with characters that are not printable; they stand as %0A, and so on"
-        )
-    try:
-        parts = urlsplit(url)
-        is_readable = parts.port != 0 and not parts.fragment
-    except ValueError:
-        is_readable = False
-    if not is_readable:
-        raise WrongValue(UNREADABLE)
-    _require_database(parts)
-    _require_options(parts.query)
+def _cluster_of(client: RedisCluster) -> Source:
+    manager = client.nodes_manager
+    nodes = [*manager.startup_nodes.values(), *manager.nodes_cache.values()]
+    seeds = tuple(sorted({(str(node.host), int(node.port)) for node in nodes}))
+    anyone: Any = next(iter(manager.nodes_cache.values()))
+    pool = client.get_redis_connection(anyone).connection_pool
+    options, remap = pool.connection_kwargs, manager.address_remap
+    return Source(seeds, pool.connection_class, options, remap=remap).of_all_nodes()
 
 
-def _require_database(parts: SplitResult) -> None:
-    if parts.scheme in ("redis", "rediss") and not re.fullmatch("/?[0-9]*", parts.path, re.ASCII):
-        raise WrongValue(
-            UNREADABLE
-            if "@" in parts.path
-            else "after host and port comes the number of a database"
-        )
+def _node_of(client: redis.Redis) -> Node:
+    settings = client.connection_pool.connection_kwargs
+    return str(settings.get("host", "localhost")), settings.get("port", 6379)
 
 
-def _require_options(query: str) -> None:
-    for name in parse_qs(query, keep_blank_values=True):
-        if not SAYABLE.fullmatch(name):
-            what = f"no option of a connection: {name!r:.50}"
-            raise WrongValue(UNREADABLE if "@" in query else what)
+def spelled(node: Node) -> str:
+    """A node as it stands in a URL."""
+    host, port = node
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _require_sense(options: Mapping[str, Any]) -> None:
-    """What redis-py would find out when it connects."""
-    if options.get("ssl_keyfile") and not options.get("ssl_certfile"):
-        raise WrongValue("ssl_keyfile needs ssl_certfile")
-    for name in AMOUNTS:
-        seconds = options.get(name)
-        if seconds is not None and not 0 < seconds < math.inf:
-            raise WrongValue(f"{name} must be more than 0 and finite")
+def elsewhere(client: Client) -> ResponseError:
+    """Of a client that knows one node only, what is to be said where a key is on another."""
+    source = source_of(client)
+    return ResponseError(
+        f"{source.address} is one node of a cluster, and this queue is on another: "
+        f"a URL such as {source.of_all_nodes().address} finds all"
+    )
 
 
-def require_host(client: redis.Redis) -> None:
+def require_host(client: Client) -> None:
     """Raises WrongValue where nobody can be asked for the server's address."""
-    host = str(client.connection_pool.connection_kwargs.get("host", ""))
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        raise WrongValue(f"no name of a host: {host!r:.100}") from None
+    for host, _ in source_of(client).nodes:
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            raise WrongValue(f"no name of a host: {host!r:.100}") from None
 
 
-def client_from_environment() -> redis.Redis | None:
-    """A client for the URL in REDIS_URL, if there is one; raises WrongValue if it is none."""
-    url = os.environ.get(REDIS_URL)
-    if not url:
-        return None
-    try:
-        return client_at(url)
-    except WrongValue as error:
-        raise WrongValue(f"{REDIS_URL} is no URL of a Redis server: {error}") from None
-
-
-def address_of(client: redis.Redis) -> str:
+def address_of(client: Client) -> str:
     """The server's address as a person would write it; never the password."""
-    settings = client.connection_pool.connection_kwargs
-    if "path" in settings:
-        return f"unix://{settings['path']}?db={settings.get('db') or 0}"
-    tls = issubclass(client.connection_pool.connection_class, redis.SSLConnection)
-    # Alone, it may well be a password without the colon before it.
-    is_user = settings.get("username") and settings.get("password")
-    user = f"{settings['username']}@" if is_user else ""
-    host, port = settings.get("host", "localhost"), settings.get("port", 6379)
-    host = f"[{host}]" if ":" in str(host) else host
-    return f"redis{'s' if tls else ''}://{user}{host}:{port}/{settings.get('db') or 0}"
+    return source_of(client).address
 
 
-def identity(client: redis.Redis) -> Hashable:
+def identity(client: Client) -> Hashable:
     """The same for clients that reach the same database in the same way."""
-    settings = client.connection_pool.connection_kwargs
-    plain = {(k, v) for k, v in settings.items() if isinstance(v, str | bytes | int)}
-    return address_of(client), id(settings.get("credential_provider")), frozenset(plain)
+    return source_of(client).identity
 
 
 def connected_descriptors() -> set[int]:

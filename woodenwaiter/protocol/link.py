@@ -1,24 +1,35 @@
-"""One connection to the server, belonging to one process: commands, scripts, and a wait that a
-signal ends.
-
-Below redis-py's client on purpose: its pools are made for threads, its retries hide an outage
-that this project's loops want to see, and it cannot leave a blocking command when a signal comes.
-"""
+"""What a process has to one server, or to one cluster: commands, scripts, and a wait that a signal
+ends."""
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 - resolving a name needs it; better once than in each child
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import redis
-from redis.exceptions import InvalidResponse, ResponseError
+from redis.exceptions import ResponseError
 
 from ..errors import RedisUnusable
-from .client import address_of
-from .replies import Meaning, counsel_on, is_hopeless, is_outage, meaning_of, needs_source, reply_of
+from .client import Client, Source, source_of
+from .cluster import Cluster, errands_of
+from .replies import (
+    Meaning,
+    counsel_on,
+    is_hopeless,
+    is_outage,
+    is_redirect,
+    meaning_of,
+    needs_source,
+    reply_of,
+)
 from .scripts import Script
+from .sentinels import Guide
+from .wire import Command as Command  # noqa: PLC0414 - what a link is given, and raises
+from .wire import Interrupted as Interrupted  # noqa: PLC0414 - likewise
+from .wire import Pause as Pause  # noqa: PLC0414 - likewise
+from .wire import Ready, Wire
+from .wire import ServerTrouble as ServerTrouble  # noqa: PLC0414 - likewise
 
 OLDEST = (6, 2)
 """The first version with LMOVE and BLMOVE."""
@@ -26,51 +37,28 @@ OLDEST = (6, 2)
 LONG_REASON = 200
 """Characters of a reply, from which on it is cut in what people are told."""
 
-ServerTrouble = (redis.RedisError, OSError)
-"""What may be raised while the server is away, unwilling, or holds what it should not."""
-
-Command = tuple[Any, ...]
-Pause = Callable[[int, float], bool]
-"""``pause(fd, seconds)`` waits until the descriptor is readable: True; or gives up the wait: False.
-Raises TimeoutError when the time is up."""
-
-
-class Interrupted(Exception):
-    """The wait ended early because its caller wanted it to."""
-
 
 class Link:
-    """A connection of its own to the server that ``client`` talks to, opened when first used.
+    """What a process has to the server that ``client`` talks to, opened when first used.
 
+    Where that is a node of a cluster, each key is asked for at the node that has it.
     ``timeout``: seconds after which a silent server counts as gone.
-    Methods raise what is in ServerTrouble. After an error that leaves the replies out of step, or
-    tells of a server that cannot serve, the connection is dropped, and the next call opens another.
+    Methods raise what is in ServerTrouble.
     """
 
-    def __init__(self, client: redis.Redis, timeout: float) -> None:
-        self.address = address_of(client)
+    def __init__(self, client: Client, timeout: float) -> None:
+        self._source = source_of(client)
+        self.address = self._source.address
         self.timeout = timeout
-        pool = client.connection_pool
-        settings = _settings(pool.connection_kwargs, timeout)
-        # Made here and opened later: what redis-py loads for it, forked children can share.
-        self._connection: Any = pool.connection_class(**settings)
-        self._name = settings.get("client_name")
-        self._introduce_nobody()
-        self._is_open = False
-        self._owed = 0  # replies that are still to be read
-
-    def _introduce_nobody(self) -> None:
-        """Redis-py would tell its own name and the user's when it connects: it would hide why a
-        server turns everybody away, and not go on without CLIENT."""
-        for name in ("client_name", "driver_info", "lib_name", "lib_version"):
-            setattr(self._connection, name, None)
+        self._home = Wire(self._source.kind, _options(self._source, timeout), timeout, self.address)
+        self._cluster: Cluster | None = None
+        if self._source.is_cluster:
+            self._join()
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply."""
-        self._send([command])
-        outcome = self._outcome()
-        if isinstance(outcome, ResponseError):
-            self._raise_trouble([outcome])
+        [outcome] = self._ask([command])
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
@@ -83,121 +71,89 @@ class Link:
                 raise
             return self.call("EVAL", script.source.encode(), len(keys), *keys, *arguments)
 
-    def wait(self, commands: list[Command], seconds: float, pause: Pause) -> list[Any]:
-        """Send the commands, of which the first may block, at once; return their replies, among
-        them as errors what was refused of them alone.
+    def wait(self, commands: Sequence[Command], seconds: float, pause: Pause) -> list[Any]:
+        """Send the commands, of which the first may block and all are for one queue, at once;
+        return their replies, among them as errors what was refused of them alone.
 
         ``pause`` does the waiting, for up to ``seconds`` and the server's own delay. When it gives
         up, the connection is dropped, so that the server ends the wait as well; raises Interrupted.
         """
-        self._send(commands)
-        self._await_reply(seconds + self.timeout, pause)
-        outcomes = [self._outcome() for _ in commands]
-        self._raise_trouble(outcomes)
+        outcomes = self._ask(
+            commands, ready=lambda wire: wire.await_reply(seconds + self.timeout, pause)
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and is_outage(outcome):
+                raise outcome
         return outcomes
+
+    def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Send all commands at once; return their replies in the same order, among them as errors
+        what was refused of one alone, and what is the matter with that node of a cluster which one
+        is for. All that is waited for has ``timeout`` seconds together."""
+        return self._ask(commands, time.monotonic() + self.timeout) if commands else []
+
+    def _ask(
+        self,
+        commands: Sequence[Command],
+        deadline: float | None = None,
+        ready: Ready | None = None,
+    ) -> list[Any]:
+        self._home.limit(deadline)
+        try:
+            if cluster := self._cluster or self._met_cluster():
+                errands = errands_of(commands)
+                cluster.ask(errands, deadline, ready)
+                return [errand.outcome for errand in errands]
+            outcomes = self._home.ask(commands, ready)
+        finally:
+            self._home.limit(None)
+        if any(map(is_redirect, outcomes)):
+            errands = errands_of(commands, outcomes)
+            self._join().follow(errands, deadline, ready)
+            return [errand.outcome for errand in errands]
+        self._home.raise_trouble(outcomes)
+        return outcomes
+
+    def _met_cluster(self) -> Cluster | None:
+        """The cluster of which the server turns out to be a node when it is first talked to."""
+        if self._home.is_open:
+            return None
+        self._home.open()
+        return self._join() if self._home.is_of_cluster else None
+
+    def _join(self) -> Cluster:
+        self._cluster = Cluster(self._source, self.timeout, self._home)
+        return self._cluster
+
+    def address_for(self, key: str) -> str:
+        """The address, as people are told, of who serves this key, as far as is known."""
+        return (self._cluster and self._cluster.address_for(key)) or self.address
+
+    def nodes(self) -> list[Wire]:
+        """Whoever has a part of the keys, each to be asked by its `call`."""
+        cluster = self._cluster or self._met_cluster()
+        return cluster.nodes() if cluster else [self._home]
 
     def rest(self, seconds: float, pause: Pause) -> None:
         """Wait for so long without asking for anything. Raises Interrupted where ``pause`` gives
         up."""
-        self._open()
-        try:
-            goes_on = pause(self._descriptor, seconds)
-        except TimeoutError:
-            return
-        if not goes_on:
-            raise Interrupted
-        self.close()  # the server has hung up
-
-    def _await_reply(self, seconds: float, pause: Pause) -> None:
-        try:
-            if not pause(self._descriptor, seconds):
-                raise Interrupted
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def _descriptor(self) -> int:
-        # The socket is not part of redis-py's interface, but has had this name since version 2.
-        number: int = self._connection._sock.fileno()
-        return number
-
-    def _outcome(self) -> Any:
-        """A reply, which may be an error: those of a pipeline must all be read."""
-        try:
-            outcome = self._receive()
-        except ResponseError as error:
-            outcome = error
-        self._owed -= 1
-        return outcome
-
-    def _raise_trouble(self, outcomes: list[Any]) -> None:
-        errors = [outcome for outcome in outcomes if isinstance(outcome, ResponseError)]
-        if any(meaning_of(error) is Meaning.AWAY for error in errors):
-            self.close()
-        for error in filter(is_outage, errors):
-            raise error
+        wire = self._cluster.somewhere() if self._cluster else self._home
+        wire.rest(seconds, pause)
 
     def close(self) -> None:
-        if self._is_open:
-            self._connection.disconnect()
-            self._is_open = False
-            self._owed = 0
-
-    def _open(self) -> None:
-        if self._is_open:
-            return
-        try:
-            self._is_open = True
-            self._connection.connect()
-            if self._name:
-                self._owed = 1
-                self._connection.send_command("CLIENT", "SETNAME", self._name)
-                self._raise_trouble([self._outcome()])
-        except BaseException:
-            self.close()
-            raise
-
-    def _send(self, commands: list[Command]) -> None:
-        if self._owed:  # an exception from a signal handler had come in between
-            self.close()
-        self._open()
-        try:
-            self._owed = len(commands)
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
-        except BaseException:
-            self.close()
-            raise
-
-    def _receive(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except ResponseError:
-            raise
-        except ValueError as error:  # redis-py takes for granted what a MOVED says, for one
-            self.close()
-            raise InvalidResponse(f"a reply that makes no sense: {error}") from error
-        except BaseException:
-            self.close()
-            raise
+        self._home.close()
+        if self._cluster:
+            self._cluster.close()
 
 
-def _settings(given: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """What a connection of redis-py is made with: the user's, as far as a `Link` leaves it."""
-    # These want HELLO, which not every server knows, and another protocol.
-    kept = {name: value for name, value in given.items() if "maint_notifications" not in name}
-    return {
-        **kept,
-        "protocol": 2,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "retry": None,
-        "retry_on_timeout": False,
-        "retry_on_error": [],
-        "health_check_interval": 0,
-        "decode_responses": False,
-        "encoding_errors": "surrogateescape",  # names of foreign bytes go as they came
-    }
+def _options(source: Source, timeout: float) -> Mapping[str, Any]:
+    """Of the first connection."""
+    if source.is_cluster:
+        host, port = source.nodes[0]
+        return {**source.options, "host": host, "port": port}
+    if source.service:  # redis-py's own way to ask sentinels has no hurry, and leaves traces
+        return {**source.options, "connection_pool": Guide(source, timeout)}
+    return source.options
 
 
 def require_usable(link: Link) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import redis
 from redis.exceptions import (
@@ -49,6 +49,7 @@ LOGIN = Counsel(
 )
 DATABASE = Counsel("Redis at {}", "The number at the URL's end names a database")
 PROTECTED = Counsel("Redis at {} serves its own machine only", "Set a password there")
+ALONE = Counsel("Redis at {} is no cluster", "Its URL begins with redis:// or rediss://")
 REFUSAL = Counsel("Redis at {} refuses a request", "Its keys or its users are to be put right")
 NOT_THERE = Counsel(
     "no usable Redis at {}",
@@ -93,6 +94,7 @@ TABLE = (
     Row("ERR", Meaning.AWAY, "DB index", DATABASE),
     Row("ERR", Meaning.AWAY, "invalid DB index", DATABASE),
     Row("ERR", Meaning.AWAY, "SELECT is not allowed", DATABASE),
+    Row("ERR", Meaning.AWAY, "This instance has cluster support disabled", ALONE),
     Row("DENIED", Meaning.AWAY, counsel=PROTECTED),
     Row("OOM", Meaning.UNWILLING),
     Row("MISCONF", Meaning.UNWILLING),
@@ -196,6 +198,11 @@ def is_outage(error: Exception) -> bool:
     return meaning_of(error) in (Meaning.AWAY, Meaning.UNWILLING)
 
 
+def is_redirect(outcome: Any) -> bool:
+    """Whether a node of a cluster says that the key is elsewhere."""
+    return isinstance(outcome, ResponseError) and reply_of(outcome).code in ("MOVED", "ASK")
+
+
 def needs_source(error: Exception) -> bool:
     """Whether a script is refused by its name, and may be run by its source."""
     code, text = reply_of(error)
@@ -216,6 +223,6 @@ def counsel_on(error: Exception, address: str) -> Counsel:
         return row.counsel
     if row:
         return NOT_NOW if is_outage(error) else REFUSAL
-    scheme, text = address.partition(":")[0], str(error)
+    scheme, text = re.split("[:+]", address)[0], str(error)
     seen = (counsel for of, sign, counsel in SIGNS if of == scheme and sign in text)
     return next(seen, NOT_THERE if is_outage(error) else REFUSAL)

@@ -13,8 +13,9 @@ from ..errors import AppError, Misuse, StartupError
 from ..logs import log
 from ..processes.leftovers import leftovers, native_threads, open_connections
 from ..processes.signals import in_main_thread
-from ..protocol.client import client_at, connected_descriptors
+from ..protocol.client import connected_descriptors
 from ..protocol.link import Link
+from ..protocol.urls import client_at
 from ..settings import Settings
 from ..text import escaped
 from .apart import Apart

@@ -17,12 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import redis
-
 from .. import pace
 from ..errors import RedisUnusable
 from ..logs import log
-from ..protocol.client import address_of
+from ..protocol.client import Client, source_of
 from ..settings import Settings
 
 PROGRAMS = ("valkey-server", "redis-server")
@@ -253,26 +251,23 @@ def has_loaded(host: str, port: int) -> bool:
         return False
 
 
-def server_for(client: redis.Redis, settings: Settings) -> EmbeddedServer | None:
+def server_for(client: Client, settings: Settings) -> EmbeddedServer | None:
     """The server that the settings ask for, at the client's address; None if none is to start.
 
     Raises RedisUnusable if the address is not one of this machine's own.
     """
     if settings.embedded is None:
         return None
-    options = client.connection_pool.connection_kwargs
-    host, port = options.get("host", "localhost"), int(options.get("port", 6379))
-    if host not in LOOPBACK or "path" in options:
-        address = address_of(client)
-        raise RedisUnusable(f"a server at {address} cannot be embedded, only on localhost")
+    source = source_of(client)
+    if not source.is_alone or (node := source.nodes[0])[0] not in LOOPBACK:
+        raise RedisUnusable(f"a server at {source.address} cannot be embedded, only on localhost")
+    host, port = node[0], int(node[1])
     if is_listening(host, port):
-        log.warning(
-            "a server listens at %s already: it is used, none is embedded", address_of(client)
-        )
+        log.warning("a server listens at %s already: it is used, none is embedded", source.address)
         return None
     folder = Path(settings.embedded) if settings.embedded else default_folder(host, port)
-    server = EmbeddedServer(folder, host, port, options.get("password"))
-    log.info("embedded server at %s, its data in %s", address_of(client), folder)
+    server = EmbeddedServer(folder, host, port, source.options.get("password"))
+    log.info("embedded server at %s, its data in %s", source.address, folder)
     return server
 
 

@@ -12,7 +12,8 @@ from ..errors import AppError, StartupError, WrongValue
 from ..logs import log
 from ..processes.cpus import usable_cpus
 from ..processes.scoreboard import ROWS
-from ..protocol.client import address_of, client_at
+from ..protocol.client import address_of
+from ..protocol.urls import client_at
 from ..settings import Settings
 from .embedded import EmbeddedServer, server_for
 
