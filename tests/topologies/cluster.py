@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -170,7 +171,14 @@ class Cluster:
             if not node.pid:
                 node.start()
             node.accept_news()
+            for slot in self._on_the_move(node):
+                node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
         self.settle()
+
+    def _on_the_move(self, node: Node) -> list[int]:
+        """The slots of which the node is to pass keys on, or to get them."""
+        lines = node.ask("CLUSTER", "NODES").decode()
+        return [int(slot) for slot in re.findall(r"\[(\d+)-[<>]-", lines)]
 
     def settle(self) -> None:
         """Wait until all agree who has which slots, and all replicas have what their primaries

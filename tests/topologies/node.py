@@ -162,6 +162,7 @@ KEEPING = (
     "appendonly yes",
     "appendfsync no",  # what the kernel has, a mere kill does not take
     "aof-use-rdb-preamble no",
+    "rdbcompression no",
     "auto-aof-rewrite-percentage 0",
     "repl-diskless-sync yes",
     "repl-diskless-sync-delay 0",
