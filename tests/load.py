@@ -52,6 +52,9 @@ ledger.note("start", foods["id"], pid=os.getpid(), host=host, number=delivery().
 deadline = time.monotonic() + foods["seconds"]
 while time.monotonic() < deadline:
     time.sleep(0.01)
+if foods["fails"] and delivery().number == 1:
+    ledger.note("failing", foods["id"], pid=os.getpid())
+    raise Retry(after=0.3)
 ledger.note("end", foods["id"], pid=os.getpid())
 """
 
@@ -61,9 +64,12 @@ _first_numbers = count(1_000_000, 1_000_000)
 
 
 class Load:
-    """Of these queues, on the server at this URL."""
+    """Of these queues. ``url``: where producers find the server, if elsewhere than workers do;
+    ``policy``: keywords of the customers."""
 
-    def __init__(self, app: Application, queues: Sequence[str]) -> None:
+    def __init__(
+        self, app: Application, queues: Sequence[str], url: str | None = None, **policy: Any
+    ) -> None:
         self.app = app
         self.queues = queues
         self.ledger = Ledger(app.folder / "ledger")
@@ -71,12 +77,12 @@ class Load:
         self.pushed: set[int] = set()
         self._queues: dict[int, str] = {}
         self.supervisors: list[Supervisor] = []
-        self.waiter = WoodenWaiter.from_url(app.url, socket_timeout=2)
+        self.waiter = WoodenWaiter.from_url(url or app.url, socket_timeout=2)
         repeats_nothing(self.waiter.redis_clt)
         self._numbers = count(self.first)
         self._stopped = threading.Event()
         self._producers = [threading.Thread(target=self._produce, args=(q,)) for q in queues]
-        customers = [customer(q, processes=1, setup=Code("born")) for q in queues]
+        customers = [customer(q, processes=1, setup=Code("born"), **policy) for q in queues]
         app.write(*customers, text=TEXT, handler=HANDLER)
 
     def serve(self, host: str = "host", *options: str, **others: Any) -> Supervisor:
@@ -111,16 +117,17 @@ class Load:
         while not self._stopped.wait(PAUSE):
             self.push(queue)
 
-    def push(self, queue: str, seconds: float = 0.0) -> int:
+    def push(self, queue: str, seconds: float = 0.0, fails: bool = False) -> int:
         """Until the server says that it has it, or nobody wants any more; each attempt is a task of
         its own to the ledger, as all that failed may have come through."""
         n = next(self._numbers)
         self._queues[n] = queue
         for attempt in count():
             task = f"{n}-{attempt}"
+            foods = {"n": n, "id": task, "seconds": seconds, "fails": fails}
             self.ledger.note("pushing", task)
             try:
-                self.waiter.take_dish(queue, {"n": n, "id": task, "seconds": seconds})
+                self.waiter.take_dish(queue, foods)
             except (redis.RedisError, OSError):
                 if self._stopped.wait(0.1):
                     break
@@ -138,6 +145,11 @@ class Load:
 
     def runs(self, n: int) -> int:
         return self._noted("end").count(n)
+
+    def hosts_of(self, n: int) -> list[str]:
+        """Those on which the task has begun, the first one first."""
+        records = [record for record in self.ledger if record.what == "start"]
+        return [record.host for record in records if record.task.startswith(f"{n}-")]
 
     def await_start(self, n: int) -> None:
         eventually(lambda: n in self._noted("start"), "a task that has begun")
@@ -190,6 +202,10 @@ class Load:
             assert primary.client.wait(replicas, 10_000) >= replicas
         yield
         self.ledger.note("rollback", until=time.monotonic() + MOMENT)
+
+    def note_lapse(self, host: str, seconds: float) -> None:
+        """From now on its leases may run out, or it is dead."""
+        self.ledger.note("lapse", host=host, until=time.monotonic() + seconds)
 
     def account(self, survivors: Iterable[Node] = ()) -> set[int]:
         """All that a server has been told of, and its successors with it, has run; and all has run
