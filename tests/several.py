@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from woodenwaiter.supervisor.embedded import find_program
 
@@ -32,7 +34,11 @@ class Node:
         config.write_text("\n".join((*common, *lines, "")))
         self._command = [SERVER_PROGRAM or find_program(), str(config), *arguments]
         self.address = f"127.0.0.1:{self.port}"
-        self.client: Any = redis.Redis(port=self.port, host="127.0.0.1", protocol=2)
+        # Whom sentinels make a primary hangs up on everybody.
+        again = Retry(NoBackoff(), 3)
+        self.client: Any = redis.Redis(
+            "127.0.0.1", self.port, protocol=2, retry=again, retry_on_error=[redis.ConnectionError]
+        )
         self.start()
 
     def start(self) -> None:
@@ -53,7 +59,7 @@ class Node:
         self._process.wait()
 
     def close(self) -> None:
-        self.client.close()
+        self.client.connection_pool.disconnect()
         if self._process.poll() is None:
             os.kill(self._process.pid, signal.SIGCONT)
             self.kill()

@@ -128,7 +128,7 @@ class WoodenWaiter:
     any argument, the URL in the environment variable ``WOODENWAITER_REDIS_URL`` counts.
     """
 
-    client: Client  # for customers
+    client: Client
     _redis_clt: Client
 
     def __init__(
@@ -151,8 +151,7 @@ class WoodenWaiter:
 
     @property
     def redis_clt(self) -> Any:
-        """The client that pushes and pops: for a cluster one that connects when it is made, hence
-        at its first use here."""
+        """The client that pushes and pops; for a cluster, it connects at its first use here."""
         if isinstance(self._redis_clt, Source):
             self._redis_clt = self._redis_clt.client()
         return self._redis_clt

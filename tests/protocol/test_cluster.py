@@ -200,7 +200,7 @@ def test_who_takes_over_is_found(own_cluster: Cluster) -> None:
     ]
     for link in links:
         link.call("SET", names[0], "kept")
-    first.client.wait(1, 1000)
+    eventually(own_cluster.nodes[3].client.dbsize, "the replication")
     first.kill()
     for link in links:
         eventually(partial(_has, link, names[0], b"kept"), "a new primary")

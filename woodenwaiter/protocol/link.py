@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 from ..errors import RedisUnusable
 from .client import Client, Source, source_of
 from .cluster import Cluster, errands_of
+from .keys import REGISTRY
 from .replies import (
     Meaning,
     counsel_on,
@@ -160,18 +161,24 @@ def require_usable(link: Link) -> None:
     """Raises RedisUnusable where waiting does not help: a refused login, or too old a server."""
     try:
         reply = link.call("INFO", "server")
+        text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
+        if re.search("(redis|server)_mode:cluster", text):
+            link.call("TYPE", REGISTRY)  # any key: it may be down as a whole
     except ServerTrouble as error:
         if meaning_of(error) is Meaning.FORBIDDEN:
             return  # not for this user, or for nobody here; the first claim will tell
         if is_hopeless(error):
             raise unusable(link.address, error) from None
         raise
-    text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
+    _require_version(text, link.address)
+
+
+def _require_version(text: str, address: str) -> None:
     found = re.search(r"redis_version:(\d+)\.(\d+)\.(\S*)", text)
     version = ".".join(found.groups()) if found else "unknown"
     if not found or (int(found[1]), int(found[2])) < OLDEST:
         raise RedisUnusable(
-            f"Redis at {link.address} is version {version}: 6.2 or newer is needed, or Valkey"
+            f"Redis at {address} is version {version}: 6.2 or newer is needed, or Valkey"
         )
 
 

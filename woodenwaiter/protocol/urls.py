@@ -33,6 +33,9 @@ UNREADABLE = (
 
 UNPRINTABLE = "a URL with characters that are not printable; they stand as %0A, and so on"
 
+NO_SERVICE = "after the sentinels comes the service: HOST:PORT,HOST:PORT/SERVICE"
+NO_DATABASE = "a cluster has no databases: after its hosts comes nothing, or ?OPTION=…"
+
 SCHEMES = (
     "a URL begins with redis://, rediss:// (for TLS), unix://, redis+sentinel://, "
     "rediss+sentinel://, redis+cluster:// or rediss+cluster://"
@@ -58,7 +61,7 @@ SEVERAL = re.compile(
 )
 """A URL with a list of hosts."""
 
-OF_SENTINELS = re.compile(r"sentinel_(username|password)=(.*)")
+OF_SENTINELS = re.compile(r"sentinel_(username|password)=([^#]*)")
 """An option of a URL that is for the sentinels."""
 
 
@@ -115,24 +118,15 @@ class _Several(NamedTuple):
             raise WrongValue(f"the hosts of a {self.kind} are a list: HOST:PORT,HOST:PORT")
         return clients
 
-    def options(self, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What redis-py reads of it for all hosts alike."""
-        url = f"{self.scheme}://{self.login}{path}{self.query}"
-        read: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
-        read.pop("connection_class", None)
-        return {**given, **read}
-
 
 def _cluster_at(several: _Several, options: Mapping[str, Any]) -> Client:
     if "@" in several.path:
         raise WrongValue(UNREADABLE)
-    clients = several.each("", 6379, options)
-    read = several.options("", options)
-    if several.path not in ("", "/", "/0") or read.pop("db", 0):
-        raise WrongValue("a cluster has no databases: after its hosts comes nothing, or ?OPTION=…")
-    sources = [source_of(client) for client in clients]
+    sources = [source_of(client) for client in several.each("", 6379, options)]
+    if several.path not in ("", "/", "/0") or sources[0].options.get("db"):
+        raise WrongValue(NO_DATABASE)
     nodes = tuple(node for source in sources for node in source.nodes)
-    return replace(sources[0], nodes=nodes, options=read, is_cluster=True)
+    return replace(sources[0].of_all_nodes(), nodes=nodes)
 
 
 def _service_at(several: _Several, options: Mapping[str, Any]) -> Client:
@@ -143,9 +137,10 @@ def _service_at(several: _Several, options: Mapping[str, Any]) -> Client:
     path = slash + database
     clients = several.each(path, 26379, options)
     if not re.fullmatch(r"[\w.-]+", service := unquote(service)):
-        raise WrongValue("after the sentinels comes the service: HOST:PORT,HOST:PORT/SERVICE")
-    read = several.options(path, options)
-    tls = {"ssl": True} if several.scheme == "rediss" else {}
+        raise WrongValue(NO_SERVICE)
+    url = f"{several.scheme}://{several.login}{path}{several.query}"
+    read: dict[str, Any] = {**options, **parse_url(url)}  # type: ignore[no-untyped-call]
+    tls = {"ssl": True} if read.pop("connection_class", None) else {}
     alike = {name: value for name, value in read.items() if name.startswith(("socket_", "ssl_"))}
     nodes = [source_of(client).nodes[0] for client in clients]
     sentinel: Any = Sentinel  # which has no types
