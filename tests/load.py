@@ -3,7 +3,6 @@ which servers fail meanwhile."""
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
@@ -14,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
-from redis.retry import Retry
 
 from woodenwaiter import WoodenWaiter
 from woodenwaiter.protocol.link import Link
@@ -25,6 +21,7 @@ from woodenwaiter.protocol.queue import Queue
 from .application import Application, Code, Supervisor, customer
 from .soak.ledger import Ledger, check
 from .support import eventually, path_with
+from .topologies.clients import repeats_nothing
 from .topologies.node import Node
 
 ROOT = Path(__file__).parents[1]
@@ -166,7 +163,7 @@ class Load:
 
     def await_progress(self, seconds: float = 20.0, *queues: str) -> None:
         """Wait until of each queue something has run that is pushed from now on."""
-        self._await_new(lambda: self.done, queues or self.queues, "new tasks that have run", seconds)
+        self._await_new(lambda: self.done, queues or self.queues, "tasks that have run", seconds)
 
     def _await_new(
         self, numbers: Callable[[], set[int]], queues: Sequence[str], what: str, seconds: float
@@ -191,12 +188,17 @@ class Load:
         finally:
             link.close()
 
+    def assert_serves(self, queue: str, seconds: float) -> None:
+        """One task, of which nobody else makes them think."""
+        n = self.push(queue)
+        eventually(lambda: n in self.done, f"a task of {queue} that has run", seconds)
+
     # Its ledger.
 
     @contextmanager
     def forgetting(self, primaries: Iterable[Node], replicas: int) -> Iterator[None]:
-        """What these have now, so many of their replicas have, too; what comes from now on, they may
-        lose."""
+        """What these have now, so many of their replicas have, too; what comes from now on may get
+        lost."""
         self.ledger.note("kept")
         for primary in primaries:
             assert primary.client.wait(replicas, 10_000) >= replicas
@@ -217,12 +219,5 @@ class Load:
         assert not had - self.done, "what the servers had has run"
         assert self.pushed & self.done
         lost = self.pushed - self.done
-        print(f"{len(self.pushed)} tasks, {len(lost)} of them lost: {findings.reruns or 'no'} reruns")
+        print(f"{len(self.pushed)} tasks, {len(lost)} lost; {findings.reruns or 'no'} reruns")
         return lost
-
-
-def repeats_nothing(client: Any) -> None:
-    """A push that redis-py itself repeats may come twice, and nobody would know."""
-    client.set_retry(Retry(NoBackoff(), 0))
-    if isinstance(client, RedisCluster):
-        client.cluster_error_retry_attempts = 0  # of older ones

@@ -122,13 +122,8 @@ def test_idle_workers_go_where_their_queue_is(cluster: Cluster, load: Load) -> N
     """No push wakes them where it was."""
     successor = cluster.replica_of(cluster.owner("t:a"))
     cluster.fail_over(successor)
-    assert_runs(load)
+    load.assert_serves("t:a", GETS_ON)
     cluster.settle()
     for target in (cluster.owner("t:b"), successor):
         cluster.move("t:a", target)
-        assert_runs(load)
-
-
-def assert_runs(load: Load) -> None:
-    n = load.push("t:a")
-    eventually(lambda: n in load.done, "a task that has run", GETS_ON)
+        load.assert_serves("t:a", GETS_ON)

@@ -14,20 +14,24 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.urls import client_at
 
 from ..support import Program, eventually
+from ..topologies.cluster import Cluster
+from ..topologies.sentinels import Sentinels
+from . import failovers as failovers  # noqa: PLC0414 - faults that it adds
 from . import report
-from .faults import Fault, Planned, Scene, prepare, schedule
+from .faults import CLUSTER, PLACES, SENTINEL, SERVER, Fault, Planned, Scene, prepare, schedule
 from .hosts import ROOT, Host, left_behind
-from .kinds import FATAL, MAX_DELIVERIES, QUEUES, id_in
+from .kinds import FATAL, MAX_DELIVERIES, MOST_BYTES, QUEUES, id_in
 from .ledger import Ledger, Letter, check
-from .servers import Servers
+from .servers import Place, Servers
 from .watch import Watch
 
 PUBLISHED = "woodenwaiter==0.0.4"
@@ -87,7 +91,8 @@ class Progress:
 class Soak:
     """One run in ``folder``; ``problems`` says in the end what was wrong."""
 
-    def __init__(self, folder: Path, seconds: float, seed: int) -> None:
+    def __init__(self, folder: Path, seconds: float, seed: int, place: str) -> None:
+        self._kind_of_place = place
         self._folder = folder
         self._seconds = seconds
         self._seed = seed
@@ -99,11 +104,10 @@ class Soak:
     def run(self) -> None:
         install_published(self._folder / "published")
         with ExitStack() as stack:
-            self._servers = Servers(self._folder)
-            stack.callback(self._servers.close)
-            prepare(self._servers.present)
+            self._place = PLACE_AT[self._kind_of_place](self._folder)
+            stack.callback(self._place.close)
             self._hosts = [stack.enter_context(self._host(f"host{n}")) for n in range(HOSTS)]
-            scene = Scene(self._servers, self._hosts, self._ledger, LEASE)
+            scene = Scene(self._place, self._hosts, self._ledger, LEASE)
             self._watch = Watch(self._hosts)
             stack.callback(self._watch.stop)
             self._start_producers(stack)
@@ -116,7 +120,7 @@ class Soak:
         host = Host(
             name,
             self._folder,
-            *("--redis", self._servers.url, "--lease-seconds", f"{LEASE:g}"),
+            *("--redis", self._place.url, "--lease-seconds", f"{LEASE:g}"),
             SOAK_LEDGER=str(self._ledger.path),
             SOAK_LEASE=str(LEASE),
         )
@@ -130,7 +134,7 @@ class Soak:
         for name, path in (("young", str(ROOT)), ("sly", str(ROOT)), ("old", published)):
             producer = Program(
                 *(self._folder, "-m", "tests.soak.producers", name, str(self._ledger.path)),
-                *(str(self._servers.port), str(self._seed)),
+                *(self._place.url, str(self._seed)),
                 PYTHONPATH=path,
             )
             self._producers.append(stack.enter_context(producer))
@@ -140,7 +144,7 @@ class Soak:
 
     def _suffer(self, scene: Scene, stack: ExitStack) -> None:
         begun, over = time.monotonic(), threading.Event()
-        plan = schedule(self._seed, self._seconds, LEASE)
+        plan = schedule(self._seed, self._seconds, LEASE, self._kind_of_place)
         self._lanes = [Lane(scene, plan[name], begun, over) for name in plan]
         for lane in self._lanes:
             lane.start()
@@ -168,7 +172,7 @@ class Soak:
         for producer in self._producers:
             if producer.stop() != 0:
                 self.problems.append(f"a producer failed:\n{producer.log[-2000:]}")
-        client = self._servers.present.client
+        client = client_at(self._place.url)
         self._queues = [Queue(Link(client, 10), name, LEASE) for name in QUEUES]
         begun = time.monotonic()
         try:
@@ -221,6 +225,19 @@ class Soak:
         print("\n".join(lines), flush=True)
 
 
+def one_server(folder: Path) -> Servers:
+    servers = Servers(folder)
+    prepare(servers.present)
+    return servers
+
+
+PLACE_AT: dict[str, Callable[[Path], Place]] = {
+    SERVER: one_server,
+    SENTINEL: lambda folder: Sentinels(folder, f"proto-max-bulk-len {MOST_BYTES}"),
+    CLUSTER: lambda folder: Cluster(folder, f"proto-max-bulk-len {MOST_BYTES}"),
+}
+
+
 def install_published(folder: Path) -> None:
     subprocess.run(
         [
@@ -235,13 +252,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0, help="how long (1)")
     parser.add_argument("--seed", type=int, help="of the faults and of the producers (random)")
+    parser.add_argument("--on", choices=PLACES, default=SERVER, help="where the tasks are (server)")
     parser.add_argument("--keep", action="store_true", help="keep logs and ledger in any case")
     given = parser.parse_args()
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     print(f"seed {seed}, in {folder}", flush=True)
-    soak = Soak(folder, given.minutes * 60, seed)
+    soak = Soak(folder, given.minutes * 60, seed, given.on)
     soak.run()
     if soak.problems:
         print(f"FAILED with seed {seed}; logs and ledger are in {folder}")

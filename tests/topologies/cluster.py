@@ -74,7 +74,9 @@ class Cluster:
         self._guard = Guard()
         lines = (*LINES, *lines)
         self.nodes = [Node(self._guard, folder / f"node{n}", *lines) for n in range(3 + replicas)]
-        self._ids = {node.ask("CLUSTER", "MYID").decode(): node for node in self.nodes}
+        self._ids: dict[str, Node] = {
+            node.ask("CLUSTER", "MYID").decode(): node for node in self.nodes
+        }
         self._share(self.nodes[:3])
         for one, other in combinations(self.nodes, 2):
             one.ask("CLUSTER", "MEET", "127.0.0.1", other.port)
@@ -101,7 +103,7 @@ class Cluster:
         return [Seen.read(line) for line in node.ask("CLUSTER", "NODES").decode().splitlines()]
 
     def id_of(self, node: Node) -> str:
-        return next(id for id, each in self._ids.items() if each is node)
+        return next(name for name, each in self._ids.items() if each is node)
 
     @property
     def primaries(self) -> list[Node]:

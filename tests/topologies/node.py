@@ -44,7 +44,7 @@ class Guard:
     def _spawn(command: Sequence[str], stdin: int, group: int) -> int:
         stdin_only = [(os.POSIX_SPAWN_DUP2, stdin, 0)]
         return os.posix_spawnp(
-            command[0], command, os.environ, file_actions=stdin_only, setpgroup=group
+            command[0], [*command], os.environ, file_actions=stdin_only, setpgroup=group
         )
 
     def close(self) -> None:

@@ -42,8 +42,9 @@ class Sentinels:
         eventually(lambda: all(replica.follows(first) for replica in others), "replicas")
         self.sentinels = [self._sentinel(n) for n in range(3)]
         self.url = f"redis+sentinel://{','.join(s.address for s in self.sentinels)}/{SERVICE}"
-        addresses = [("127.0.0.1", sentinel.port) for sentinel in self.sentinels]
-        self.client: Any = Sentinel(addresses, socket_timeout=5).master_for(SERVICE)
+        addresses: Any = [("127.0.0.1", sentinel.port) for sentinel in self.sentinels]
+        sentinels: Any = Sentinel(addresses, socket_timeout=5)  # type: ignore[no-untyped-call]
+        self.client: Any = sentinels.master_for(SERVICE)
         self.settle()
 
     def _server(self, number: int, *lines: str) -> Node:
