@@ -73,8 +73,8 @@ Inflict = Callable[[Scene, float], Iterator[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """``lasts``: seconds from the infliction to the remedy, None for longer than a lease; ``takes``:
-    what the remedy is expected to take."""
+    """``lasts``: seconds from the infliction to the remedy, None for longer than a lease;
+    ``takes``: what the remedy is expected to take."""
 
     inflict: Inflict
     lasts: float | None
