@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 from redis.backoff import NoBackoff
@@ -16,9 +20,32 @@ from redis.retry import Retry
 
 from woodenwaiter.supervisor.embedded import find_program
 
-from .support import SERVER_PROGRAM, eventually, free_port
+from .support import SERVER_PROGRAM, eventually
 
 SLOTS = 16384
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+@contextmanager
+def closing_on_failure(made: Closable) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        made.close()
+        raise
+
+
+def quiet_port() -> int:
+    """A free one that no connection is given by chance; so is 10,000 on, for a cluster's bus."""
+    while True:
+        port = random.randrange(10_000, 22_000)
+        with socket.socket() as first, socket.socket() as second, suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 10_000))
+            return port
 
 
 class Node:
@@ -26,9 +53,7 @@ class Node:
 
     def __init__(self, folder: Path, *lines: str, arguments: tuple[str, ...] = ()) -> None:
         folder.mkdir()
-        self.port = eventually(
-            lambda: (port := free_port()) < 55536 and port
-        )  # its bus is 10,000 on
+        self.port = quiet_port()
         config = folder / "server.conf"
         common = ("bind 127.0.0.1", f"port {self.port}", f"dir {folder}", "logfile server.log")
         config.write_text("\n".join((*common, *lines, "")))
@@ -43,7 +68,8 @@ class Node:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        eventually(self._answers, f"a server at {self.address}")
+        with closing_on_failure(self):
+            eventually(self._answers, f"a server at {self.address}")
 
     def _answers(self) -> bool:
         try:
@@ -72,6 +98,12 @@ class Cluster:
         lines = ("cluster-enabled yes", "cluster-node-timeout 1000", 'save ""', *lines)
         self.nodes = [Node(folder / f"node{n}", *lines) for n in range(3 + replicas)]
         self.primaries = self.nodes[:3]
+        with closing_on_failure(self):
+            self._join()
+        hosts = ",".join(node.address for node in self.primaries)
+        self.url = f"redis+cluster://{hosts}"
+
+    def _join(self) -> None:
         first = self.nodes[0]
         for number, node in enumerate(self.primaries):
             slots = (slot for slot in range(SLOTS) if slot * 3 // SLOTS == number)
@@ -83,8 +115,6 @@ class Cluster:
         for node in self.nodes[3:]:
             node.client.execute_command("CLUSTER REPLICATE", self.id_of(first))
         eventually(lambda: all(map(self._follows, self.nodes[3:])), "the replicas")
-        hosts = ",".join(node.address for node in self.primaries)
-        self.url = f"redis+cluster://{hosts}"
 
     @staticmethod
     def _follows(node: Node) -> bool:
@@ -161,7 +191,8 @@ class Sentinels:
         ]
         hosts = ",".join(node.address for node in self.sentinels)
         self.url = f"redis+sentinel://{hosts}/{name}"
-        eventually(lambda: all(map(self._knows_all, self.sentinels)), "the sentinels' agreement")
+        with closing_on_failure(self):
+            eventually(lambda: all(map(self._knows_all, self.sentinels)), "the sentinels")
 
     def _knows_all(self, sentinel: Node) -> bool:
         known = sentinel.client.sentinel_master(self.name)

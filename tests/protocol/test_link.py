@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 from woodenwaiter.errors import EXIT_REDIS, RedisUnusable
 from woodenwaiter.protocol.client import address_of
 from woodenwaiter.protocol.link import Interrupted, Link, ServerTrouble, require_usable
-from woodenwaiter.protocol.replies import Meaning, needs_source
+from woodenwaiter.protocol.replies import Meaning, meaning_of, needs_source
 from woodenwaiter.protocol.scripts import CLAIM
 
 from ..counting import CountingQueue
@@ -434,3 +434,29 @@ def test_one_server_has_all_keys(link: Link) -> None:
     [node] = link.nodes()
     assert node.address == link.address
     assert node.call("ECHO", "x") == b"x"
+
+
+# Where a server sends us elsewhere.
+
+
+def test_circle_of_redirects_ends(proxy: Proxy) -> None:
+    link = Link(redis.Redis.from_url(proxy.url), timeout=10)
+    proxy.answers = {"GET": f"MOVED 12706 127.0.0.1:{proxy.port}"}
+    with pytest.raises(ResponseError) as raised:
+        link.call("GET", "k")
+    assert meaning_of(raised.value) is Meaning.REFUSED
+    [outcome] = link.exchange([("GET", "k")])
+    assert isinstance(outcome, ResponseError)
+    proxy.answers = {}
+    assert link.call("GET", "k") is None
+    link.close()
+
+
+@pytest.mark.parametrize("host", ["x" * 64, "\udcff", "no-such-host.invalid", "a..b"])
+def test_redirect_to_nowhere_is_trouble(proxy: Proxy, host: str) -> None:
+    link = Link(redis.Redis.from_url(proxy.url), timeout=10)
+    proxy.answers = {"GET": f"MOVED 12706 {host}:1"}
+    for _ in range(2):
+        with pytest.raises(ServerTrouble):
+            link.call("GET", "k")
+    link.close()

@@ -73,6 +73,7 @@ def test_primary_is_found_and_named(sentinels: Sentinels, made: Any, protocol: i
     assert queue.wait_and_claim("me", 0, 1, 5, patient) == [b"1"]
     assert sentinels.primary.client.llen("{t:d}:claims:me") == 1
     assert link.call("CLIENT", "GETNAME") == b"me"
+    assert link.primary == sentinels.primary.address
     link.close()
     client.close()
 

@@ -46,6 +46,7 @@ REPLIES = {
     "ERR DB index is out of range": AWAY,
     "ERR invalid DB index": AWAY,
     "ERR SELECT is not allowed in cluster mode": AWAY,
+    "ERR This instance has cluster support disabled": AWAY,
     "DENIED Redis is running in protected mode because no password is set.": AWAY,
     "OOM command not allowed when used memory > 'maxmemory'.": UNWILLING,
     "MISCONF Errors writing to the AOF file: No space left on device": UNWILLING,
@@ -142,7 +143,7 @@ def test_error_inside_a_script(
 def test_waiting_helps_unless_a_row_says_otherwise(version: str) -> None:
     hopeless = [reply for reply in REPLIES if is_hopeless(parsed(reply, version))]
     logins = ("NOAUTH", "WRONGPASS", "password", "AUTH", "'auth'", "unauthenticated")
-    words = (*logins, "DB index", "SELECT", "DENIED")
+    words = (*logins, "DB index", "SELECT", "DENIED", "cluster support disabled")
     assert hopeless == [reply for reply in REPLIES if any(word in reply for word in words)]
 
 

@@ -11,6 +11,8 @@ from redis.exceptions import InvalidResponse
 from .client import Node, Remap
 from .replies import reply_of
 
+SLOTS = 16384
+
 
 class Redirect(NamedTuple):
     """Where a node says that a slot is; ``once``: only this key, and only this time."""
@@ -27,8 +29,8 @@ def redirect_of(outcome: Any, asked: Node) -> Redirect | None:
     code, text = reply_of(outcome)
     if code not in ("MOVED", "ASK"):
         return None
-    found = re.match(r"(\d{1,5}) (\S*):(\d{1,5})(?!\S)", text, re.ASCII)
-    if not found:
+    found = re.fullmatch(r"(\d{1,5}) (\S*):(\d{1,5})", text, re.ASCII)
+    if not found or int(found[1]) >= SLOTS or not 0 < int(found[3]) < 1 << 16:
         return None
     host = found[2].strip("[]") or asked[0]
     return Redirect(int(found[1]), (host, int(found[3])), once=code == "ASK")

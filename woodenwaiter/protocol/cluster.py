@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from .atlas import Atlas, redirect_of
 from .client import Node, Source, spelled
-from .replies import Meaning, is_outage, meaning_of
+from .replies import Meaning, is_hopeless, is_outage, meaning_of
 from .wire import Command, Ready, ServerTrouble, Wire
 
 MOST_ROUNDS = 5
@@ -67,6 +67,7 @@ class Cluster:
 
     def __init__(self, source: Source, timeout: float, home: Wire) -> None:
         self._source = source.of_all_nodes()
+        self._is_named = source.is_cluster
         self._timeout = timeout
         self._encoded = home.encoded
         self._atlas = Atlas(source.nodes, source.remap)
@@ -199,14 +200,18 @@ class Cluster:
             wire.limit(deadline)
             self._atlas.read(wire.call("CLUSTER", "SLOTS"), node)
         except ServerTrouble as error:
-            if meaning_of(error) is Meaning.FORBIDDEN:
-                self._atlas.is_stale = False  # redirects will have to do
-                return None
-            self._atlas.avoid(node)
-            return error
+            if self._must_know(error):
+                self._atlas.avoid(node)
+                return error
+            self._atlas.is_stale = False
         finally:
             wire.limit(None)
         return None
+
+    def _must_know(self, error: Exception) -> bool:
+        """Whether others are to be asked instead. Where this one tells nobody, redirects will have
+        to do; but not where somebody has named a cluster, and this is none."""
+        return is_outage(error) and (self._is_named or not is_hopeless(error))
 
     def _leave(self, nodes: Iterable[Node]) -> None:
         for node in nodes:

@@ -11,7 +11,8 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from ..errors import RedisUnusable
-from .client import Client, Source, source_of
+from ..logs import log
+from .client import Client, Source, source_of, spelled
 from .cluster import Cluster, errands_of
 from .keys import REGISTRY
 from .replies import (
@@ -58,7 +59,7 @@ class Link:
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply."""
-        [outcome] = self._ask([command])
+        [outcome] = self._ask((command,))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -91,7 +92,14 @@ class Link:
         """Send all commands at once; return their replies in the same order, among them as errors
         what was refused of one alone, and what is the matter with that node of a cluster which one
         is for. All that is waited for has ``timeout`` seconds together."""
-        return self._ask(commands, time.monotonic() + self.timeout) if commands else []
+        if not commands:
+            return []
+        deadline = time.monotonic() + self.timeout
+        self._home.limit(deadline)
+        try:
+            return self._ask(commands, deadline)
+        finally:
+            self._home.limit(None)
 
     def _ask(
         self,
@@ -99,26 +107,34 @@ class Link:
         deadline: float | None = None,
         ready: Ready | None = None,
     ) -> list[Any]:
-        self._home.limit(deadline)
-        try:
-            if cluster := self._cluster or self._met_cluster():
-                errands = errands_of(commands)
-                cluster.ask(errands, deadline, ready)
-                return [errand.outcome for errand in errands]
-            outcomes = self._home.ask(commands, ready)
-        finally:
-            self._home.limit(None)
-        if any(map(is_redirect, outcomes)):
-            errands = errands_of(commands, outcomes)
-            self._join().follow(errands, deadline, ready)
+        """What each is answered. Of a single server, raises what concerns everybody."""
+        if cluster := self._cluster or (not self._home.is_open and self._met_cluster()):
+            errands = errands_of(commands)
+            cluster.ask(errands, deadline, ready)
             return [errand.outcome for errand in errands]
-        self._home.raise_trouble(outcomes)
+        outcomes = self._home.ask(commands, ready)
+        for outcome in outcomes:
+            if isinstance(outcome, ResponseError):
+                return self._heed(commands, outcomes, deadline, ready)
         return outcomes
+
+    def _heed(
+        self,
+        commands: Sequence[Command],
+        outcomes: list[Any],
+        deadline: float | None,
+        ready: Ready | None,
+    ) -> list[Any]:
+        """Some are refused: follow those that the server sends elsewhere."""
+        if not any(map(is_redirect, outcomes)):
+            self._home.raise_trouble(outcomes)
+            return outcomes
+        errands = errands_of(commands, outcomes)
+        self._join().follow(errands, deadline, ready)
+        return [errand.outcome for errand in errands]
 
     def _met_cluster(self) -> Cluster | None:
         """The cluster of which the server turns out to be a node when it is first talked to."""
-        if self._home.is_open:
-            return None
         self._home.open()
         return self._join() if self._home.is_of_cluster else None
 
@@ -126,13 +142,19 @@ class Link:
         self._cluster = Cluster(self._source, self.timeout, self._home)
         return self._cluster
 
+    @property
+    def primary(self) -> str | None:
+        """Where the service is now that sentinels are asked for, if they are, and it is known."""
+        host_and_port = self._source.service and self._home.is_open and self._home.peer
+        return spelled(host_and_port) if host_and_port else None
+
     def address_for(self, key: str) -> str:
         """The address, as people are told, of who serves this key, as far as is known."""
         return (self._cluster and self._cluster.address_for(key)) or self.address
 
     def nodes(self) -> list[Wire]:
         """Whoever has a part of the keys, each to be asked by its `call`."""
-        cluster = self._cluster or self._met_cluster()
+        cluster = self._cluster or (None if self._home.is_open else self._met_cluster())
         return cluster.nodes() if cluster else [self._home]
 
     def rest(self, seconds: float, pause: Pause) -> None:
@@ -171,6 +193,8 @@ def require_usable(link: Link) -> None:
             raise unusable(link.address, error) from None
         raise
     _require_version(text, link.address)
+    if link.primary:
+        log.info("%s is %s now", link.address, link.primary)
 
 
 def _require_version(text: str, address: str) -> None:

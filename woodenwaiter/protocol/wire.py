@@ -68,6 +68,11 @@ class Wire:
         number: int = self._connection._sock.fileno()
         return number
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Where it leads, or led last: with sentinels, that is found out when it opens."""
+        return self._connection.host, self._connection.port
+
     def encoded(self, key: Any) -> bytes:
         """As it is sent."""
         encoded: bytes = self._connection.encoder.encode(key)
@@ -92,7 +97,8 @@ class Wire:
     def send(self, commands: Sequence[Command]) -> None:
         if self._owed:  # an exception from a signal handler had come in between
             self.close()
-        self.open()
+        if not self.is_open:
+            self.open()
         try:
             self._owed = len(commands)
             if self._deadline is not None:
@@ -107,23 +113,17 @@ class Wire:
         if self._deadline is not None:
             self._hurry()
         try:
-            outcome = self._receive()
+            outcome = self._connection.read_response()
         except ResponseError as error:
             outcome = error
-        self._owed -= 1
-        return outcome
-
-    def _receive(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except ResponseError:
-            raise
         except ValueError as error:  # redis-py takes for granted what a MOVED says, for one
             self.close()
             raise InvalidResponse(f"a reply that makes no sense: {error}") from error
         except BaseException:
             self.close()
             raise
+        self._owed -= 1
+        return outcome
 
     def raise_trouble(self, outcomes: Sequence[Any]) -> None:
         """Raise the first of the outcomes that concerns everybody here."""
@@ -183,6 +183,9 @@ class Wire:
             self.is_open = True
             self._connection.connect()
             self._introduce()
+        except (ValueError, OverflowError) as error:  # of an address that a server told
+            self.close()
+            raise redis.ConnectionError(f"no address: {error}") from error
         except BaseException:
             self.close()
             raise
@@ -192,7 +195,7 @@ class Wire:
         name = ("SETNAME", self._name) if self._name else ()
         hello = self._told("HELLO", 2, *name)
         if isinstance(hello, list):
-            self.is_of_cluster = b"cluster" in hello[1::2]
+            self.is_of_cluster = b"cluster" in [w for w in hello[1::2] if isinstance(w, bytes)]
         elif name:
             self._told("CLIENT", *name)
 
