@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+import redis
 
 from ..application import Application
 from ..load import Load
@@ -82,6 +84,36 @@ def workers_at(node: Node) -> list[str]:
         for client in node.client.client_list(_type="normal")
         if client["cmd"] in ("blmove", "evalsha", "eval")
     ]
+
+
+def test_primary_may_refuse_what_no_replica_has(sentinels: Sentinels, load: Load) -> None:
+    """Producers are told, workers wait for a replica, and nothing gets lost."""
+    primary = sentinels.primary
+    with load.produced(), demanding(primary, replicas=1):
+        for replica in sentinels.replicas:
+            replica.kill()
+        eventually(lambda: refuses(primary), "a primary that refuses")
+        sentinels.heal()
+        load.await_progress(GETS_ON)
+    assert not load.account([primary])
+
+
+@contextmanager
+def demanding(node: Node, replicas: int) -> Iterator[None]:
+    node.client.config_set("min-replicas-max-lag", 2)
+    node.client.config_set("min-replicas-to-write", replicas)
+    try:
+        yield
+    finally:
+        node.client.config_set("min-replicas-to-write", 0)
+
+
+def refuses(node: Node) -> bool:
+    try:
+        node.client.set("refused", 0)
+    except redis.ResponseError as error:
+        return str(error).startswith("NOREPLICAS")
+    return False
 
 
 def test_replica_that_lags_takes_over(sentinels: Sentinels, load: Load) -> None:
