@@ -215,8 +215,8 @@ class Load:
         was acknowledged and is lost."""
         findings = check(self.ledger, (), fatal=(), max_deliveries=5)
         assert not findings.problems, findings.problems
-        had = {n for node in survivors for n in node.numbers(NUMBER) if n >= self.first}
-        assert not had - self.done, "what the servers had has run"
+        told = {int(number) for node in survivors for number in node.told(NUMBER)}
+        assert not {n for n in told if n >= self.first} - self.done, "what servers had has run"
         assert self.pushed & self.done
         lost = self.pushed - self.done
         print(f"{len(self.pushed)} tasks, {len(lost)} lost; {findings.reruns or 'no'} reruns")

@@ -24,12 +24,13 @@ from woodenwaiter.protocol.urls import client_at
 
 from ..support import Program, eventually
 from ..topologies.cluster import Cluster
+from ..topologies.node import Node
 from ..topologies.sentinels import Sentinels
 from . import failovers as failovers  # noqa: PLC0414 - faults that it adds
 from . import report
 from .faults import CLUSTER, PLACES, SENTINEL, SERVER, Fault, Planned, Scene, prepare, schedule
 from .hosts import ROOT, Host, left_behind
-from .kinds import FATAL, MAX_DELIVERIES, MOST_BYTES, QUEUES, id_in
+from .kinds import FATAL, ID, MAX_DELIVERIES, MOST_BYTES, QUEUES, id_in
 from .ledger import Ledger, Letter, check
 from .servers import Place, Servers
 from .watch import Watch
@@ -208,6 +209,19 @@ class Soak:
             for _, fields in queue.dead_letters():
                 yield Letter(id_in(fields["payload"]), int(fields["deliveries"]))
 
+    def _disregarded(self) -> Iterator[str]:
+        """What those who are primaries in the end were told of, and what nobody ran or buried."""
+        settled = {record.task for record in self._ledger if record.what == "end"}
+        settled |= {letter.task for letter in self._letters()}
+        for node in self._survivors():
+            told = node.told(ID)
+            print(report.row(f"tasks that {node.address} knows of", len(told)), flush=True)
+            if never := told - settled:
+                yield f"{node.address} had {len(never)} that never ran, such as {min(never)}"
+
+    def _survivors(self) -> list[Node]:
+        return [] if isinstance(self._place, Servers) else self._place.primaries
+
     def _show(self) -> None:
         findings = check(self._ledger, self._letters(), fatal=FATAL, max_deliveries=MAX_DELIVERIES)
         kinds = Counter(record.kind for record in self._ledger if record.what == "pushing")
@@ -222,6 +236,7 @@ class Soak:
             lines += report.growth_table(role, growths)
             self.problems += report.growth_problems(role, growths)
         self.problems += report.task_problems(findings)
+        self.problems += self._disregarded()
         print("\n".join(lines), flush=True)
 
 
@@ -231,10 +246,12 @@ def one_server(folder: Path) -> Servers:
     return servers
 
 
+LINES = (f"proto-max-bulk-len {MOST_BYTES}", "auto-aof-rewrite-percentage 100")
+
 PLACE_AT: dict[str, Callable[[Path], Place]] = {
     SERVER: one_server,
-    SENTINEL: lambda folder: Sentinels(folder, f"proto-max-bulk-len {MOST_BYTES}"),
-    CLUSTER: lambda folder: Cluster(folder, f"proto-max-bulk-len {MOST_BYTES}"),
+    SENTINEL: lambda folder: Sentinels(folder, *LINES),
+    CLUSTER: lambda folder: Cluster(folder, *LINES),
 }
 
 

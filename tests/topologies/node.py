@@ -68,7 +68,7 @@ def free_ports() -> int:
 
 class Node:
     """A server with these lines in its configuration. It writes down whatever it is told, before it
-    says that it was, and keeps it in plain text: see `numbers`."""
+    says that it was, and keeps it in plain text: see `told`."""
 
     def __init__(self, guard: Guard, folder: Path, *lines: str, arguments: Sequence[str] = ()):
         folder.mkdir(parents=True)
@@ -140,12 +140,12 @@ class Node:
         """They will ask again."""
         self.ask("CLIENT", "KILL", "TYPE", "replica")
 
-    def numbers(self, pattern: bytes) -> set[int]:
-        """What it has been told that looks like this, since it was last another's copy; and what of
-        that it had then."""
+    def told(self, pattern: bytes) -> set[str]:
+        """What it has been told that looks like this, since it was last another's copy or wrote its
+        file anew; and what of that it had then."""
         eventually(self._has_written, "an append-only file that is complete")
         texts = [file.read_bytes() for file in self.folder.rglob("*.aof")]
-        return {int(number) for text in texts for number in re.findall(pattern, text)}
+        return {found.decode() for text in texts for found in re.findall(pattern, text)}
 
     def _has_written(self) -> bool:
         state = self.client.info("persistence")

@@ -78,6 +78,10 @@ class Sentinels:
         return int(host_and_port[1])
 
     @property
+    def primaries(self) -> list[Node]:
+        return [self.primary]
+
+    @property
     def replicas(self) -> Sequence[Node]:
         primary = self.primary
         return [server for server in self.servers if server is not primary]
