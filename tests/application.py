@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import rmtree
 from textwrap import dedent, indent
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
-from .support import PYTHON, Command, Program, Programs, Server, eventually, lines
+from .support import PYTHON, Command, Program, Programs, eventually, lines
 
 HEAD = """
 import os, signal, sys, threading, time
@@ -102,17 +102,24 @@ def kill_all(supervisor: Supervisor) -> None:
     supervisor.wait()
 
 
+class Place(Protocol):
+    """Where tasks are: a server, or several that stand together."""
+
+    url: str
+    client: Any
+
+
 class Application:
     """An application in a test's folder, its queue ``t:d`` on a server, and what its handlers
     noted. Whoever runs it is ended with the test."""
 
-    def __init__(self, programs: Programs, server: Server) -> None:
+    def __init__(self, programs: Programs, server: Place) -> None:
         self.folder = programs.folder
         self.client = server.client
         self._programs = programs
         self.url = server.url
 
-    def at(self, server: Server) -> Application:
+    def at(self, server: Place) -> Application:
         """The same on another server."""
         return Application(self._programs, server)
 

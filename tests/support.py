@@ -35,7 +35,7 @@ SERVER_PROGRAM = os.environ.get("WOODENWAITER_TEST_SERVER")
 """Path of another server program, to run the tests against."""
 
 
-def eventually(condition: Callable[[], T], what: str = "", seconds: float = 20.0) -> T:
+def eventually(condition: Callable[[], T | None], what: str = "", seconds: float = 20.0) -> T:
     """Wait until ``condition`` returns something true, and return it; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):

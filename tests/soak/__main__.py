@@ -14,20 +14,25 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.urls import client_at
 
 from ..support import Program, eventually
+from ..topologies.cluster import Cluster
+from ..topologies.node import Node
+from ..topologies.sentinels import Sentinels
+from . import failovers as failovers  # noqa: PLC0414 - faults that it adds
 from . import report
-from .faults import Fault, Planned, Scene, prepare, schedule
+from .faults import CLUSTER, PLACES, SENTINEL, SERVER, Fault, Planned, Scene, prepare, schedule
 from .hosts import ROOT, Host, left_behind
-from .kinds import FATAL, MAX_DELIVERIES, QUEUES, id_in
+from .kinds import FATAL, ID, MAX_DELIVERIES, MOST_BYTES, QUEUES, id_in
 from .ledger import Ledger, Letter, check
-from .servers import Servers
+from .servers import Place, Servers
 from .watch import Watch
 
 PUBLISHED = "woodenwaiter==0.0.4"
@@ -87,7 +92,8 @@ class Progress:
 class Soak:
     """One run in ``folder``; ``problems`` says in the end what was wrong."""
 
-    def __init__(self, folder: Path, seconds: float, seed: int) -> None:
+    def __init__(self, folder: Path, seconds: float, seed: int, place: str) -> None:
+        self._kind_of_place = place
         self._folder = folder
         self._seconds = seconds
         self._seed = seed
@@ -99,11 +105,10 @@ class Soak:
     def run(self) -> None:
         install_published(self._folder / "published")
         with ExitStack() as stack:
-            self._servers = Servers(self._folder)
-            stack.callback(self._servers.close)
-            prepare(self._servers.present)
+            self._place = PLACE_AT[self._kind_of_place](self._folder)
+            stack.callback(self._place.close)
             self._hosts = [stack.enter_context(self._host(f"host{n}")) for n in range(HOSTS)]
-            scene = Scene(self._servers, self._hosts, self._ledger, LEASE)
+            scene = Scene(self._place, self._hosts, self._ledger, LEASE)
             self._watch = Watch(self._hosts)
             stack.callback(self._watch.stop)
             self._start_producers(stack)
@@ -116,7 +121,7 @@ class Soak:
         host = Host(
             name,
             self._folder,
-            *("--redis", self._servers.url, "--lease-seconds", f"{LEASE:g}"),
+            *("--redis", self._place.url, "--lease-seconds", f"{LEASE:g}"),
             SOAK_LEDGER=str(self._ledger.path),
             SOAK_LEASE=str(LEASE),
         )
@@ -130,7 +135,7 @@ class Soak:
         for name, path in (("young", str(ROOT)), ("sly", str(ROOT)), ("old", published)):
             producer = Program(
                 *(self._folder, "-m", "tests.soak.producers", name, str(self._ledger.path)),
-                *(str(self._servers.port), str(self._seed)),
+                *(self._place.url, str(self._seed)),
                 PYTHONPATH=path,
             )
             self._producers.append(stack.enter_context(producer))
@@ -140,7 +145,7 @@ class Soak:
 
     def _suffer(self, scene: Scene, stack: ExitStack) -> None:
         begun, over = time.monotonic(), threading.Event()
-        plan = schedule(self._seed, self._seconds, LEASE)
+        plan = schedule(self._seed, self._seconds, LEASE, self._kind_of_place)
         self._lanes = [Lane(scene, plan[name], begun, over) for name in plan]
         for lane in self._lanes:
             lane.start()
@@ -168,7 +173,7 @@ class Soak:
         for producer in self._producers:
             if producer.stop() != 0:
                 self.problems.append(f"a producer failed:\n{producer.log[-2000:]}")
-        client = self._servers.present.client
+        client = client_at(self._place.url)
         self._queues = [Queue(Link(client, 10), name, LEASE) for name in QUEUES]
         begun = time.monotonic()
         try:
@@ -204,6 +209,19 @@ class Soak:
             for _, fields in queue.dead_letters():
                 yield Letter(id_in(fields["payload"]), int(fields["deliveries"]))
 
+    def _disregarded(self) -> Iterator[str]:
+        """What those who are primaries in the end were told of, and what nobody ran or buried."""
+        settled = {record.task for record in self._ledger if record.what == "end"}
+        settled |= {letter.task for letter in self._letters()}
+        for node in self._survivors():
+            told = node.told(ID)
+            print(report.row(f"tasks that {node.address} knows of", len(told)), flush=True)
+            if never := told - settled:
+                yield f"{node.address} had {len(never)} that never ran, such as {min(never)}"
+
+    def _survivors(self) -> list[Node]:
+        return [] if isinstance(self._place, Servers) else self._place.primaries
+
     def _show(self) -> None:
         findings = check(self._ledger, self._letters(), fatal=FATAL, max_deliveries=MAX_DELIVERIES)
         kinds = Counter(record.kind for record in self._ledger if record.what == "pushing")
@@ -218,7 +236,23 @@ class Soak:
             lines += report.growth_table(role, growths)
             self.problems += report.growth_problems(role, growths)
         self.problems += report.task_problems(findings)
+        self.problems += self._disregarded()
         print("\n".join(lines), flush=True)
+
+
+def one_server(folder: Path) -> Servers:
+    servers = Servers(folder)
+    prepare(servers.present)
+    return servers
+
+
+LINES = (f"proto-max-bulk-len {MOST_BYTES}", "auto-aof-rewrite-percentage 100")
+
+PLACE_AT: dict[str, Callable[[Path], Place]] = {
+    SERVER: one_server,
+    SENTINEL: lambda folder: Sentinels(folder, *LINES),
+    CLUSTER: lambda folder: Cluster(folder, *LINES),
+}
 
 
 def install_published(folder: Path) -> None:
@@ -235,13 +269,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0, help="how long (1)")
     parser.add_argument("--seed", type=int, help="of the faults and of the producers (random)")
+    parser.add_argument("--on", choices=PLACES, default=SERVER, help="where the tasks are (server)")
     parser.add_argument("--keep", action="store_true", help="keep logs and ledger in any case")
     given = parser.parse_args()
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     print(f"seed {seed}, in {folder}", flush=True)
-    soak = Soak(folder, given.minutes * 60, seed)
+    soak = Soak(folder, given.minutes * 60, seed, given.on)
     soak.run()
     if soak.problems:
         print(f"FAILED with seed {seed}; logs and ledger are in {folder}")

@@ -19,10 +19,12 @@ import psutil
 import redis
 
 from ..support import Server, eventually
+from ..topologies.cluster import Cluster
+from ..topologies.sentinels import Sentinels
 from .hosts import Host, kill, send, serves_limits, title_of
 from .kinds import MOST_BYTES, QUEUES
 from .ledger import Ledger
-from .servers import Servers
+from .servers import Place, Servers
 
 T = TypeVar("T")
 
@@ -32,18 +34,33 @@ MOMENT = 1.5
 
 @dataclass(frozen=True)
 class Scene:
-    """What faults act on. ``servers``: there may be another one after a while; ``hosts``: the first
-    one's supervisor and housekeeper are spared, so that there are long lives to be watched for
-    growth."""
+    """What faults act on. ``place``: where the tasks are; ``hosts``: the first one's supervisor and
+    housekeeper are spared, so that there are long lives to be watched for growth."""
 
-    servers: Servers
+    place: Place
     hosts: Sequence[Host]
     ledger: Ledger
     lease: float
 
     @property
+    def servers(self) -> Servers:
+        """There may be another one after a while."""
+        assert isinstance(self.place, Servers)
+        return self.place
+
+    @property
     def server(self) -> Server:
         return self.servers.present
+
+    @property
+    def sentinels(self) -> Sentinels:
+        assert isinstance(self.place, Sentinels)
+        return self.place
+
+    @property
+    def cluster(self) -> Cluster:
+        assert isinstance(self.place, Cluster)
+        return self.place
 
     @property
     def stop(self) -> float:
@@ -56,10 +73,12 @@ Inflict = Callable[[Scene, float], Iterator[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """``lasts``: seconds from the infliction to the remedy; None: longer than a lease."""
+    """``lasts``: seconds from the infliction to the remedy, None for longer than a lease;
+    ``takes``: what the remedy is expected to take."""
 
     inflict: Inflict
     lasts: float | None
+    takes: float = 0.0
 
     @property
     def name(self) -> str:
@@ -75,26 +94,34 @@ class Planned:
     chance: float
 
 
-SERVER, HOSTS, WORKERS = "server", "hosts", "workers"
-GAPS = {SERVER: 2.5, HOSTS: 2.0, WORKERS: 1.0}
-"""The lanes: in each, one fault at a time, and so many seconds in between."""
+SERVER, SENTINEL, CLUSTER = "server", "sentinel", "cluster"
+PLACES = (SERVER, SENTINEL, CLUSTER)
+HOSTS, WORKERS = "hosts", "workers"
+GAPS = {SERVER: 2.5, SENTINEL: 2.5, CLUSTER: 2.0, HOSTS: 2.0, WORKERS: 1.0}
+"""The lanes, of places one in a run: in each, one fault at a time, and so many seconds in
+between."""
 
 LANES: dict[str, list[Fault]] = defaultdict(list)
 
 
-def fault(lane: str, lasts: float | None = 0.0, weight: int = 1) -> Callable[[Inflict], Inflict]:
+def fault(
+    lane: str, lasts: float | None = 0.0, weight: int = 1, takes: float = 0.0
+) -> Callable[[Inflict], Inflict]:
     """Add a fault to a lane, ``weight`` times."""
 
     def add(inflict: Inflict) -> Inflict:
-        LANES[lane] += [Fault(inflict, lasts)] * weight
+        LANES[lane] += [Fault(inflict, lasts, takes)] * weight
         return inflict
 
     return add
 
 
-def schedule(seed: int, seconds: float, lease: float) -> dict[str, list[Planned]]:
+def schedule(
+    seed: int, seconds: float, lease: float, place: str = SERVER
+) -> dict[str, list[Planned]]:
     """What is to happen in each lane, in random order, but each before any happens again."""
-    return {lane: list(_lane(lane, seed, seconds, lease)) for lane in GAPS}
+    lanes = (place, HOSTS, WORKERS)
+    return {lane: list(_lane(lane, seed, seconds, lease)) for lane in lanes}
 
 
 def _lane(lane: str, seed: int, seconds: float, lease: float) -> Iterator[Planned]:
@@ -103,10 +130,10 @@ def _lane(lane: str, seed: int, seconds: float, lease: float) -> Iterator[Planne
     while True:
         for each in rng.sample(LANES[lane], len(LANES[lane])):
             lasts = lease * 1.4 if each.lasts is None else each.lasts
-            if at + lasts > seconds:
+            if at + lasts + each.takes > seconds:
                 return
             yield Planned(at, each, rng.random())
-            at += lasts + GAPS[lane]
+            at += lasts + each.takes + GAPS[lane]
 
 
 def pick(things: Sequence[T], chance: float) -> T | None:

@@ -91,10 +91,10 @@ FATAL = frozenset(
 )
 """The kinds that end in the dead letters. All others complete."""
 
-_ID = re.compile(rb"\b(?:young|sly|old)-\d+\b")
+ID = rb"\b(?:young|sly|old)-\d+\b"
 
 
 def id_in(payload: bytes) -> str:
     """The id of the task with this payload, which need not be JSON; "" if there is none."""
-    found = _ID.search(payload)
+    found = re.search(ID, payload)
     return found[0].decode() if found else ""

@@ -1,4 +1,4 @@
-"""A producer: ``python -m tests.soak.producers NAME LEDGER PORT SEED``, until SIGTERM.
+"""A producer: ``python -m tests.soak.producers NAME LEDGER URL SEED``, until SIGTERM.
 
 It uses what the published 0.0.4 has too, and runs with whichever ``woodenwaiter`` comes first.
 """
@@ -16,17 +16,19 @@ from types import FrameType
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 import woodenwaiter.woodenwaiter
 from woodenwaiter.woodenwaiter import WoodenCooker, WoodenMenu, WoodenWaiter
 
+from ..topologies.clients import client_at, repeats_nothing
 from .kinds import DEADLY, GARBAGE, PLAIN, QUEUES, QUICK, ROUGH, SIZES
 from .ledger import Ledger
 
 PAUSE = 0.3
 """Seconds between two bursts."""
+
+PATIENCE = 5.0
+"""Seconds for the server to answer."""
 
 MOST = 60
 """Tasks in a burst."""
@@ -67,8 +69,7 @@ class Producer:
         self._rng = random.Random(seed + name)
         self._count = 0
         self._stopped = False
-        # A push that redis-py itself repeats may come twice, and nobody would know.
-        waiter.redis_clt.set_retry(Retry(NoBackoff(), 0))
+        repeats_nothing(waiter.redis_clt)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         self._stopped = True
@@ -119,9 +120,18 @@ class Producer:
             self._ledger.note("pushed", task)
 
 
-def main(name: str, ledger: str, port: str, seed: str) -> None:
+def waiter_at(url: str) -> WoodenWaiter:
+    """The published one is given a client."""
+    if hasattr(WoodenWaiter, "from_url"):
+        return WoodenWaiter.from_url(url, socket_timeout=PATIENCE)
+    waiter = WoodenWaiter()
+    waiter.redis_clt = client_at(url, PATIENCE)
+    return waiter
+
+
+def main(name: str, ledger: str, url: str, seed: str) -> None:
     print(woodenwaiter.woodenwaiter.__file__, flush=True)
-    waiter = WoodenWaiter("127.0.0.1", int(port))
+    waiter = waiter_at(url)
     producer = Producer(name, Ledger(Path(ledger)), waiter, seed)
     signal.signal(signal.SIGTERM, producer.stop)
     producer.produce()

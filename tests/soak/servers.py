@@ -1,4 +1,5 @@
-"""The server behind one address: it may be another one after a failover."""
+"""Where a soak's tasks are; for one, the server behind an address, which may be another one after a
+failover."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from pathlib import Path
 from ..clock import Clock, can_be_set
 from ..proxy import Proxy
 from ..support import Server
+from ..topologies.cluster import Cluster
+from ..topologies.sentinels import Sentinels
 
 
 class Servers:
@@ -19,7 +22,7 @@ class Servers:
         self.clock = Clock(folder) if can_be_set() else None
         self._all: list[Server] = []
         self._proxy = Proxy(self.another())
-        self.url, self.port = self._proxy.url, self._proxy.port
+        self.url = self._proxy.url
 
     @property
     def present(self) -> Server:
@@ -40,3 +43,6 @@ class Servers:
         self._proxy.close()
         for server in self._all:
             server.close()
+
+
+Place = Servers | Sentinels | Cluster

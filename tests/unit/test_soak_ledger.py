@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ..soak.faults import GAPS, LANES, schedule
+from ..soak import failovers as failovers  # noqa: PLC0414 - faults that it adds
+from ..soak.faults import LANES, PLACES, schedule
 from ..soak.kinds import DEADLY, FATAL, ROUGH, id_in
 from ..soak.ledger import Findings, Ledger, Letter, Record, check
 from ..soak.watch import LONG_LIFE, Growth, Sample, growth
@@ -257,11 +258,13 @@ def test_schedule_is_a_function_of_the_seed() -> None:
     assert schedule(1, 300, 3) != schedule(2, 300, 3)
 
 
-def test_a_minute_has_every_fault() -> None:
+@pytest.mark.parametrize("place", PLACES)
+def test_a_minute_has_every_fault(place: str) -> None:
     for seed in range(20):
-        plan = schedule(seed, 60, 3)
-        for lane in GAPS:
-            assert {planned.fault for planned in plan[lane]} == set(LANES[lane])
+        plan = schedule(seed, 60, 3, place)
+        assert place in plan
+        for lane, planned in plan.items():
+            assert {each.fault for each in planned} == set(LANES[lane]) != set()
 
 
 def test_kinds_have_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
