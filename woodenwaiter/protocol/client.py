@@ -15,6 +15,7 @@ from redis.connection import AbstractConnection
 
 from ..errors import WrongValue
 from .access import REDIS_PASSWORD_FILE, user_in, with_password_of
+from .certificates import require_certificates
 
 REDIS_URL = "WOODENWAITER_REDIS_URL"
 """The environment variable with the server's URL, for those who are given no address."""
@@ -62,6 +63,7 @@ def client_at(url: str, password_file: str | None = None, **options: Any) -> red
     except redis.RedisError as error:
         raise WrongValue(str(error)) from None
     _require_sense(pool.connection_kwargs)
+    require_certificates(pool.connection_kwargs)
     require_host(client)
     return client
 

@@ -156,6 +156,9 @@ class Link:
             self._is_open = True
             self._connection.connect()
             self._unsaid = self._introduction
+        except ValueError as error:  # redis-py takes for granted what it is given, too
+            self.close()
+            raise redis.ConnectionError(f"no connection can be made: {error}") from error
         except BaseException:
             self.close()
             raise
