@@ -21,7 +21,7 @@ from woodenwaiter.errors import EXIT_APP, EXIT_REDIS, EXIT_USAGE
 
 from ..application import Application, customer, source
 from ..proxy import Proxy
-from ..support import Programs, Server, closes_its_sockets, eventually, free_port, run
+from ..support import Programs, Server, eventually, free_port, run
 
 SECRET = "s3cret"
 
@@ -395,12 +395,6 @@ def test_tls_to_a_port_without_it_is_told_in_time(app: Application, server: Serv
 def test_port_with_tls_that_is_asked_without_it_is_told(app: Application, tls: int) -> None:
     line = told_within(app, f"redis://127.0.0.1:{tls}", 4)
     assert line.endswith("If it speaks TLS, its URL begins with rediss://")
-
-
-@closes_its_sockets
-def test_file_of_certificates_that_is_not_there_is_told(app: Application, tls: int) -> None:
-    line = told_within(app, f"rediss://127.0.0.1:{tls}?ssl_ca_certs=/no/where", 4)
-    assert line.endswith("The URL names a file of certificates that is not there")
 
 
 @pytest.mark.parametrize(

@@ -62,11 +62,35 @@ STRANGER = Counsel(
     NOT_THERE.problem,
     "If its signer is a private one, the URL names it, as in rediss://HOST?ssl_ca_certs=FILE",
 )
-NO_FILE = Counsel(NOT_THERE.problem, "The URL names a file of certificates that is not there")
+EXPIRED = Counsel(NOT_THERE.problem, "Its certificate, or a clock, is to be put right")
+NAMESAKE = Counsel(
+    NOT_THERE.problem,
+    "The URL is to have the host by a name that is in the certificate, or the other way round",
+)
+CLIENT = Counsel(
+    NOT_THERE.problem,
+    "If it asks for certificates, the URL names one that it knows, as in "
+    "rediss://HOST?ssl_certfile=FILE&ssl_keyfile=FILE",
+)
+NO_FILE = Counsel(
+    NOT_THERE.problem, "A file of certificates is named that is not there, or is none"
+)
 
 SIGNS = (
+    ("rediss", "certificate has expired", EXPIRED),
+    ("rediss", "not yet valid", EXPIRED),
+    ("rediss", "ostname mismatch", NAMESAKE),
+    ("rediss", "IP address mismatch", NAMESAKE),
     ("rediss", "CERTIFICATE_VERIFY_FAILED", STRANGER),
+    ("rediss", "_ALERT_", CLIENT),
+    ("rediss", "while reading", CLIENT),
+    ("rediss", "while writing", CLIENT),
+    ("rediss", "closed by server", CLIENT),
     ("rediss", "No such file", NO_FILE),
+    ("rediss", "Is a directory", NO_FILE),
+    ("rediss", "Permission denied", NO_FILE),
+    ("rediss", "PEM lib", NO_FILE),
+    ("rediss", "[X509", NO_FILE),
     ("rediss", "Timeout connecting", NO_TLS),
     ("rediss", "SSL", NO_TLS),
     ("redis", "closed", TLS),

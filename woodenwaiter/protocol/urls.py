@@ -17,6 +17,7 @@ from redis.sentinel import Sentinel
 
 from ..errors import WrongValue
 from .access import REDIS_PASSWORD_FILE, with_password_of
+from .certificates import require_certificates
 from .client import Client, require_host, source_of
 
 REDIS_URL = "WOODENWAITER_REDIS_URL"
@@ -99,6 +100,7 @@ def _client_at(url: str, options: Mapping[str, Any]) -> redis.Redis:
     except redis.RedisError as error:
         raise WrongValue(str(error)) from None
     _require_sense(pool.connection_kwargs)
+    require_certificates(pool.connection_kwargs)
     require_host(client)
     return client
 

@@ -193,7 +193,7 @@ class Wire:
             self._introduce()
         except (ValueError, OverflowError) as error:  # of an address that a server told
             self.close()
-            raise redis.ConnectionError(f"no address: {error}") from error
+            raise redis.ConnectionError(f"no connection can be made: {error}") from error
         except BaseException:
             self.close()
             raise
