@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 
 import redis
@@ -265,18 +265,27 @@ def busy(server: Server, hosts: int, want: int, tasks: int) -> float:
 # What is told.
 
 
+def bare(server: Server, requests: int = 20_000) -> float:
+    """Microseconds of the server's for a request that does nothing: how fast the machine is, and
+    how busy with other things."""
+    meter = Meter(server)
+    for _ in range(requests):
+        server.client.ping()
+    return 1e6 * meter.read().cpu / requests
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="up to ten hosts, for a first look")
+    parser.add_argument("hosts", nargs="*", type=int, default=SIZES, help="how many: 1 10 100 1000")
+    parser.add_argument("--quick", action="store_true", help="for a first look")
     given = parser.parse_args(arguments)
-    sizes = [*islice(SIZES, 2 if given.quick else None)]
     warm_up, seconds = (3.0, 3.0) if given.quick else (pace.CALM + 15, 20.0)
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         server = Server(Path(folder), None)
         try:
             print(f"server: {server.describe()}; lease {LEASE:g} s, {WORKERS} workers a host")
-            tell_of_idle(server, sizes, warm_up, seconds)
-            tell_of_busy(server, sizes, 2_000 if given.quick else 100_000)
+            tell_of_idle(server, given.hosts, warm_up, seconds)
+            tell_of_busy(server, given.hosts, 2_000 if given.quick else 100_000)
         finally:
             server.close()
 
@@ -285,7 +294,8 @@ def tell_of_idle(server: Server, sizes: Sequence[int], warm_up: float, seconds: 
     cost, used, resident = waits(server, 500, min(seconds, 10))
     back, _ = herd(server, 1000)
     print(
-        f"\nA wait of an idle worker: {cost:.1f} µs of the server's, once in"
+        f"\nA PING: {bare(server):.1f} µs of the server's\n"
+        f"A wait of an idle worker: {cost:.1f} µs of the server's, once in"
         f" {pace.slumber(0):g} s (measured with 500 connections, and multiplied below)\n"
         f"A connection that waits: {used / 1024:.1f} KiB by the server's account,"
         f" {resident / 1024:.1f} KiB resident\n"
