@@ -106,7 +106,9 @@ class Place(Protocol):
     """Where tasks are: a server, or several that stand together."""
 
     url: str
-    client: Any
+
+    @property
+    def client(self) -> Any: ...
 
 
 class Application:

@@ -42,7 +42,7 @@ class Served:
     """An application behind a stand-in, with tasks that are to run once each."""
 
     def __init__(self, app: Application, proxy: Proxy, **policy: object) -> None:
-        self.app = app.at(proxy)  # type: ignore[arg-type]
+        self.app = app.at(proxy)
         self.proxy = proxy
         self._number = count()
         self.pushed: list[int] = []
@@ -206,7 +206,7 @@ def test_rotated_password_is_waited_for(
 
 def test_workers_that_may_not_wait_ask_now_and_then(app: Application, proxy: Proxy) -> None:
     proxy.answers = {"BLMOVE": "NOPERM User u has no permissions to run the 'blmove' command"}
-    app = app.at(proxy)  # type: ignore[arg-type]
+    app = app.at(proxy)
     app.write(processes=4)
     supervisor = app.serve()
     for n in range(5):

@@ -25,7 +25,7 @@ tell the former primary, a worker reconnects within a fifth of a lease, and mach
 
 @pytest.fixture(scope="module")
 def shared_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
-    sentinels = Sentinels(tmp_path_factory.mktemp("sentinels"))
+    sentinels = Sentinels(tmp_path_factory.mktemp("sentinels"), replicas=2)
     yield sentinels
     sentinels.close()
 

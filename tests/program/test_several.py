@@ -23,15 +23,17 @@ from woodenwaiter.settings import Settings
 from woodenwaiter.supervisor.embedded import server_for
 
 from ..application import Supervisor, customer, source
-from ..several import Cluster, Sentinels
 from ..support import Programs, eventually, free_port, lines
+from ..topologies.cluster import Cluster
+from ..topologies.sentinels import Sentinels
 
 NAMES = ["a:d", "b:d", "c:d", "e:d", "g:d"]
 
 
 @pytest.fixture(scope="module")
 def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    folder = tmp_path_factory.mktemp("cluster")
+    cluster = Cluster(folder, "cluster-require-full-coverage yes")
     yield cluster
     cluster.close()
 
@@ -77,7 +79,7 @@ def test_queues_of_all_nodes_are_served(cluster: Cluster, programs: Programs, ki
     assert program.process.wait(20) == 0
     assert "WARNING" not in program.log
     for name in NAMES:
-        assert cluster.of(name).client.keys(f"{{{name}}}:claims:*") == []
+        assert cluster.owner(name).client.keys(f"{{{name}}}:claims:*") == []
 
 
 def test_slot_moves_under_load(tmp_path: Path, programs: Programs) -> None:
@@ -94,7 +96,7 @@ def _move_under_load(cluster: Cluster, programs: Programs) -> None:
     text = source(customer("a:d", processes=2), handler="note('done', foods['n'])")
     supervise(programs, cluster.url, text)
     waiter = WoodenWaiter.from_url(cluster.url)
-    target = next(node for node in cluster.primaries if node is not cluster.of("a:d"))
+    target = next(node for node in cluster.primaries if node is not cluster.owner("a:d"))
     done = programs.folder / "done"
     pushed = 0
     for stage in (cluster.begin_move, cluster.move_keys, cluster.end_move):
@@ -125,11 +127,11 @@ def test_worker_that_is_idle_goes_along_with_a_failover(
     waiter.take_dish("t:d", {"n": 1})
     done = programs.folder / "done"
     eventually(lambda: lines(done) == ["1"], "the first task")
-    sentinels.primary.kill()
-    eventually(lambda: sentinels.replica.client.info("replication")["role"] == "master")
-    sentinels.replica.client.lpush("t:d", '{"n": 2}')
+    former = sentinels.primary
+    former.kill()
+    sentinels.successor_of(former).client.lpush("t:d", '{"n": 2}')
     eventually(lambda: lines(done) == ["1", "2"], "the second task")
-    program.logged(f"{address_of(waiter.client)} is {sentinels.primary.address} now")
+    program.logged(f"{address_of(waiter.client)} is {former.address} now")
     waiter.redis_clt.close()
 
 
@@ -186,16 +188,16 @@ def test_supervisor_waits_for_a_cluster_and_gives_up(programs: Programs) -> None
 
 def test_cluster_without_all_slots_is_waited_for(cluster: Cluster, programs: Programs) -> None:
     """It says of itself that it is down."""
-    cluster.primaries[2].signal(signal.SIGSTOP)
+    first, _, last = cluster.primaries
+    last.pause()
     try:
-        first = cluster.primaries[0]
         eventually(lambda: first.client.cluster("info")["cluster_state"] == "fail")
         url = f"redis+cluster://{first.address}"
         program = supervise(programs, url, source(), "--redis-wait", "2")
         assert program.process.wait(20) == EXIT_REDIS
         assert re.search("no usable Redis at .*: (CLUSTERDOWN|Timeout)", program.log)
     finally:
-        cluster.primaries[2].signal(signal.SIGCONT)
+        last.go_on()
         eventually(lambda: first.client.cluster("info")["cluster_state"] == "ok")
 
 
@@ -222,7 +224,7 @@ def test_producer_at_one_node_is_told_of_the_others(cluster: Cluster) -> None:
     waiter = WoodenWaiter.from_url(f"redis://:s3cret@{cluster.primaries[0].address}")
     waiter.redis_clt.connection_pool.connection_kwargs.pop("password")
     for name in NAMES:
-        if cluster.of(name) is cluster.primaries[0]:
+        if cluster.owner(name) is cluster.primaries[0]:
             continue
         for ask in (lambda name: waiter.take_dish(name, {}), waiter.serve_dish):
             with pytest.raises(redis.RedisError) as raised:

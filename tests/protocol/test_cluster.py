@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -18,8 +17,8 @@ from woodenwaiter.protocol.scripts import CLAIM
 from woodenwaiter.protocol.urls import client_at
 
 from ..counting import CountingQueue
-from ..several import Cluster
 from ..support import eventually
+from ..topologies.cluster import Cluster, slot_of
 
 NAMES = ["a:d", "b:d", "c:d", "d:d", "e:d", "f:d"]
 
@@ -59,7 +58,7 @@ def link(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Link]:
 
 
 def test_names_lie_on_all_nodes(cluster: Cluster) -> None:
-    assert {cluster.of(name) for name in NAMES} == set(cluster.primaries)
+    assert {cluster.owner(name) for name in NAMES} == set(cluster.primaries)
 
 
 def test_each_key_is_found_where_it_is(link: Link, cluster: Cluster) -> None:
@@ -67,7 +66,7 @@ def test_each_key_is_found_where_it_is(link: Link, cluster: Cluster) -> None:
         link.call("SET", name, name)
     assert [link.call("GET", name) for name in NAMES] == [name.encode() for name in NAMES]
     for name in NAMES:
-        assert cluster.of(name).client.get(name) == name.encode()
+        assert cluster.owner(name).client.get(name) == name.encode()
 
 
 def test_all_keys_are_asked_for_at_once(link: Link, cluster: Cluster) -> None:
@@ -84,7 +83,7 @@ def test_queues_do_all_that_they_do(link: Link, cluster: Cluster) -> None:
         queue = CountingQueue(link, name, lease=30)
         queue.register()
         queue.enroll("me", 0)
-        cluster.of(name).client.lpush(name, "1", "2")
+        cluster.owner(name).client.lpush(name, "1", "2")
         assert queue.wait_and_claim("me", 0, 1, 5, patient) == [b"1"]
         assert queue.claim("me", 1, 1) == [b"2"]
         assert queue.wait(0.1, patient) is False
@@ -95,7 +94,7 @@ def test_queues_do_all_that_they_do(link: Link, cluster: Cluster) -> None:
 def test_addresses_tell_nodes_apart(link: Link, cluster: Cluster) -> None:
     link.exchange([("GET", name) for name in NAMES])
     for name in NAMES:
-        assert cluster.of(name).address in link.address_for(name)
+        assert cluster.owner(name).address in link.address_for(name)
     eventually(lambda: link.call("GET", "a:d") is None and len(link.nodes()) == 3)
     for node in link.nodes():
         assert node.call("ECHO", "x") == b"x"
@@ -114,11 +113,11 @@ def test_slot_that_moves_is_followed(own_cluster: Cluster) -> None:
     cluster = own_cluster
     link = Link(client_at(cluster.url), timeout=5)
     link.call("SET", "a:d", "1")
-    target = next(node for node in cluster.primaries if node is not cluster.of("a:d"))
+    target = next(node for node in cluster.primaries if node is not cluster.owner("a:d"))
     cluster.begin_move("a:d", target)
     assert link.call("GET", "a:d") == b"1"
     assert link.call("SET", "{a:d}:new", "2") == b"OK"  # ASK
-    assert target.client.execute_command("CLUSTER COUNTKEYSINSLOT", cluster.slot("a:d")) == 1
+    assert target.client.execute_command("CLUSTER COUNTKEYSINSLOT", slot_of("a:d")) == 1
     assert link.exchange([("GET", "{a:d}:new"), ("GET", "a:d"), ("GET", "b:d")]) == [
         b"2",
         b"1",
@@ -138,14 +137,14 @@ def test_wait_goes_where_its_slot_goes(own_cluster: Cluster) -> None:
     link = Link(client_at(cluster.url), timeout=5)
     queue = CountingQueue(link, "a:d", lease=30)
     queue.enroll("me", 0)
-    target = next(node for node in cluster.primaries if node is not cluster.of("a:d"))
+    target = next(node for node in cluster.primaries if node is not cluster.owner("a:d"))
     waited = 0
 
     def pause(fd: int, seconds: float) -> bool:
         nonlocal waited
         waited += 1
         if waited == 1:
-            eventually(lambda: cluster.of("a:d").client.info("clients")["blocked_clients"])
+            eventually(lambda: cluster.owner("a:d").client.info("clients")["blocked_clients"])
             cluster.move("a:d", target)
             target.client.lpush("a:d", "1")
         return True
@@ -156,7 +155,7 @@ def test_wait_goes_where_its_slot_goes(own_cluster: Cluster) -> None:
 
 
 def test_given_up_wait_ends_on_the_node_too(link: Link, cluster: Cluster) -> None:
-    node = cluster.of("b:d").client
+    node = cluster.owner("b:d").client
 
     def give_up(fd: int, seconds: float) -> bool:
         return not eventually(lambda: node.info("clients")["blocked_clients"])
@@ -172,16 +171,16 @@ def test_silent_nodes_hold_up_nobody_else(link: Link, cluster: Cluster) -> None:
     link.exchange([("GET", name) for name in NAMES])
     silent = [cluster.primaries[0], cluster.primaries[2]]
     for node in silent:
-        node.signal(signal.SIGSTOP)
+        node.pause()
     try:
         began = time.monotonic()
         outcomes = link.exchange([("SET", name, "1") for name in NAMES])
         assert time.monotonic() - began < 1.5
     finally:
         for node in silent:
-            node.signal(signal.SIGCONT)
+            node.go_on()
     for name, outcome in zip(NAMES, outcomes, strict=True):
-        if cluster.of(name) in silent:
+        if cluster.owner(name) in silent:
             assert isinstance(outcome, redis.TimeoutError)
         else:
             assert outcome == b"OK"
@@ -194,7 +193,7 @@ def _is_well(link: Link) -> bool:
 
 def test_who_takes_over_is_found(own_cluster: Cluster) -> None:
     first = own_cluster.nodes[0]
-    names = [name for name in NAMES if own_cluster.of(name) is first]
+    names = [name for name in NAMES if own_cluster.owner(name) is first]
     links = [
         Link(client_at(url), timeout=1) for url in (own_cluster.url, f"redis://{first.address}")
     ]
@@ -263,5 +262,5 @@ def test_what_waits_for_replicas_goes_along(link: Link, cluster: Cluster) -> Non
     link.call("GET", "a:d")
     for name in NAMES:
         assert link.exchange([("SET", name, "1"), ("WAIT", 0, 1)]) == [b"OK", 0]
-        written = int(cluster.of(name).client.info("commandstats")["cmdstat_wait"]["calls"])
+        written = int(cluster.owner(name).client.info("commandstats")["cmdstat_wait"]["calls"])
         assert written

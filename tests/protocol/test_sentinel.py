@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -20,8 +19,8 @@ from woodenwaiter.protocol.link import Link, ServerTrouble, require_usable, unus
 from woodenwaiter.protocol.urls import client_at
 
 from ..counting import CountingQueue
-from ..several import Sentinels
 from ..support import Server, eventually, free_port
+from ..topologies.sentinels import Sentinels
 
 
 def patient(fd: int, seconds: float) -> bool:
@@ -55,7 +54,7 @@ def by_url(sentinels: Sentinels, protocol: int) -> Any:
 def by_hand(sentinels: Sentinels, protocol: int) -> Any:
     nodes = [("127.0.0.1", node.port) for node in sentinels.sentinels]
     manager: Any = Sentinel
-    return manager(nodes, protocol=protocol).master_for(sentinels.name, client_name="me")
+    return manager(nodes, protocol=protocol).master_for(sentinels.service, client_name="me")
 
 
 @pytest.mark.parametrize("made", [by_url, by_hand])
@@ -161,18 +160,18 @@ def test_failover_is_followed_by_an_idle_wait(own_sentinels: Sentinels) -> None:
     link = Link(client_at(own_sentinels.url), timeout=2)
     queue = CountingQueue(link, "t:d", lease=30)
     queue.enroll("me", 0)
-    eventually(lambda: own_sentinels.replica.client.exists("{t:d}:settled"), "the replication")
+    primary, replica = own_sentinels.servers
+    eventually(lambda: replica.client.exists("{t:d}:settled"), "the replication")
 
     def pause(fd: int, seconds: float) -> bool:
-        own_sentinels.primary.signal(signal.SIGKILL)
+        primary.kill()
         return True
 
     with pytest.raises(ServerTrouble):
         queue.wait(10, pause)
-    replica = own_sentinels.replica.client
-    eventually(lambda: replica.info("replication")["role"] == "master", "a new primary")
+    own_sentinels.successor_of(primary)
     eventually(lambda: _is_known(link), "the sentinels' word")
-    replica.lpush("t:d", "1")
+    replica.client.lpush("t:d", "1")
     assert queue.wait_and_claim("me", 0, 1, 5, patient) == [b"1"]
     link.close()
 

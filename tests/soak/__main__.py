@@ -250,8 +250,8 @@ LINES = (f"proto-max-bulk-len {MOST_BYTES}", "auto-aof-rewrite-percentage 100")
 
 PLACE_AT: dict[str, Callable[[Path], Place]] = {
     SERVER: one_server,
-    SENTINEL: lambda folder: Sentinels(folder, *LINES),
-    CLUSTER: lambda folder: Cluster(folder, *LINES),
+    SENTINEL: lambda folder: Sentinels(folder, *LINES, replicas=2),
+    CLUSTER: lambda folder: Cluster(folder, *LINES, replicas=3),
 }
 
 

@@ -70,7 +70,7 @@ class Cluster:
     """Three primaries with a third of the slots each, and ``replicas`` of the first, the second
     and so on."""
 
-    def __init__(self, folder: Path, *lines: str, replicas: int = 3) -> None:
+    def __init__(self, folder: Path, *lines: str, replicas: int = 0) -> None:
         self._guard = Guard()
         lines = (*LINES, *lines)
         self.nodes = [Node(self._guard, folder / f"node{n}", *lines) for n in range(3 + replicas)]
@@ -94,6 +94,8 @@ class Cluster:
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
 
     def _knows_all(self, node: Node) -> bool:
+        if b"cluster_state:ok" not in node.ask("CLUSTER", "INFO"):
+            return False
         known = self.seen_by(node)
         with_slots = [each for each in known if each.ranges]
         is_whole = len(known) == len(self.nodes) and len(with_slots) == 3

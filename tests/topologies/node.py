@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from woodenwaiter.supervisor.embedded import find_program, has_loaded
 
@@ -80,8 +82,14 @@ class Node:
         config.write_text("\n".join((*own, *lines, "")))
         self._guard = guard
         self._command = (SERVER_PROGRAM or find_program(), str(config), *arguments)
+        # Whom sentinels make a primary hangs up on everybody.
+        again = Retry(NoBackoff(), 3)
         self.client: Any = redis.Redis(
-            host="127.0.0.1", port=self.port, protocol=2, socket_timeout=5
+            *("127.0.0.1", self.port),
+            protocol=2,
+            socket_timeout=5,
+            retry=again,
+            retry_on_error=[redis.ConnectionError],
         )
         self.is_paused = False
         self.start()
@@ -152,7 +160,7 @@ class Node:
         return not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"])
 
     def close(self) -> None:
-        self.client.close()
+        self.client.connection_pool.disconnect()
         if self.pid:
             self.kill()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from redis.sentinel import Sentinel
 
 from ..support import eventually
 from .node import KEEPING, Guard, Node
@@ -31,7 +30,7 @@ HASTE = {
 class Sentinels:
     """Three of them, and ``replicas``."""
 
-    def __init__(self, folder: Path, *lines: str, replicas: int = 2) -> None:
+    def __init__(self, folder: Path, *lines: str, replicas: int = 1) -> None:
         self._guard = Guard()
         self._folder = folder
         self.service = SERVICE
@@ -42,9 +41,6 @@ class Sentinels:
         eventually(lambda: all(replica.follows(first) for replica in others), "replicas")
         self.sentinels = [self._sentinel(n) for n in range(3)]
         self.url = f"redis+sentinel://{','.join(s.address for s in self.sentinels)}/{SERVICE}"
-        addresses: Any = [("127.0.0.1", sentinel.port) for sentinel in self.sentinels]
-        sentinels: Any = Sentinel(addresses, socket_timeout=5)  # type: ignore[no-untyped-call]
-        self.client: Any = sentinels.master_for(SERVICE)
         self.settle()
 
     def _server(self, number: int, *lines: str) -> Node:
@@ -63,6 +59,10 @@ class Sentinels:
             with suppress(redis.ResponseError):
                 sentinel.ask("SENTINEL", "DEBUG", period, milliseconds)
         return sentinel
+
+    @property
+    def client(self) -> Any:
+        return self.primary.client
 
     @property
     def primary(self) -> Node:
@@ -144,7 +144,6 @@ class Sentinels:
         )
 
     def close(self) -> None:
-        self.client.close()
         for node in (*self.sentinels, *self.servers):
             node.close()
         self._guard.close()
