@@ -94,11 +94,14 @@ def test_threads_and_forks_have_connections_of_their_own(pair: Pair) -> None:
 
 
 def test_push_finds_its_node_of_a_cluster(tmp_path: Path) -> None:
-    with closing(Cluster(tmp_path / "cluster")) as cluster:
-        waiter = WoodenWaiter.from_url(f"redis+cluster://{cluster.nodes[0].address}", durable=1)
-        for queue in ("t:a", "t:b", "t:c", "t:d"):
-            waiter.take_dish(queue, {})
-            assert cluster.owner(queue).client.llen(queue) == 1
+    with closing(Cluster(tmp_path / "cluster", replicas=1)) as cluster:
+        waiter = WoodenWaiter.from_url(f"redis+cluster://{cluster.nodes[1].address}", durable=1)
+        queues = {cluster.owner(queue): queue for queue in map("t:{}".format, range(20))}
+        waiter.take_dish(queues.pop(cluster.nodes[0]), {})
+        for node, queue in queues.items():
+            with pytest.raises(NotReplicated, match="0 of 1"):
+                waiter.take_dish(queue, {})
+            assert node.client.llen(queue) == 1
 
 
 @pytest.mark.parametrize(
