@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from .. import pace
 from ..errors import RedisUnusable
+from ..processes.children import send_signal
 from ..processes.scoreboard import Row
+from ..processes.signals import BELL
 from ..protocol.capacity import explained
 from ..protocol.client import Client
 from ..protocol.grace import Leases, ServerClock
@@ -18,7 +20,7 @@ from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue, Tended, Visit, tend_together
 from ..protocol.recovery import expired_by
-from ..protocol.replies import is_outage
+from ..protocol.replies import is_outage, is_silence
 from ..protocol.rights import RightsMissing, require_rights
 from ..protocol.stranded import Search
 from ..protocol.verdict import Policy
@@ -184,10 +186,20 @@ class Site:
         if outage not in self._troubled:
             self._troubled.add(outage)
             outage.note(explained(error, self.connections))
+            if is_silence(error):
+                self._wake_workers(care.node)
         if outage is care.node.outage:
             for other in self._cares.values():
                 if other.node is care.node:
                     other.upkeep.hurry()
+
+    def _wake_workers(self, node: Node) -> None:
+        """Those that wait for tasks there would do so for long: its system may answer TCP, and
+        another server serve in its place."""
+        for care in self._cares.values():
+            if care.node is node:
+                for row in filter(lambda row: row.alive, care.rows):
+                    send_signal(row.pid, BELL)
 
     def _is_in_trouble(self, care: Care) -> bool:
         return not self._troubled.isdisjoint((care.outage, care.node.outage))

@@ -227,6 +227,11 @@ def is_redirect(outcome: Any) -> bool:
     return isinstance(outcome, ResponseError) and reply_of(outcome).code in ("MOVED", "ASK")
 
 
+def is_silence(error: Exception) -> bool:
+    """Whether there was no answer in time."""
+    return isinstance(error, redis.TimeoutError)
+
+
 def needs_source(error: Exception) -> bool:
     """Whether a script is refused by its name, and may be run by its source."""
     code, text = reply_of(error)
