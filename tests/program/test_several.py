@@ -27,6 +27,8 @@ from ..support import Programs, eventually, free_port, lines
 from ..topologies.cluster import Cluster
 from ..topologies.sentinels import Sentinels
 
+pytestmark = pytest.mark.xdist_group("several servers")  # shares servers
+
 NAMES = ["a:d", "b:d", "c:d", "e:d", "g:d"]
 
 

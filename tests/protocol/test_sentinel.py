@@ -23,6 +23,9 @@ from ..support import Server, eventually, free_port
 from ..topologies.sentinels import Sentinels
 
 
+pytestmark = pytest.mark.xdist_group("links to sentinels")  # shares servers
+
+
 def patient(fd: int, seconds: float) -> bool:
     return True
 
