@@ -27,6 +27,8 @@ from ..support import Programs, eventually, free_port, lines
 from ..topologies.cluster import Cluster
 from ..topologies.sentinels import Sentinels
 
+pytestmark = pytest.mark.xdist_group("several servers")  # shares servers
+
 NAMES = ["a:d", "b:d", "c:d", "e:d", "g:d"]
 
 
@@ -128,10 +130,10 @@ def test_worker_that_is_idle_goes_along_with_a_failover(
     done = programs.folder / "done"
     eventually(lambda: lines(done) == ["1"], "the first task")
     former = sentinels.primary
+    program.logged(f"{address_of(waiter.client)} is {former.address} now")
     former.kill()
     sentinels.successor_of(former).client.lpush("t:d", '{"n": 2}')
     eventually(lambda: lines(done) == ["1", "2"], "the second task")
-    program.logged(f"{address_of(waiter.client)} is {former.address} now")
     waiter.redis_clt.close()
 
 

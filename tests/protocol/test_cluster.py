@@ -20,6 +20,8 @@ from ..counting import CountingQueue
 from ..support import eventually
 from ..topologies.cluster import Cluster, slot_of
 
+pytestmark = pytest.mark.xdist_group("links to a cluster")  # shares servers
+
 NAMES = ["a:d", "b:d", "c:d", "d:d", "e:d", "f:d"]
 
 

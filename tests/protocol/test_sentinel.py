@@ -22,6 +22,8 @@ from ..counting import CountingQueue
 from ..support import Server, eventually, free_port
 from ..topologies.sentinels import Sentinels
 
+pytestmark = pytest.mark.xdist_group("links to sentinels")  # shares servers
+
 
 def patient(fd: int, seconds: float) -> bool:
     return True

@@ -72,7 +72,10 @@ class Cluster:
 
     def __init__(self, folder: Path, *lines: str, replicas: int = 0) -> None:
         self._guard = Guard()
-        lines = (*LINES, *lines)
+        with self._guard.closing_on_failure():
+            self._start(folder, replicas, *LINES, *lines)
+
+    def _start(self, folder: Path, replicas: int, *lines: str) -> None:
         self.nodes = [Node(self._guard, folder / f"node{n}", *lines) for n in range(3 + replicas)]
         self._ids: dict[str, Node] = {
             node.ask("CLUSTER", "MYID").decode(): node for node in self.nodes

@@ -7,13 +7,14 @@ import heapq
 import os
 import random
 import select
+import socket
 import struct
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,9 @@ class Network:
         self._thread = threading.Thread(target=self._run, name="network")
         self._folder = tempfile.TemporaryDirectory()  # its path is short enough for a socket
         try:
-            self.server_host, *self.hosts = (Host(self._guard, n + 1) for n in range(hosts + 1))
+            with self._guard.closing_on_failure():
+                self.server_host, *self.hosts = (Host(self._guard, n + 1) for n in range(hosts + 1))
         except (OSError, subprocess.CalledProcessError, AssertionError) as error:
-            self._guard.close()
-            self._folder.cleanup()
             raise Unavailable(f"no networks of one's own here: {error}") from None
         every_host = (self.server_host, *self.hosts)
         self._by_address = {packed(host.address): host for host in every_host}
@@ -101,21 +101,22 @@ class Network:
         self._start_server()
 
     def _start_server(self) -> None:
-        socket = Path(self._folder.name) / "socket"
+        self._socket = str(Path(self._folder.name) / "socket")
         self._guard.start(
             *(*self.server_host.inside, SERVER_PROGRAM or find_program()),
             *("--bind", "0.0.0.0", "--port", str(PORT), "--protected-mode", "no"),
-            *("--unixsocket", str(socket), "--save", "", "--dir", self._folder.name),
+            *("--unixsocket", self._socket, "--save", "", "--dir", self._folder.name),
             *("--logfile", str(Path(self._folder.name) / "log")),
         )
+        eventually(self._listens, "the server")
         self.url = f"redis://{self.server_host.address}:{PORT}/0"
-        self.near_url = f"unix://{socket}"
+        self.near_url = f"unix://{self._socket}"
         self.client: Any = redis.Redis.from_url(self.near_url)
-        eventually(self._serves, "the server")
 
-    def _serves(self) -> bool:
-        with suppress(redis.RedisError):
-            return bool(self.client.ping())
+    def _listens(self) -> bool:
+        with closing(socket.socket(socket.AF_UNIX)) as probe, suppress(OSError):
+            probe.connect(self._socket)
+            return True
         return False
 
     def forget(self) -> None:

@@ -7,8 +7,8 @@ import random
 import re
 import signal
 import socket
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,15 @@ class Guard:
     def close(self) -> None:
         os.close(self._life)
         os.waitpid(self._group, 0)
+
+    @contextmanager
+    def closing_on_failure(self) -> Iterator[None]:
+        """Nobody else may know yet what is to be ended."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
 
 def free_ports() -> int:

@@ -34,6 +34,10 @@ class Sentinels:
         self._guard = Guard()
         self._folder = folder
         self.service = SERVICE
+        with self._guard.closing_on_failure():
+            self._start(replicas, *lines)
+
+    def _start(self, replicas: int, *lines: str) -> None:
         self.servers = [self._server(0, *lines)]
         at_primary = f"replicaof 127.0.0.1 {self.servers[0].port}"
         self.servers += [self._server(n + 1, at_primary, *lines) for n in range(replicas)]
