@@ -57,6 +57,7 @@ class Link:
         settings = _settings(pool.connection_kwargs, timeout)
         # Made here and opened later: what redis-py loads for it, forked children can share.
         self._connection: Any = pool.connection_class(**settings)
+        self._connection.socket_timeout = timeout  # which redis-py 5.0 loses for Unix sockets
         given = settings.get("client_name") or name
         self._introduction = introduction(given) if given else []
         self._unsaid: list[Command] = []  # of it, over the connection that is open
