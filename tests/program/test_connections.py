@@ -24,7 +24,7 @@ from woodenwaiter.protocol.link import Link, ServerTrouble
 from woodenwaiter.supervisor.embedded import EmbeddedServer, find_program, stop
 
 from ..application import Application, customer
-from ..support import SERVER_PROGRAM, eventually, run
+from ..support import SERVER_PROGRAM, Server, eventually, run
 
 KEEPALIVE_TIMER = "02"
 
@@ -102,6 +102,21 @@ def test_introduction_is_one_request() -> None:
     assert said.startswith(b"*2\r\n$5\r\nHELLO")
     assert b"SETNAME" in said
     assert b"LIB-VER" in said
+
+
+def test_server_that_has_too_many_clients_is_told_and_waited_for(
+    app: Application, make_server: Callable[..., Server]
+) -> None:
+    server = make_server()
+    app = app.at(server)
+    app.write(processes=1)
+    server.client.config_set("maxclients", 1)
+    supervisor = app.serve()
+    supervisor.logged("max number of clients reached")
+    server.client.config_set("maxclients", 100)
+    app.push({"n": 0})
+    eventually(lambda: app.done == [0])
+    assert supervisor.stop() == 0
 
 
 # Whether its peer is there.

@@ -105,7 +105,6 @@ def test_signal_to_the_program_drains_all_that_it_launched(
     running.signal(number)
     assert running.wait() in ((-number, 128 + number) if end else (0,))
     assert not any(is_alive(process) for process in launched)
-    assert "Exception ignored" not in running.log
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -131,6 +130,19 @@ threading.Thread(target=outlive_main).start()
     app.let_go(0)
     assert running.wait() == 0
     assert "Exception ignored" not in running.log
+
+
+def test_interrupt_at_the_very_end_of_the_main_part(program: Start) -> None:
+    """Before anybody hears that it has ended."""
+    main = """
+manager.launch()
+threading._register_atexit(lambda: signal.raise_signal(signal.SIGINT))  # called before ours
+"""
+    running = program(main)
+    assert running.wait() == 0
+    assert "KeyboardInterrupt" in running.log
+    assert "go on" not in running.log
+    assert not running.left_behind()
 
 
 def test_program_that_is_killed_takes_its_supervisor_along(

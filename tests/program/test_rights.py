@@ -164,6 +164,23 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
 SAID_BY_REDIS_PY = ("client|setinfo", "client|maint_notifications", "client")
 
 
+@pytest.mark.parametrize(("name", "kind"), [("producer", "%W~"), ("viewer", "%R~")])
+def test_narrower_keys(users: Users, tmp_path: Path, name: str, kind: str) -> None:
+    if users.admin.info("server")["redis_version"].startswith("6."):
+        pytest.skip("of Redis 7.0 and newer")
+    keys = re.findall(r"~\S+", LINES[name].replace("images:resize", "t:d"))
+    users.set(name, "resetkeys", *(kind + key[1:] for key in keys))
+    if name == "producer":
+        waiter = WoodenWaiter.from_url(users.url(name))
+        waiter.take_dish("t:d", {"n": 0})
+        waiter.redis_clt.close()
+    users.admin.xadd("{t:d}:dead", {"payload": "{}"})
+    looks = [
+        operate(tmp_path, users.url(name), command, "t:d")[0] for command in ("status", "dead")
+    ]
+    assert looks == [EXIT_REDIS if name == "producer" else 0] * 2
+
+
 # What is missing.
 
 
@@ -174,8 +191,24 @@ def required() -> Iterator[str]:
             yield from re.findall(r"call\(\s*'(\w+)'", script.source)
 
 
-def test_all_that_is_required_is_tried_out() -> None:
-    assert set(required()) <= set(re.findall(r"try\('(\w+)'", scripts.RIGHTS.source))
+def test_what_is_required_is_tried_out_and_no_more() -> None:
+    assert set(required()) == set(re.findall(r"try\('(\w+)'", scripts.RIGHTS.source))
+
+
+def test_worker_has_what_is_required_and_what_it_can_go_without() -> None:
+    optional = {"blmove", "sadd", "scan", "info", "client|setname"}
+    commands = {command.lower() for command in required()} | {"eval", "evalsha"}
+    assert set(re.findall(r"\+(\S+)", LINES["worker"])) == commands | optional
+
+
+@pytest.mark.parametrize("optional", ["blmove", "sadd", "scan", "info", "client|setname"])
+def test_worker_can_go_without(served: Application, users: Users, optional: str) -> None:
+    users.set("worker", f"-{optional.partition('|')[0]}")
+    supervisor = served.serve("--redis", users.url("worker")).ready(2)
+    served.push({"n": 0})
+    eventually(lambda: served.done == [0])
+    assert supervisor.stop() == 0
+    assert "trying again" not in supervisor.log
 
 
 @pytest.mark.parametrize("command", sorted({*required(), "EVAL"}))

@@ -401,7 +401,7 @@ def test_producer_loads_little(tmp_path: Path) -> None:
     assert "woodenwaiter.woodenwaiter" in loaded
     assert FOREIGN.isdisjoint(loaded)
     assert WINGS.isdisjoint(name.partition(".")[2].split(".")[0] for name in loaded)
-    assert len(loaded) <= 11
+    assert len(loaded) <= 12
 
 
 def test_customer_that_is_not_launched_loads_little(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_port_that_is_none_is_told(port: int | str) -> None:
 def test_options_of_a_url_are_for_the_servers_and_the_sentinels() -> None:
     client: Any = client_at(
         "rediss+sentinel://u:p%2F@h:1,g/k/2?sentinel_username=w&sentinel_password=s%2F"
-        "&socket_timeout=3&ssl_ca_certs=/ca&client_name=me"
+        "&socket_timeout=3&ssl_ca_path=/etc&client_name=me"
     )
     pool = client.connection_pool
     assert issubclass(pool.connection_class, redis.SSLConnection)
@@ -195,7 +195,7 @@ def test_options_of_a_url_are_for_the_servers_and_the_sentinels() -> None:
         theirs = sentinel.connection_pool.connection_kwargs
         assert issubclass(sentinel.connection_pool.connection_class, redis.SSLConnection)
         assert (theirs["username"], theirs["password"], theirs.get("db", 0)) == ("w", "s/", 0)
-        assert (theirs["socket_timeout"], theirs["ssl_ca_certs"]) == (3, "/ca")
+        assert (theirs["socket_timeout"], theirs["ssl_ca_path"]) == (3, "/etc")
 
 
 def test_keywords_go_with_a_url() -> None:

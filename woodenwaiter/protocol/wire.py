@@ -53,6 +53,7 @@ class Wire:
         settings = settings_of(options, timeout)
         # Made here and opened later: what redis-py loads for it, forked children can share.
         self._connection: Any = kind(**settings)
+        self._connection.socket_timeout = timeout  # which redis-py 5.0 loses for Unix sockets
         self._introduction = introduction(settings.get("client_name"))
         self._introduce_nobody()
         self._owed = 0  # replies that are still to be read

@@ -39,6 +39,9 @@ _held: set[int] = set()
 
 _main_has_ended = False
 
+_is_told_of_end = False
+"""Whether Python says when the main part of this program has ended, before it waits for threads."""
+
 _is_hosted = False
 """Whether the end of this program is that of its workers."""
 
@@ -47,7 +50,7 @@ class Launched:
     """A supervisor process, seen from the program that launched it."""
 
     def __init__(self, pid: int, held: int) -> None:
-        global _is_hosted
+        global _is_hosted, _is_told_of_end
         _is_hosted |= is_hosted(_on_terminate)
         self._pid = pid
         self._held = held
@@ -60,6 +63,7 @@ class Launched:
             # Called before the program's threads are waited for, where exit handlers come after:
             # a SystemExit would only be printed there. Not public, though Python itself uses it.
             threading._register_atexit(_note_end_of_main)  # type: ignore[attr-defined]
+            _is_told_of_end = True
         if in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _on_terminate)
 
@@ -148,9 +152,16 @@ def _note_end_of_main() -> None:
 
 def _at_exit() -> None:
     """Go on serving after the main part has ended; but not after an error has ended it, nor where
-    the program is somebody else's."""
+    the program is somebody else's, nor where an interrupt, which Python only prints there, came
+    before the end could be told of."""
+    was_interrupted = _is_told_of_end and not _main_has_ended
     _note_end_of_main()
-    if hasattr(sys, "last_value") or _is_hosted or owns_termination(_on_terminate):
+    if (
+        hasattr(sys, "last_value")
+        or was_interrupted
+        or _is_hosted
+        or owns_termination(_on_terminate)
+    ):
         _tell_all_to_drain()
     elif any(launched.goes_on() for launched in tuple(_living)):
         log.warning(GOES_ON, os.getpid())
@@ -161,7 +172,10 @@ def _at_exit() -> None:
 def _let_go() -> None:
     """Leave a fork of the program without what is the program's alone."""
     global _main_has_ended, _is_hosted
-    _main_has_ended = _is_hosted = False
+    _main_has_ended = _is_told_of_end = False
+"""Whether Python says when the main part of this program has ended, before it waits for threads."""
+
+_is_hosted = False
     _living.clear()
     while _held:
         os.close(_held.pop())

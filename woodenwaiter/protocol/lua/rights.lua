@@ -43,7 +43,7 @@ try('SET', CLOCK, '', 'PX', 0) -- for its time
 
 -- What has no such form, only where it can be undone.
 local may_trim, may_delete = try('LTRIM', NOBODYS, 0, -1), try('HDEL', SETTLED, '')
-if may_trim and may_delete and redis.pcall('EXISTS', NOBODYS) == 0 then
+if may_trim and may_delete and redis.pcall('LLEN', NOBODYS) == 0 then
   try('LPUSH', NOBODYS, '')
   try('RPUSH', NOBODYS, '')
   redis.pcall('LTRIM', NOBODYS, 1, 0)
