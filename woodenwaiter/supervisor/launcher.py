@@ -172,10 +172,7 @@ def _at_exit() -> None:
 def _let_go() -> None:
     """Leave a fork of the program without what is the program's alone."""
     global _main_has_ended, _is_hosted
-    _main_has_ended = _is_told_of_end = False
-"""Whether Python says when the main part of this program has ended, before it waits for threads."""
-
-_is_hosted = False
+    _main_has_ended = _is_hosted = False
     _living.clear()
     while _held:
         os.close(_held.pop())
