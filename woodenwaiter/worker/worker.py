@@ -261,7 +261,6 @@ class Worker:
         """Whether the reply is there; a signal or the supervisor's end comes first, else."""
         watched, end = (fd, self._lifeline), time.monotonic() + seconds
         ready = self._inbox.wait(watched, pace.IDLE_AFTER)
-        # A bell may not be heard: the row is looked at, too.
         while not (ready or self._inbox or self._row.quiet or self._row.is_dismissed):
             self._entitle("idle")
             if (left := end - time.monotonic()) <= 0:
