@@ -93,8 +93,8 @@ def slumber(wait: float) -> float:
 
 
 REST = 3.0
-"""Between two looks of a worker that is to claim nothing, whether it still is: a bell may not be
-heard."""
+"""Between two looks of a worker that waits, whatever for, at what it is told and at its memory: a
+bell may not be heard, and threads may go on. It asks no server for that."""
 
 CLAIM_AGAIN = 600.0
 """After which a worker claims though nothing rings: a server that has forgotten it counts it as one

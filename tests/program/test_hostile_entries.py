@@ -67,7 +67,7 @@ def test_wrong_type_under_a_key(app: Application, supervisor: Supervisor, key: s
     client.set(spoilt, "a string")
     if key:
         client.lpush("t:d", b'{"name": "meanwhile"}', b'{"fail": 1}', b"no task")
-    supervisor.logged("WRONGTYPE")
+        supervisor.logged("WRONGTYPE")  # of the queue itself, only who pushes hears
     until = time.monotonic() + 1.5  # seconds in which it could say it again, and again
     for n in range(10):
         client.lpush("u:d", b'{"name": "other %d"}' % n)

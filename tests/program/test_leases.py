@@ -225,7 +225,7 @@ def test_server_that_would_evict_tasks_is_told_once(
     app = app.at(server)
     app.write(customer(processes=1), another)
     supervisor = app.serve().ready(2)
-    assert "maxmemory-policy allkeys-lru" in supervisor.log
+    supervisor.logged("maxmemory-policy allkeys-lru")
     assert supervisor.log.count("maxmemory-policy") == 1
 
 

@@ -109,7 +109,7 @@ def test_clock_that_is_always_a_little_fast_makes_no_step() -> None:
 
 
 def test_slow_answers_are_no_step() -> None:
-    _, steps = clock_after((0, 2, 4), (10, 0.1, 4.5), (20, 4.4, 4.5))
+    _, steps = clock_after((0, 2, 4), (10, 0.1, 4), (20, 4, 5))
     assert not any(steps)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from woodenwaiter import pace
 from woodenwaiter.protocol import rounds as rounds_module
-from woodenwaiter.protocol.rounds import FOLLOWERS, Rounds
+from woodenwaiter.protocol.rounds import FOLLOWERS, Rounds, sooner_after
 
 LEASE = 30.0
 MARK_EVERY = 0.2
@@ -49,7 +49,9 @@ class Fleet:
         if ago >= MARK_EVERY:
             self._mark = now
         self.visits.append(now)
-        self.rounds[number].made(now, self.hosts, ago, 0, None)
+        rounds = self.rounds[number]
+        sooner = sooner_after([rounds.is_crowded(self.hosts, ago)], self.random.random)
+        rounds.made(now, self.hosts, 0, None, sooner)
 
     def waits(self, start: float, end: float) -> list[float]:
         """Of what happens at any time, until somebody comes by; the shortest first."""
@@ -85,7 +87,7 @@ def test_who_is_alone_just_renews_once_all_is_calm() -> None:
 
 @pytest.mark.parametrize("news", [{"hosts": 2}, {"promoted": 1}, {"following": 60.0}])
 def test_who_is_alone_comes_as_often_as_ever_when_something_happens(news: dict[str, float]) -> None:
-    rounds, seen = one(), {"hosts": 1, "ago": 10, "promoted": 0, "following": None}
+    rounds, seen = one(), {"hosts": 1, "promoted": 0, "following": None}
     rounds.made(100 + pace.CALM, **seen)  # type: ignore[arg-type]
     rounds.made(170, **{**seen, **news})  # type: ignore[arg-type]
     assert rounds.is_due(170 + 2 * pace.ROUND)
@@ -114,7 +116,7 @@ def one(hosts: float = 1, draws: float = 0.5) -> Rounds:
     """That was made at 100 and has nothing else to come for."""
     rounds = Rounds(LEASE, lambda: draws)
     assert rounds.is_due(0)
-    rounds.made(100, hosts, 10, 0, None)
+    rounds.made(100, hosts, 0, None)
     return rounds
 
 
@@ -122,7 +124,7 @@ def test_what_was_in_trouble_is_due() -> None:
     rounds = one()
     assert not rounds.is_due(100 + 0.9 * pace.ROUND)
     assert rounds.is_due(100 + pace.ROUND)
-    rounds.made(101, 1, 1, 0, None)
+    rounds.made(101, 1, 0, None)
     rounds.hurry()
     assert rounds.is_due(101)
 
@@ -133,6 +135,56 @@ def test_may_be_made_a_little_early() -> None:
     assert rounds.is_nearly_due(100 + 0.85 * every)
     assert not rounds.is_due(100 + 0.85 * every)
     assert not rounds.is_nearly_due(100 + 0.75 * every)
+
+
+class Crowd:
+    """Hosts that serve several queues, each some of them, and make together what may be."""
+
+    def __init__(self, hosts: int, each: int) -> None:
+        self.random = random.Random(hosts)
+        self.visits: list[list[float]] = [[] for _ in range(hosts)]  # of each queue
+        self.requests: list[float] = []
+        self._sharing = each
+        self._rounds = [
+            {(host + other) % hosts: Rounds(LEASE, self.random.random) for other in range(each)}
+            for host in range(hosts)
+        ]
+
+    def run(self, seconds: float) -> Crowd:
+        looks = [(self.random.random(), number) for number in range(len(self._rounds))]
+        heapq.heapify(looks)
+        while looks[0][0] < seconds:
+            now, number = looks[0]
+            heapq.heapreplace(looks, (now + pace.LOOK, number))
+            self._look(self._rounds[number], now)
+        return self
+
+    def _look(self, queues: dict[int, Rounds], now: float) -> None:
+        if not any(rounds.is_due(now) for rounds in queues.values()):
+            return
+        due = {q: r for q, r in queues.items() if r.is_due(now) or r.is_nearly_due(now)}
+        crowded = [
+            rounds.is_crowded(self._sharing, now - (self.visits[queue] or [-math.inf])[-1])
+            for queue, rounds in due.items()
+        ]
+        sooner = sooner_after(crowded, self.random.random)
+        for queue, rounds in due.items():
+            rounds.made(now, self._sharing, 0, None, sooner)
+            self.visits[queue].append(now)
+        self.requests.append(now)
+
+
+def test_hosts_with_many_queues_spread_together() -> None:
+    """A request each renewal, whatever the number of queues, and each queue is tended soon."""
+    crowd, end = Crowd(hosts=32, each=16).run(END), END - WARM
+    requests = len([at for at in crowd.requests if at > WARM]) / end / 32
+    assert requests <= 1.5 / pace.renew_every(LEASE)
+    waits = sorted(
+        times[bisect(times, at)] - at
+        for times in crowd.visits
+        for at in (crowd.random.uniform(WARM, END - 12) for _ in range(100))
+    )
+    assert waits[int(0.99 * len(waits))] <= 2
 
 
 # Retries.
@@ -146,10 +198,10 @@ def when_due(rounds: Rounds, *retries: float) -> float:
 def test_one_host_comes_for_each_retry_as_it_is_due() -> None:
     rounds = one()
     assert when_due(rounds, 100.3) == pytest.approx(0.3, abs=0.002)
-    rounds.made(100, 1, 1, 0, 0.4)
+    rounds.made(100, 1, 0, 0.4)
     assert when_due(rounds) == pytest.approx(0.4, abs=0.002)
     assert when_due(rounds, 99.9, 100.0) == pytest.approx(0.4, abs=0.002), "it came for these"
-    rounds.made(100, 1, 1, 0, 0)
+    rounds.made(100, 1, 0, 0)
     assert when_due(rounds) == 0, "some are due that did not come"
 
 
@@ -164,7 +216,7 @@ def test_few_of_many_come_for_a_retry_of_anothers(hosts: int) -> None:
     draws = random.Random(hosts).random
     fleet = [Rounds(LEASE, draws) for _ in range(hosts)]
     for rounds in fleet:
-        rounds.made(100, hosts, 10, 0, 0.2)
+        rounds.made(100, hosts, 0, 0.2)
     came = [rounds for rounds in fleet if when_due(rounds) <= 0.2 + pace.ROUND]
     assert len(came) <= 4 * FOLLOWERS
     assert len(came) >= min(hosts, 1)
@@ -172,9 +224,9 @@ def test_few_of_many_come_for_a_retry_of_anothers(hosts: int) -> None:
 
 def test_crowd_that_moves_is_followed_by_who_moves_it() -> None:
     rounds = one(hosts=1000, draws=0.9)
-    rounds.made(100, 1000, 10, promoted=10, following=0)
+    rounds.made(100, 1000, promoted=10, following=0)
     assert rounds.is_due(100)
-    rounds.made(100, 1000, 10, promoted=0, following=0)
+    rounds.made(100, 1000, promoted=0, following=0)
     assert when_due(rounds) > 1, "no host asks again and again for what has to wait"
 
 
@@ -192,6 +244,7 @@ def visits_are_decided_rightly() -> None:
     test_one_host_comes_for_each_retry_as_it_is_due()
     test_who_put_a_retry_off_comes_within_a_second()
     test_few_of_many_come_for_a_retry_of_anothers(100)
+    test_hosts_with_many_queues_spread_together()
     test_crowd_that_moves_is_followed_by_who_moves_it()
 
 
@@ -201,10 +254,12 @@ MUTANTS: list[tuple[str, str]] = [
     ("self.hosts > 1 or promoted or following", "promoted or following"),
     ("self.hosts > 1 or promoted or following", "self.hosts > 1 or following"),
     ("promoted or following is not None or ", "promoted or "),
-    ("self._every * self._chance() if is_crowded else 0.0", "0.0"),
-    ("self._every * self._chance() if is_crowded else 0.0", "-self._every * self._chance()"),
-    ("self._every * self._chance() if is_crowded else 0.0", "self._every * self._chance()"),
-    ("ago < self._every / self.hosts / 2", "False"),
+    ("(1 - sooner)", "1"),
+    ("(1 - sooner)", "(1 + sooner)"),
+    ("hosts > 1 and ago <", "False and ago <"),
+    ("hosts > 1 and ago < pace.round_every(self._lease, hosts) / hosts / 2", "True"),
+    ("2 * sum(crowded) > len(crowded)", "False"),
+    ("2 * sum(crowded) > len(crowded)", "any(crowded)"),
     ("self._made < due and ", ""),
     ("max(due, self._made + self._breath)", "due"),
     ("if self.hosts == 1 or (promoted and not following)", "if self.hosts == 1"),
@@ -223,7 +278,8 @@ def test_change_of_a_decision_is_noticed(
     assert source.count(text) == 1
     changed = dict(vars(rounds_module))
     exec(source.replace(text, instead).split("from .. import pace")[1], changed)
-    monkeypatch.setitem(globals(), "Rounds", changed["Rounds"])
+    for name in ("Rounds", "sooner_after"):
+        monkeypatch.setitem(globals(), name, changed[name])
     check: Callable[[], None] = visits_are_decided_rightly
     with pytest.raises((AssertionError, StopIteration)):
         check()

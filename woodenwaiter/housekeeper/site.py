@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from ..protocol.queue import Queue, Tended, Visit, tend_together
 from ..protocol.recovery import expired_by
 from ..protocol.replies import is_outage, is_silence
 from ..protocol.rights import RightsMissing, require_rights
+from ..protocol.rounds import sooner_after
 from ..protocol.stranded import Search
 from ..protocol.verdict import Policy
 from .upkeep import Upkeep
@@ -153,12 +155,17 @@ class Site:
         sent = time.monotonic()
         outcomes = self._exchange(visits)
         received = time.monotonic()
+        made = []
         for care, visit, outcome in zip(due, visits, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._note(care, outcome)
             else:
-                care.upkeep.tended(visit, outcome, sent, received)
-                care.expired = self._expired(care.node, outcome, sent, received)
+                made.append((care, visit, outcome))
+        crowded = [care.upkeep.is_crowded(visit, tended) for care, visit, tended in made]
+        sooner = sooner_after(crowded, random.random)
+        for care, visit, tended in made:
+            care.upkeep.tended(visit, tended, sent, received, sooner)
+            care.expired = self._expired(care.node, tended, sent, received)
 
     def _exchange(self, visits: Sequence[Visit]) -> Sequence[Tended | Exception]:
         try:

@@ -41,10 +41,16 @@ class Upkeep:
         """What to ask for."""
         return self._sweep.visit([row.owner for row in rows])
 
-    def tended(self, visit: Visit, tended: Tended, sent: float, received: float) -> None:
-        """It was, by a request sent and answered then."""
+    def is_crowded(self, visit: Visit, tended: Tended) -> bool:
+        """Whether another host had just been there."""
+        return self._sweep.is_crowded(visit, tended)
+
+    def tended(
+        self, visit: Visit, tended: Tended, sent: float, received: float, sooner: float
+    ) -> None:
+        """It was, by a request sent and answered then; ``sooner``: see `Rounds.made`."""
         self._grace.renewed(sent, received)
-        self._sweep.made(visit, tended, sent)
+        self._sweep.made(visit, tended, sent, sooner)
 
     def see_to(self, rows: Sequence[Row], expired: Leases, now: float) -> None:
         """Recover what the dead hold, here and elsewhere, and what waits behind slow tasks;

@@ -132,12 +132,15 @@ class Sweep:
         """What to ask for, in the name of these owners, which are all of this host's."""
         return Visit(self._queue, owners, self._portion.size)
 
-    def made(self, visit: Visit, tended: Tended, now: float) -> None:
-        """The visit was made; ``now`` is from before it."""
-        promoted, following, ago = tended.promoted, tended.following, tended.ago
-        hosts = tended.owners / max(1, len(visit.owners))
+    def is_crowded(self, visit: Visit, tended: Tended) -> bool:
+        """Whether the visit came close behind another host's."""
+        return self._rounds.is_crowded(_hosts(visit, tended), tended.ago)
+
+    def made(self, visit: Visit, tended: Tended, now: float, sooner: float = 0) -> None:
+        """The visit was made; ``now`` is from before it; ``sooner``: see `Rounds.made`."""
+        promoted, following = tended.promoted, tended.following
         self._portion.note(promoted, is_crowd=following == 0)
-        self._rounds.made(now, hosts, ago, promoted, following)
+        self._rounds.made(now, _hosts(visit, tended), promoted, following, sooner)
 
     def register(self, now: float) -> None:
         """Tell operators' commands of the queue, now and then."""
@@ -153,6 +156,11 @@ class Sweep:
         """Let everything be due."""
         self._rounds.hurry()
         self._register_at = -math.inf
+
+
+def _hosts(visit: Visit, tended: Tended) -> float:
+    """That share the queue, as far as one of them can tell."""
+    return tended.owners / max(1, len(visit.owners))
 
 
 def expired_by(

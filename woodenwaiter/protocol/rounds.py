@@ -2,7 +2,7 @@
 often that it would matter to the server.
 
 There is no election, and nobody to replace. Each host comes by the more rarely, the more there are;
-who finds that another has just been there comes sooner once, at random, and so they spread. Who is
+who finds that others have just been there comes sooner once, at random, and so they spread. Who is
 alone at a queue where all is calm just renews its leases: no other's can run out, and what its own
 workers put off, it knows.
 """
@@ -10,7 +10,7 @@ workers put off, it knows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from .. import pace
 
@@ -55,24 +55,25 @@ class Rounds:
     def is_nearly_due(self, now: float) -> bool:
         return now >= self._next - NEARLY * self._every
 
+    def is_crowded(self, hosts: float, ago: float) -> bool:
+        """Whether one of so many hosts that comes now, ``ago`` seconds after somebody, comes too
+        close behind."""
+        return hosts > 1 and ago < pace.round_every(self._lease, hosts) / hosts / 2
+
     def made(
-        self, now: float, hosts: float, ago: float, promoted: int, following: float | None
+        self, now: float, hosts: float, promoted: int, following: float | None, sooner: float = 0
     ) -> None:
-        """A visit was made at ``now``, by one of so many hosts; somebody had been there ``ago``
-        seconds before; so many retries came to the queue, and the next is due in ``following``
-        seconds: 0 where it is, but did not come."""
+        """A visit was made at ``now``, by one of so many hosts; so many retries came to the queue,
+        and the next is due in ``following`` seconds: 0 where it is, but did not come. ``sooner``:
+        by which part of the time between two visits the next is to come sooner, never later: it
+        renews leases."""
         self.hosts = max(1.0, hosts)
         self._made = now
         if self.hosts > 1 or promoted or following is not None or math.isinf(self._calm_at):
             self._calm_at = now + pace.CALM
-        self._next = now + self._every - self._sooner(ago)
+        self._next = now + self._every * (1 - sooner)
         if following is not None:
             self._next = min(self._next, now + self._until_retry(promoted, following))
-
-    def _sooner(self, ago: float) -> float:
-        """Never later: a visit renews leases."""
-        is_crowded = self.hosts > 1 and ago < self._every / self.hosts / 2
-        return self._every * self._chance() if is_crowded else 0.0
 
     def _until_retry(self, promoted: int, following: float) -> float:
         if self.hosts == 1 or (promoted and not following):
@@ -84,3 +85,9 @@ class Rounds:
     def hurry(self) -> None:
         """Let one be due."""
         self._next = -math.inf
+
+
+def sooner_after(crowded: Collection[bool], chance: Callable[[], float]) -> float:
+    """What `Rounds.made` is to be told after visits that were made together: they stay so, and move
+    where most of them were crowded."""
+    return chance() if 2 * sum(crowded) > len(crowded) else 0.0

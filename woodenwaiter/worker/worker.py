@@ -268,13 +268,14 @@ class Worker:
 
     def _pause(self, fd: int, seconds: float) -> bool:
         """Whether the reply is there; a signal or the supervisor's end comes first, else."""
-        watched = (fd, self._lifeline)
+        watched, end = (fd, self._lifeline), time.monotonic() + seconds
         ready = self._inbox.wait(watched, pace.IDLE_AFTER)
-        if not ready and not self._inbox:
+        while not (ready or self._inbox or self._row.quiet or self._row.is_dismissed):
             self._entitle("idle")
-            ready = self._inbox.wait(watched, seconds - pace.IDLE_AFTER)
-            if not ready and not self._inbox:
+            if (left := end - time.monotonic()) <= 0:
                 raise TimeoutError(f"no answer from {self._queue.link.address}")
+            ready = self._inbox.wait(watched, min(left, pace.REST))
+            self._check_memory()  # which threads may use
         return fd in ready
 
     def _get_over(self, error: Exception) -> None:
