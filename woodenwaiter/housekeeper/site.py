@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from .. import pace
 from ..errors import RedisUnusable
+from ..logs import log
 from ..processes.children import send_signal
 from ..processes.scoreboard import Row
 from ..processes.signals import BELL
@@ -64,6 +65,7 @@ class Site:
         self._troubled: set[Outage] = set()  # of those, what this look has met
         self._lack = Outage(f"Redis at {self.link.address}", lease)  # of rights, at the start
         self._is_lacking = self.is_reached = False
+        self._primary: str | None = None
         self._search = Search(self.link, time.monotonic())
 
     def add(self, name: str, policy: Policy, workers: int) -> None:
@@ -136,8 +138,15 @@ class Site:
         if awake and not self._troubled:
             self._look_for_stranded(awake, now)
         self._note_what_is_well(awake)
+        self._tell_primary()
         if not (self._troubled or self._is_lacking):
             self._lack.over()
+
+    def _tell_primary(self) -> None:
+        """Where the service is that sentinels are asked for: at first, and after each failover."""
+        if (primary := self.link.primary) and primary != self._primary:
+            self._primary = primary
+            log.info("%s is %s now", self.link.address, primary)
 
     def _awake(self, rows: Mapping[str, Sequence[Row]], now: float) -> Iterator[Care]:
         """Those whose turn it is, as far as trouble goes."""

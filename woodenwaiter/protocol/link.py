@@ -11,7 +11,6 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from ..errors import RedisUnusable
-from ..logs import log
 from .client import Client, Source, source_of, spelled
 from .cluster import Cluster, errands_of
 from .keys import REGISTRY
@@ -208,8 +207,6 @@ def require_usable(link: Link) -> None:
             raise unusable(link.address, error) from None
         raise
     _require_version(text, link.address)
-    if link.primary:
-        log.info("%s is %s now", link.address, link.primary)
 
 
 def _require_version(text: str, address: str) -> None:
