@@ -140,7 +140,7 @@ class Sweep:
         """The visit was made; ``now`` is from before it; ``sooner``: see `Rounds.made`."""
         promoted, following = tended.promoted, tended.following
         self._portion.note(promoted, is_crowd=following == 0)
-        self._rounds.made(now, _hosts(visit, tended), promoted, following, sooner)
+        self._rounds.made(now, _hosts(visit, tended), promoted, following, tended.lapse, sooner)
 
     def register(self, now: float) -> None:
         """Tell operators' commands of the queue, now and then."""
