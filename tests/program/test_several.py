@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections import Counter
@@ -251,3 +252,34 @@ def test_sockets_of_several_are_known_as_redis_pys(cluster: Cluster, sentinels: 
 def test_none_of_several_is_embedded(url: str) -> None:
     with pytest.raises(RedisUnusable, match="cannot be embedded, only on localhost"):
         server_for(client_at(url), Settings(embedded=""))
+
+
+def test_slot_that_is_half_moved_holds_up_no_other_queue(
+    tmp_path: Path, programs: Programs
+) -> None:
+    """Somebody has begun to move it, and gone home."""
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    cluster = Cluster(folder)
+    try:
+        _beside_half_a_move(cluster, programs)
+    finally:
+        cluster.close()
+
+
+def _beside_half_a_move(cluster: Cluster, programs: Programs) -> None:
+    source_node = cluster.owner("a:d")
+    beside = next(f"{n}:d" for n in range(100) if cluster.owner(f"{n}:d") is source_node)
+    handler = "note('begun', os.getpid()); time.sleep(foods['n'])"
+    text = source(customer("a:d", processes=1), customer(beside, processes=1), handler=handler)
+    program = supervise(programs, cluster.url, "import os, time\n" + text)
+    eventually(lambda: source_node.client.exists("{a:d}:settled"), "owners")
+    target = next(node for node in cluster.primaries if node is not source_node)
+    cluster.begin_move("a:d", target)
+    source_node.ask("MIGRATE", "127.0.0.1", target.port, "{a:d}:settled", 0, 5000)
+    program.logged("TRYAGAIN")
+    source_node.client.lpush(beside, '{"n": 100}')
+    begun = programs.folder / "begun"
+    eventually(lambda: lines(begun), "the task")
+    os.kill(int(lines(begun)[0]), signal.SIGKILL)
+    eventually(lambda: len(lines(begun)) == 2, "its second delivery", 10)

@@ -174,9 +174,9 @@ class Site:
             return [error] * len(visits)
 
     def _expired(self, node: Node, tended: Tended, sent: float, received: float) -> Leases:
-        """None where another server may have kept this one's answer waiting: it says too little of
-        the clock."""
-        if self._troubled:
+        """None where a server in trouble may have kept this one's answer waiting: it says too
+        little of the clock."""
+        if any(node.outage in self._troubled for node in self._nodes.values()):
             return {}
         return expired_by(node.clock, tended, sent, received, node.address, self._lease)
 
