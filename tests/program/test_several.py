@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -283,3 +284,33 @@ def _beside_half_a_move(cluster: Cluster, programs: Programs) -> None:
     eventually(lambda: lines(begun), "the task")
     os.kill(int(lines(begun)[0]), signal.SIGKILL)
     eventually(lambda: len(lines(begun)) == 2, "its second delivery", 10)
+
+
+def test_node_that_keeps_the_list_of_queues_is_silent_and_costs_no_lease(
+    tmp_path: Path, programs: Programs
+) -> None:
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    cluster = Cluster(folder)
+    try:
+        _beside_a_silent_registry(cluster, programs)
+    finally:
+        cluster.close()
+
+
+def _beside_a_silent_registry(cluster: Cluster, programs: Programs) -> None:
+    silent = cluster.owner("woodenwaiter:queues")
+    names = [n for n in (f"{n}:d" for n in range(20)) if cluster.owner(n) is not silent][:6]
+    text = source(*[customer(name, processes=1) for name in names])
+    program = supervise(programs, cluster.url, text, "--lease-seconds", "3")
+    eventually(lambda: len(program.titled(" idle")) == len(names), "all workers")
+    owners = {name: cluster.owner(name) for name in names}
+    silent.pause()
+    for node in {*owners.values()}:
+        node.client.client_kill_filter(_type="normal", skipme=True)
+    until = time.monotonic() + 9
+    while time.monotonic() < until:
+        for name, node in owners.items():
+            assert not node.client.zrangebyscore(f"{{{name}}}:leases", 0, time.time() * 1000)
+        time.sleep(0.05)
+    silent.go_on()
