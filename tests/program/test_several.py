@@ -7,7 +7,8 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from woodenwaiter.settings import Settings
 from woodenwaiter.supervisor.embedded import server_for
 
 from ..application import Supervisor, customer, source
-from ..support import Programs, eventually, free_port, lines
+from ..support import Programs, Server, eventually, free_port, lines
 from ..topologies.cluster import Cluster
+from ..topologies.node import Guard, Node
 from ..topologies.sentinels import Sentinels
 
 pytestmark = pytest.mark.xdist_group("several servers")  # shares servers
@@ -314,3 +316,27 @@ def _beside_a_silent_registry(cluster: Cluster, programs: Programs) -> None:
             assert not node.client.zrangebyscore(f"{{{name}}}:leases", 0, time.time() * 1000)
         time.sleep(0.05)
     silent.go_on()
+
+
+def test_each_service_is_told_of_what_its_server_would_throw_away(
+    tmp_path: Path, programs: Programs, make_server: Callable[..., Server]
+) -> None:
+    servers = [make_server() for _ in range(2)]
+    for server in servers:
+        server.client.config_set("maxmemory", "100mb")
+        server.client.config_set("maxmemory-policy", "allkeys-lru")
+    services = {f"kitchen{n}": server.port for n, server in enumerate(servers)}
+    watched = [f"sentinel monitor {name} 127.0.0.1 {port} 1" for name, port in services.items()]
+    with closing(Guard()) as guard:
+        sentinel = Node(guard, tmp_path / "sentinel", *watched, arguments=["--sentinel"])
+        urls = [f"redis+sentinel://{sentinel.address}/{name}" for name in services]
+        customers = [
+            customer(f"{n}:d", waiter=f"WoodenWaiter.from_url({url!r})", processes=1)
+            for n, url in enumerate(urls)
+        ]
+        (programs.folder / "app.py").write_text(source(*customers))
+        program = programs.enter_context(Supervisor(programs.folder, "app"))
+        for url in urls:
+            program.logged(f"Redis at {url} has maxmemory-policy")
+        program.stop()
+        sentinel.close()
