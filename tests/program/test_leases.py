@@ -246,3 +246,37 @@ def test_server_that_evicts_nothing_is_no_matter(
     app = app.at(server)
     app.write()
     assert "maxmemory" not in app.serve().ready(2).log
+
+
+def renewed(client: Any, owner: bytes) -> float:
+    """Waits until its host has come by; returns when."""
+    before = client.zscore(LEASES, owner)
+    eventually(lambda: client.zscore(LEASES, owner) != before, "a renewal")
+    return time.monotonic()
+
+
+def test_small_host_is_there_when_a_large_ones_leases_run_out(app: Application) -> None:
+    """It has one of 17 workers, and comes by rarely."""
+    lease = 12.0
+    app.write(processes=1)
+    app.serve("--lease-seconds", f"{lease:g}").ready()
+    eventually(lambda: owners(app.client), "its owner")
+    [owner] = owners(app.client)
+    others = [f"large/{n}" for n in range(16)]
+    app.client.hset(SETTLED, mapping=dict.fromkeys(others, "0 0"))
+    app.client.zadd(LEASES, dict.fromkeys(others, (time.time() + 600) * 1000))
+    app.client.hset(SETTLED, "ghost", "0 0")
+    app.client.zadd(LEASES, {"ghost": 1})
+    eventually(lambda: not app.client.hexists(SETTLED, "ghost"), "its grace", 3 * lease)
+    left = renewed(app.client, owner) + lease / 3 + 0.5 - time.monotonic()
+    app.client.hset(SETTLED, "ghost", "0 0")
+    app.client.zadd(LEASES, {"ghost": (time.time() + left) * 1000})
+    eventually(lambda: not app.client.hexists(SETTLED, "ghost"), "somebody in time", left + 2)
+
+
+def test_queue_whose_keys_are_wrong_keeps_no_other_from_what_ran_out(app: Application) -> None:
+    app.client.set("{t:w}:leases", "something else")
+    app.write(customer(processes=1), customer("t:w", processes=1))
+    app.serve(*IN_HASTE).ready()
+    for number in range(3):
+        ghost_is_taken(app.client, f"ghost{number}")

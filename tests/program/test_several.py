@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,9 @@ from woodenwaiter.settings import Settings
 from woodenwaiter.supervisor.embedded import server_for
 
 from ..application import Supervisor, customer, source
-from ..support import Programs, eventually, free_port, lines
+from ..support import Programs, Server, eventually, free_port, lines
 from ..topologies.cluster import Cluster
+from ..topologies.node import Guard, Node
 from ..topologies.sentinels import Sentinels
 
 pytestmark = pytest.mark.xdist_group("several servers")  # shares servers
@@ -251,3 +255,88 @@ def test_sockets_of_several_are_known_as_redis_pys(cluster: Cluster, sentinels: 
 def test_none_of_several_is_embedded(url: str) -> None:
     with pytest.raises(RedisUnusable, match="cannot be embedded, only on localhost"):
         server_for(client_at(url), Settings(embedded=""))
+
+
+def test_slot_that_is_half_moved_holds_up_no_other_queue(
+    tmp_path: Path, programs: Programs
+) -> None:
+    """Somebody has begun to move it, and gone home."""
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    cluster = Cluster(folder)
+    try:
+        _beside_half_a_move(cluster, programs)
+    finally:
+        cluster.close()
+
+
+def _beside_half_a_move(cluster: Cluster, programs: Programs) -> None:
+    source_node = cluster.owner("a:d")
+    beside = next(f"{n}:d" for n in range(100) if cluster.owner(f"{n}:d") is source_node)
+    handler = "note('begun', os.getpid()); time.sleep(foods['n'])"
+    text = source(customer("a:d", processes=1), customer(beside, processes=1), handler=handler)
+    program = supervise(programs, cluster.url, "import os, time\n" + text)
+    eventually(lambda: source_node.client.exists("{a:d}:settled"), "owners")
+    target = next(node for node in cluster.primaries if node is not source_node)
+    cluster.begin_move("a:d", target)
+    source_node.ask("MIGRATE", "127.0.0.1", target.port, "{a:d}:settled", 0, 5000)
+    program.logged("TRYAGAIN")
+    source_node.client.lpush(beside, '{"n": 100}')
+    begun = programs.folder / "begun"
+    eventually(lambda: lines(begun), "the task")
+    os.kill(int(lines(begun)[0]), signal.SIGKILL)
+    eventually(lambda: len(lines(begun)) == 2, "its second delivery", 10)
+
+
+def test_node_that_keeps_the_list_of_queues_is_silent_and_costs_no_lease(
+    tmp_path: Path, programs: Programs
+) -> None:
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    cluster = Cluster(folder)
+    try:
+        _beside_a_silent_registry(cluster, programs)
+    finally:
+        cluster.close()
+
+
+def _beside_a_silent_registry(cluster: Cluster, programs: Programs) -> None:
+    silent = cluster.owner("woodenwaiter:queues")
+    names = [n for n in (f"{n}:d" for n in range(20)) if cluster.owner(n) is not silent][:6]
+    text = source(*[customer(name, processes=1) for name in names])
+    program = supervise(programs, cluster.url, text, "--lease-seconds", "3")
+    eventually(lambda: len(program.titled(" idle")) == len(names), "all workers")
+    owners = {name: cluster.owner(name) for name in names}
+    silent.pause()
+    for node in {*owners.values()}:
+        node.client.client_kill_filter(_type="normal", skipme=True)
+    until = time.monotonic() + 9
+    while time.monotonic() < until:
+        for name, node in owners.items():
+            assert not node.client.zrangebyscore(f"{{{name}}}:leases", 0, time.time() * 1000)
+        time.sleep(0.05)
+    silent.go_on()
+
+
+def test_each_service_is_told_of_what_its_server_would_throw_away(
+    tmp_path: Path, programs: Programs, make_server: Callable[..., Server]
+) -> None:
+    servers = [make_server() for _ in range(2)]
+    for server in servers:
+        server.client.config_set("maxmemory", "100mb")
+        server.client.config_set("maxmemory-policy", "allkeys-lru")
+    services = {f"kitchen{n}": server.port for n, server in enumerate(servers)}
+    watched = [f"sentinel monitor {name} 127.0.0.1 {port} 1" for name, port in services.items()]
+    with closing(Guard()) as guard:
+        sentinel = Node(guard, tmp_path / "sentinel", *watched, arguments=["--sentinel"])
+        urls = [f"redis+sentinel://{sentinel.address}/{name}" for name in services]
+        customers = [
+            customer(f"{n}:d", waiter=f"WoodenWaiter.from_url({url!r})", processes=1)
+            for n, url in enumerate(urls)
+        ]
+        (programs.folder / "app.py").write_text(source(*customers))
+        program = programs.enter_context(Supervisor(programs.folder, "app"))
+        for url in urls:
+            program.logged(f"Redis at {url} has maxmemory-policy")
+        program.stop()
+        sentinel.close()

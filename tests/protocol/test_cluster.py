@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
+from woodenwaiter import pace
 from woodenwaiter.protocol.link import Interrupted, Link, ServerTrouble
 from woodenwaiter.protocol.queue import registered
 from woodenwaiter.protocol.scripts import CLAIM
+from woodenwaiter.protocol.stranded import Search
 from woodenwaiter.protocol.urls import client_at
 
 from ..counting import CountingQueue
@@ -266,3 +269,26 @@ def test_what_waits_for_replicas_goes_along(link: Link, cluster: Cluster) -> Non
         assert link.exchange([("SET", name, "1"), ("WAIT", 0, 1)]) == [b"OK", 0]
         written = int(cluster.owner(name).client.info("commandstats")["cmdstat_wait"]["calls"])
         assert written
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_search_passes_a_silent_node_by(cluster: Cluster, number: int) -> None:
+    """It may have none of the queues that are waited for meanwhile."""
+    link = Link(client_at(cluster.url), timeout=1.2)
+    link.exchange([("GET", name) for name in NAMES])
+    silent = next(n for n in cluster.primaries if link.nodes()[number].address.endswith(n.address))
+    search = Search(link, -pace.SEARCH)
+    silent.pause()
+    try:
+        took = [_seconds_of(search, step * pace.SEARCH) for step in range(1, 7)]
+    finally:
+        silent.go_on()
+        link.close()
+    assert len([seconds for seconds in took if seconds > 1]) <= 1
+
+
+def _seconds_of(search: Search, now: float) -> float:
+    began = time.monotonic()
+    with suppress(*ServerTrouble):
+        search.attend([], now)
+    return time.monotonic() - began

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from woodenwaiter.protocol.urls import client_at
 
 from ..counting import CountingQueue
 from ..support import Server, eventually, free_port
+from ..topologies.node import Guard, Node
 from ..topologies.sentinels import Sentinels
 
 pytestmark = pytest.mark.xdist_group("links to sentinels")  # shares servers
@@ -119,6 +120,21 @@ def test_silent_sentinels_are_passed_over(sentinels: Sentinels) -> None:
         assert link.call("PING") == b"PONG"
         assert time.monotonic() - began < 0.4  # the one that answers is asked first now
         link.close()
+
+
+def test_sentinel_that_leads_nowhere_is_not_asked_alone(
+    sentinels: Sentinels, tmp_path: Path
+) -> None:
+    """It has not heard of the failover that the others tell of."""
+    line = f"sentinel monitor {sentinels.service} 127.0.0.1 {free_port()} 1"
+    patience = f"sentinel down-after-milliseconds {sentinels.service} 600000"
+    with closing(Guard()) as guard:
+        stale = Node(guard, tmp_path / "stale", line, patience, arguments=["--sentinel"])
+        hosts = f"{stale.address},{sentinels.sentinels[0].address}"
+        link = Link(client_at(f"redis+sentinel://{hosts}/{sentinels.service}"), timeout=2)
+        eventually(lambda: _is_known(link), "the other's word", 5)
+        link.close()
+        stale.close()
 
 
 def test_service_that_nobody_knows_is_told(sentinels: Sentinels) -> None:

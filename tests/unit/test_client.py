@@ -169,6 +169,12 @@ def test_address_is_told_without_the_password(url: str, address: str) -> None:
     assert Link(client, timeout=1).address == address_of(client) == address
 
 
+@pytest.mark.parametrize("url", ["redis+cluster://me:secret@h", "redis://:secret@h"])
+def test_what_is_known_of_a_client_shows_no_password(url: str) -> None:
+    """In a debugger, say, or in a report of an error."""
+    assert "secret" not in repr(source_of(client_at(url)))
+
+
 def test_url_in_the_place_of_a_host_is_told() -> None:
     with pytest.raises(WrongValue, match=r"WoodenWaiter\.from_url") as raised:
         WoodenWaiter("redis://:s3cret@h")

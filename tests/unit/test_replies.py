@@ -51,7 +51,7 @@ REPLIES = {
     "OOM command not allowed when used memory > 'maxmemory'.": UNWILLING,
     "MISCONF Errors writing to the AOF file: No space left on device": UNWILLING,
     "BUSY Redis is busy running a script.": UNWILLING,
-    "TRYAGAIN Multiple keys request during rehashing of slot": UNWILLING,
+    "TRYAGAIN Multiple keys request during rehashing of slot": REFUSED,
     "NOPERM User u has no permissions to run the 'blmove' command": FORBIDDEN,
     "ERR unknown command 'BLMOVE', with args beginning with: 'OOM:queue' 'READONLY' ": FORBIDDEN,
     "WRONGTYPE Operation against a key holding the wrong kind of value": REFUSED,

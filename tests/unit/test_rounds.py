@@ -51,7 +51,7 @@ class Fleet:
         self.visits.append(now)
         rounds = self.rounds[number]
         sooner = sooner_after([rounds.is_crowded(self.hosts, ago)], self.random.random)
-        rounds.made(now, self.hosts, 0, None, sooner)
+        rounds.made(now, self.hosts, 0, None, sooner=sooner)
 
     def waits(self, start: float, end: float) -> list[float]:
         """Of what happens at any time, until somebody comes by; the shortest first."""
@@ -169,7 +169,7 @@ class Crowd:
         ]
         sooner = sooner_after(crowded, self.random.random)
         for queue, rounds in due.items():
-            rounds.made(now, self._sharing, 0, None, sooner)
+            rounds.made(now, self._sharing, 0, None, sooner=sooner)
             self.visits[queue].append(now)
         self.requests.append(now)
 
@@ -185,6 +185,24 @@ def test_hosts_with_many_queues_spread_together() -> None:
         for at in (crowd.random.uniform(WARM, END - 12) for _ in range(100))
     )
     assert waits[int(0.99 * len(waits))] <= 2
+
+
+# Leases that run out.
+
+
+@pytest.mark.parametrize("hosts", [1, 2, 17, 1000])
+def test_who_sees_a_lease_end_before_it_comes_again_is_there_soon(hosts: int) -> None:
+    draws = random.Random(hosts).random
+    for _ in range(20):
+        rounds = Rounds(LEASE, draws)
+        rounds.made(100, hosts, 0, None, lapse=0.4)
+        assert 0.4 <= when_due(rounds) <= 0.4 + pace.ROUND
+
+
+def test_lease_that_is_still_to_be_renewed_is_nothing_to_come_for() -> None:
+    rounds = Rounds(LEASE, lambda: 0.5)
+    rounds.made(100, 17, 0, None, lapse=LEASE * 2 / 3)
+    assert when_due(rounds) == pytest.approx(pace.renew_every(LEASE), abs=0.002)
 
 
 # Retries.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +24,9 @@ from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
 from ..settings import Settings
 from .site import Site
+
+DATABASE = re.compile(r"(/|\?db=)\d+$")
+"""At the end of a server's address."""
 
 
 class Housekeeper:
@@ -106,7 +110,7 @@ class Housekeeper:
         """Once for each server, however many of its databases are in use."""
         servers: dict[str, list[Site]] = {}
         for site in usable:
-            servers.setdefault(site.link.address.rstrip("0123456789"), []).append(site)
+            servers.setdefault(re.sub(DATABASE, "", site.link.address), []).append(site)
         for first, *others in servers.values():
             with suppress(*ServerTrouble):  # the first look tells of it
                 warn_of_eviction(first.link)

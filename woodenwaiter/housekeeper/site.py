@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ class Site:
         self._lack = Outage(f"Redis at {self.link.address}", lease)  # of rights, at the start
         self._is_lacking = self.is_reached = False
         self._primary: str | None = None
+        self._register_at = -math.inf
         self._search = Search(self.link, time.monotonic())
 
     def add(self, name: str, policy: Policy, workers: int) -> None:
@@ -135,6 +137,7 @@ class Site:
             if not self._is_in_trouble(care):
                 with self._minding(care):
                     care.upkeep.see_to(care.rows, care.expired, now)
+        self._register(awake, now)
         if awake and not self._troubled:
             self._look_for_stranded(awake, now)
         self._note_what_is_well(awake)
@@ -183,9 +186,9 @@ class Site:
             return [error] * len(visits)
 
     def _expired(self, node: Node, tended: Tended, sent: float, received: float) -> Leases:
-        """None where another server may have kept this one's answer waiting: it says too little of
-        the clock."""
-        if self._troubled:
+        """None where it took long, perhaps as another server kept this one's answer waiting: it
+        says too little of the clock."""
+        if received - sent > pace.unnoticed_step(self._lease):
             return {}
         return expired_by(node.clock, tended, sent, received, node.address, self._lease)
 
@@ -219,6 +222,14 @@ class Site:
 
     def _is_in_trouble(self, care: Care) -> bool:
         return not self._troubled.isdisjoint((care.outage, care.node.outage))
+
+    def _register(self, awake: Sequence[Care], now: float) -> None:
+        """Each queue, unless who keeps their names is away: it may be silent, each time."""
+        for care in awake:
+            if now < self._register_at:
+                return
+            if not (self._is_in_trouble(care) or care.upkeep.register(now)):
+                self._register_at = time.monotonic() + pace.REGISTER_AGAIN
 
     def _look_for_stranded(self, awake: Sequence[Care], now: float) -> None:
         hosts = min(care.upkeep.hosts for care in awake)

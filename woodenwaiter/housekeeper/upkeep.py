@@ -57,7 +57,6 @@ class Upkeep:
         ``expired``: leases that ran out."""
         for row in rows:
             self._see_to(row, now)
-        self._sweep.register(now)
         living = {row.owner for row in rows if row.alive}  # whatever their leases say
         for owner in expired.keys() - living if self._grace.is_over(now) else ():
             self._take_over(lapse_of(owner))
@@ -75,6 +74,10 @@ class Upkeep:
         take_over(self.queue, takeover, self._policy)
         # What it held may be put off, and what rang for it lies where nobody waits.
         self._sweep.come_again()
+
+    def register(self, now: float) -> bool:
+        """Tell operators' commands of it, now and then. Returns whether nobody is away for it."""
+        return self._sweep.register(now)
 
     def hurry(self) -> None:
         """Let everything be due: after an outage, before anyone's lease may be taken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis
@@ -40,7 +40,7 @@ class Source:
 
     nodes: tuple[Node, ...]
     kind: type
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=False)  # with a password
     service: str | None = None
     is_cluster: bool = False
     remap: Remap | None = None

@@ -59,7 +59,8 @@ class Tended(NamedTuple):
     ``promoted``: how many retries came; ``following``: seconds until the next is due, 0 where some
     are that did not come, None if none waits; ``time``: the server's, in seconds; ``owners``: how
     many there are; ``ago``: seconds since anybody last tended it; ``expired``: the owners whose
-    leases ran out, and when each did.
+    leases ran out, and when each did; ``lapse``: seconds until the next one does, None where some
+    have, or none will.
     """
 
     promoted: int
@@ -68,6 +69,7 @@ class Tended(NamedTuple):
     owners: int
     ago: float
     expired: dict[str, float]
+    lapse: float | None
 
 
 class Visit(NamedTuple):
@@ -324,11 +326,16 @@ def _needs_source(outcome: Any) -> bool:
 
 
 def _tended(reply: list[Any]) -> Tended:
-    promoted, following, time, owners, ago, flat = reply
+    promoted, following, time, owners, ago, flat, lapse = reply
     ends = zip(flat[::2], flat[1::2], strict=True)
     expired = {text_of_name(owner): float(end) / 1000 for owner, end in ends}
-    left = None if following < 0 else following / 1000
-    return Tended(promoted, left, time / 1000, owners, ago / 1000, expired)
+    return Tended(
+        promoted, _left(following), time / 1000, owners, ago / 1000, expired, _left(lapse)
+    )
+
+
+def _left(milliseconds: int) -> float | None:
+    return None if milliseconds < 0 else milliseconds / 1000
 
 
 def _fields(flat: list[bytes]) -> dict[str, bytes]:

@@ -140,13 +140,16 @@ class Sweep:
         """The visit was made; ``now`` is from before it; ``sooner``: see `Rounds.made`."""
         promoted, following = tended.promoted, tended.following
         self._portion.note(promoted, is_crowd=following == 0)
-        self._rounds.made(now, _hosts(visit, tended), promoted, following, sooner)
+        self._rounds.made(now, _hosts(visit, tended), promoted, following, tended.lapse, sooner)
 
-    def register(self, now: float) -> None:
-        """Tell operators' commands of the queue, now and then."""
-        if now >= self._register_at:
-            is_done = self._queue.register()
-            self._register_at = now + (pace.REGISTER if is_done else pace.REGISTER_AGAIN)
+    def register(self, now: float) -> bool:
+        """Tell operators' commands of the queue, now and then. Returns whether nobody is away who
+        is to know."""
+        if now < self._register_at:
+            return True
+        is_done = self._queue.register()
+        self._register_at = now + (pace.REGISTER if is_done else pace.REGISTER_AGAIN)
+        return is_done
 
     def come_again(self) -> None:
         """Let a visit be due."""

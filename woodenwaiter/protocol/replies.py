@@ -123,7 +123,7 @@ TABLE = (
     Row("OOM", Meaning.UNWILLING),
     Row("MISCONF", Meaning.UNWILLING),
     Row("BUSY", Meaning.UNWILLING),
-    Row("TRYAGAIN", Meaning.UNWILLING),
+    Row("TRYAGAIN", Meaning.REFUSED),
     Row("NOPERM", Meaning.FORBIDDEN),
     Row("ERR", Meaning.FORBIDDEN, "unknown command"),
     Row("WRONGTYPE", Meaning.REFUSED),

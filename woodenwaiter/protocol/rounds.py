@@ -61,12 +61,18 @@ class Rounds:
         return hosts > 1 and ago < pace.round_every(self._lease, hosts) / hosts / 2
 
     def made(
-        self, now: float, hosts: float, promoted: int, following: float | None, sooner: float = 0
+        self,
+        now: float,
+        hosts: float,
+        promoted: int,
+        following: float | None,
+        lapse: float | None = None,
+        sooner: float = 0,
     ) -> None:
         """A visit was made at ``now``, by one of so many hosts; so many retries came to the queue,
-        and the next is due in ``following`` seconds: 0 where it is, but did not come. ``sooner``:
-        by which part of the time between two visits the next is to come sooner, never later: it
-        renews leases."""
+        and the next is due in ``following`` seconds: 0 where it is, but did not come; the next
+        lease runs out in ``lapse`` seconds. ``sooner``: by which part of the time between two
+        visits the next is to come sooner, never later: it renews leases."""
         self.hosts = max(1.0, hosts)
         self._made = now
         if self.hosts > 1 or promoted or following is not None or math.isinf(self._calm_at):
@@ -74,6 +80,8 @@ class Rounds:
         self._next = now + self._every * (1 - sooner)
         if following is not None:
             self._next = min(self._next, now + self._until_retry(promoted, following))
+        if lapse is not None:  # before the next visit, only one that was to be renewed long ago
+            self._next = min(self._next, now + lapse + self._chance() * pace.ROUND)
 
     def _until_retry(self, promoted: int, following: float) -> float:
         if self.hosts == 1 or (promoted and not following):

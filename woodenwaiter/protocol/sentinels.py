@@ -23,20 +23,31 @@ class Guide:
         self._manager = source.options["connection_pool"].sentinel_manager
         share = timeout / len(self._manager.sentinels)
         self._sentinels = [_hasty(sentinel, share) for sentinel in self._manager.sentinels]
+        self._failed: set[Any] = set()
 
     def get_master_address(self) -> tuple[str, int]:
         """Raises MasterNotFoundError, which says what each sentinel does."""
         answers = []
         for sentinel in [*self._sentinels]:
             try:
-                return self._address_by(sentinel)
+                address = self._address_by(sentinel)
             except (redis.RedisError, OSError) as error:
                 answers.append(f"{_name_of(sentinel)}: {error}")
-                self._sentinels.remove(sentinel)  # it comes last, the next time
-                self._sentinels.append(sentinel)
+                self._failed.add(sentinel)
+            else:
+                self._failed.discard(sentinel)
+                return address
             finally:
                 sentinel.connection_pool.disconnect()
+                self._put_back(sentinel)
         raise MasterNotFoundError(f"no primary of {self.service_name}: {'; '.join(answers)}")
+
+    def _put_back(self, sentinel: Any) -> None:
+        """The next time another one comes first, as this one may not know what it should; and those
+        that failed come last."""
+        self._sentinels.remove(sentinel)
+        self._sentinels.append(sentinel)
+        self._sentinels.sort(key=self._failed.__contains__)
 
     def _address_by(self, sentinel: Any) -> tuple[str, int]:
         services = sentinel.sentinel_masters()

@@ -19,7 +19,7 @@ from .keys import ANY_CLAIMS
 from .link import Link
 from .queue import Queue
 from .replies import is_outage, reply_of
-from .wire import Wire
+from .wire import ServerTrouble, Wire
 
 STEP = 1000
 """Keys to look at each time: some 0.2 ms of the server's, so that a million take three hours."""
@@ -56,8 +56,13 @@ class Search:
     def _step(self, nodes: Sequence[Wire]) -> list[bytes]:
         if self._node >= len(nodes):  # it had more
             self._cursor, self._node = b"0", 0
-        step = ("MATCH", ANY_CLAIMS, "COUNT", STEP, "TYPE", "list")
-        self._cursor, found = nodes[self._node].call("SCAN", self._cursor, *step)
+        step = ("SCAN", self._cursor, "MATCH", ANY_CLAIMS, "COUNT", STEP, "TYPE", "list")
+        try:
+            self._cursor, found = nodes[self._node].call(*step)
+        except ServerTrouble:
+            if len(nodes) == 1:
+                raise
+            self._cursor, found = b"0", []  # who is silent is not waited for again in this walk
         if self._cursor == b"0":
             self._node = (self._node + 1) % len(nodes)
         return list(found)

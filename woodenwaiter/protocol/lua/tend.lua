@@ -13,7 +13,8 @@
 -- ARGV: most, lease in ms, most expired, owners…
 -- Returns how many retries came to the queue; the milliseconds until the next, -1: there is none; the
 -- server's time, in ms; how many owners there are; the milliseconds since anybody last came by; the
--- owners whose leases ran out, and when each did.
+-- owners whose leases ran out, and when each did; the milliseconds until the next lease runs out, -1:
+-- none will.
 local CLOCK = KEYS[7]
 local TOLERANCE, OFTEN, PORTION, A_DAY = 1000, 200, 1000, 86400000
 local most, lease, most_expired = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
@@ -43,8 +44,13 @@ local function count_owners()
   return owners
 end
 
-local function expired()
-  return redis.call('ZRANGEBYSCORE', LEASES, '-inf', at, 'WITHSCORES', 'LIMIT', 0, most_expired)
+-- Returns what ran out, and when the next does, unless it will be asked again for the sake of the others.
+local function leases()
+  local soonest = tonumber(redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2])
+  if not soonest or soonest > at then
+    return {}, soonest and soonest - at or -1
+  end
+  return redis.call('ZRANGEBYSCORE', LEASES, '-inf', at, 'WITHSCORES', 'LIMIT', 0, most_expired), -1
 end
 
 -- The highest time; and where due times are being put right, by how much, and up to which they are.
@@ -72,7 +78,7 @@ end
 
 -- The usual case, before more functions are made than it needs.
 if is_idle and ago >= 0 and not upto then
-  return {0, -1, at, owners, ago, expired()}
+  return {0, -1, at, owners, ago, leases()}
 end
 
 -- Nobody's ends sooner than one that is given now would: it may have been given since the step.
@@ -152,4 +158,4 @@ end
 local is_behind = look_at_the_clock()
 local promoted, following = put_forward(is_behind)
 local left = following and math.max(0, following - at) or -1
-return {promoted, left, at, owners, math.max(0, ago), expired()}
+return {promoted, left, at, owners, math.max(0, ago), leases()}
