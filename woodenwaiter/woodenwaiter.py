@@ -140,7 +140,11 @@ class WoodenWaiter:
     def _ask(self, command: str, *arguments: Any) -> Any:
         try:
             return getattr(self.redis_clt, command)(*arguments)
-        except redis.exceptions.AskError as error:  # of MOVED, too
+        except redis.ResponseError as error:
+            from .protocol.replies import is_redirect
+
+            if not is_redirect(error):
+                raise
             raise elsewhere(self.client) from error
 
 

@@ -230,7 +230,7 @@ def test_command_that_waits_for_its_server_shows_no_password_and_can_be_interrup
     assert command.log == ""
 
 
-@pytest.mark.parametrize("option", ["ssl_ca_certs=/no/where", "ssl_ciphers=none", "ssl_certfile=/"])
+@pytest.mark.parametrize("option", ["ssl_ca_certs=/no/where", "ssl_certfile=/"])
 def test_certificates_that_cannot_be_used_are_told(
     server: Server, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
