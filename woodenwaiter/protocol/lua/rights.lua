@@ -27,7 +27,6 @@ try('LLEN', QUEUE)
 try('LINDEX', QUEUE, 0)
 try('LMOVE', QUEUE, ARRIVALS, '', '') -- refused, but for its syntax
 try('HGET', SETTLED, '')
-try('HEXISTS', SETTLED, '')
 try('HKEYS', NOBODYS)
 try('HLEN', SETTLED)
 try('HSET', SETTLED, '', '', '') -- for its arity
