@@ -143,7 +143,8 @@ def test_service_that_nobody_knows_is_told(sentinels: Sentinels) -> None:
         require_usable(link)
     told = str(unusable(link.address, raised.value))
     assert "cellar: " in told
-    assert "of those that it knows: kitchen" in told
+    assert told.count("no such service, of those that it knows: kitchen (") == 1
+    assert "After the sentinels, the URL has the service" in told
     assert "\n" not in told
 
 
@@ -156,7 +157,16 @@ def test_absent_sentinels_are_told() -> None:
 
 def test_server_that_is_no_sentinel_is_told(server: Server) -> None:
     link = Link(client_at(f"redis+sentinel://127.0.0.1:{server.port}/kitchen"), timeout=5)
-    with pytest.raises((*ServerTrouble, RedisUnusable), match=f":{server.port}.*(?i:sentinel)"):
+    with pytest.raises(MasterNotFoundError, match=f"it is no sentinel .*:{server.port}") as raised:
+        require_usable(link)
+    assert "own URL begins with redis://" in str(unusable(link.address, raised.value))
+    link.close()
+
+
+@pytest.mark.parametrize("kind", ["redis", "redis+cluster"])
+def test_sentinel_that_is_taken_for_a_server_is_told(sentinels: Sentinels, kind: str) -> None:
+    link = Link(client_at(f"{kind}://127.0.0.1:{sentinels.sentinels[0].port}"), timeout=5)
+    with pytest.raises(RedisUnusable, match=r"is a sentinel.* such as redis\+sentinel://"):
         require_usable(link)
     link.close()
 
@@ -174,7 +184,10 @@ def test_passwords_of_sentinels_and_of_servers_are_two(own_sentinels: Sentinels)
         link = Link(client_at(url.replace(wrong, told)), timeout=5)
         with pytest.raises(redis.RedisError) as raised:
             link.call("PING")
-        assert told not in str(unusable(link.address, raised.value))
+        counsel = str(unusable(link.address, raised.value))
+        assert told not in counsel
+        assert ("sentinel_password=…" in counsel) is (told == "watch!")
+        assert counsel.count("refuses the login") == 1
 
 
 def test_failover_is_followed_by_an_idle_wait(own_sentinels: Sentinels) -> None:

@@ -10,7 +10,14 @@ import redis
 from woodenwaiter.errors import WrongValue
 from woodenwaiter.protocol.client import address_of, identity, source_of
 from woodenwaiter.protocol.link import Link
-from woodenwaiter.protocol.urls import NO_DATABASE, NO_SERVICE, SCHEMES, UNREADABLE, client_at
+from woodenwaiter.protocol.urls import (
+    NO_DATABASE,
+    NO_SERVICE,
+    SCHEMES,
+    SEVERAL_HOSTS,
+    UNREADABLE,
+    client_at,
+)
 from woodenwaiter.woodenwaiter import WoodenWaiter
 
 SECRET = "s3cret"
@@ -118,7 +125,14 @@ def test_url_that_is_none_is_told_without_its_password(url: str) -> None:
         ("redis://u:p?w=1@h", UNREADABLE),
         ("redis://u:1?w=1@h", UNREADABLE),
         ("redis://::1", UNREADABLE),
-        ("redis://h/x", "after host and port comes the number of a database"),
+        ("redis://h/x", "after host and port, or a service, comes the number of a database"),
+        (
+            "redis+sentinel://h/k/x",
+            "after host and port, or a service, comes the number of a database",
+        ),
+        ("redis://u:p@h:1,g:2/0", SEVERAL_HOSTS),
+        ("rediss://h,g", SEVERAL_HOSTS),
+        ("redis://u:p,w/x@h:1", UNREADABLE),
         ("redis://h?db=x", "Invalid value for 'db' in connection URL."),
         ("rediss://h?ssl_keyfile=/", "ssl_keyfile needs ssl_certfile"),
         ("redis+sentinel://h,g", NO_SERVICE),

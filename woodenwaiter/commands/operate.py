@@ -32,7 +32,7 @@ CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryEr
 def parser() -> argparse.ArgumentParser:
     server = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     server.add_argument(
-        "--redis", metavar="URL", help="the server (WOODENWAITER_REDIS_URL, or localhost)"
+        "--redis", metavar="URL", help="its address (WOODENWAITER_REDIS_URL, or localhost)"
     )
     server.add_argument(
         "--redis-password-file", metavar="FILE", help="has its password (…_REDIS_PASSWORD_FILE)"

@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "--durable",
         type=int,
         metavar="N",
-        help="wait for N replicas of the server to have what was settled (0)",
+        help="before claiming more, wait a second at most for N replicas to have what was done (0)",
     )
     parser.add_argument("--log-level", choices=LEVELS, help="(info)")
     parser.add_argument("--log-format", choices=FORMATS, help="(text)")
@@ -95,8 +95,10 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--redis",
         metavar="URL",
-        help="server to use for all queues, such as redis://:PASSWORD@HOST:6379/0; without it, "
-        "each waiter's own, and for those without arguments the one in WOODENWAITER_REDIS_URL",
+        help="server to use for all queues: redis://HOST:6379/0, "
+        "redis+sentinel://HOST,HOST/SERVICE or redis+cluster://HOST,HOST, with USER:PASSWORD@ "
+        "before the hosts, rediss for TLS; without it, each waiter's own, and for those without "
+        "arguments the one in WOODENWAITER_REDIS_URL",
     )
     parser.add_argument(
         "--redis-password-file",

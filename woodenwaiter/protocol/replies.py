@@ -49,6 +49,10 @@ LOGIN = Counsel(
 )
 DATABASE = Counsel("Redis at {}", "The number at the URL's end names a database")
 PROTECTED = Counsel("Redis at {} serves its own machine only", "Set a password there")
+SENTINEL = Counsel(
+    "no usable Redis at {}",
+    "What it watches has a URL such as redis+sentinel://HOST:26379,HOST:26379/SERVICE",
+)
 ALONE = Counsel("Redis at {} is no cluster", "Its URL begins with redis:// or rediss://")
 REFUSAL = Counsel("Redis at {} refuses a request", "Its keys or its users are to be put right")
 NOT_THERE = Counsel(
@@ -75,8 +79,26 @@ CLIENT = Counsel(
 NO_FILE = Counsel(
     NOT_THERE.problem, "A file of certificates is named that is not there, or is none"
 )
+NOT_WATCHED = Counsel(
+    NOT_THERE.problem, "After the sentinels, the URL has the service by the name that they know"
+)
+NOT_WATCHING = Counsel(NOT_THERE.problem, "A server's own URL begins with redis:// or rediss://")
+UNWATCHED = Counsel(
+    NOT_THERE.problem,
+    "A login for sentinels stands in the URL, as in ?sentinel_username=USER&sentinel_password=…",
+)
+
+IS_SENTINEL = "it is a sentinel, and keeps no tasks"
+NO_SENTINEL = "it is no sentinel"
+NO_SERVICE = "no such service"
+NO_PRIMARY = "no primary of"
+LOGIN_OF_SENTINEL = "it refuses the login"
+"""What is said, here and in what is raised, of servers and sentinels that are taken for others."""
 
 SIGNS = (
+    ("", NO_SERVICE, NOT_WATCHED),
+    ("", NO_SENTINEL, NOT_WATCHING),
+    ("", LOGIN_OF_SENTINEL, UNWATCHED),
     ("rediss", "certificate has expired", EXPIRED),
     ("rediss", "not yet valid", EXPIRED),
     ("rediss", "ostname mismatch", NAMESAKE),
@@ -96,8 +118,10 @@ SIGNS = (
     ("redis", "closed", TLS),
     ("redis", "reset", TLS),
     ("redis", "Protocol Error", TLS),
+    ("", NO_PRIMARY, NOT_NOW),
 )
-"""What an error of the connection says, to an address with this scheme, and what to do then."""
+"""What an error of the connection says, to an address with this scheme (or with any), and what to
+do then."""
 
 TABLE = (
     Row("READONLY", Meaning.AWAY),
@@ -119,6 +143,7 @@ TABLE = (
     Row("ERR", Meaning.AWAY, "invalid DB index", DATABASE),
     Row("ERR", Meaning.AWAY, "SELECT is not allowed", DATABASE),
     Row("ERR", Meaning.AWAY, "This instance has cluster support disabled", ALONE),
+    Row("ERR", Meaning.AWAY, IS_SENTINEL, SENTINEL),
     Row("DENIED", Meaning.AWAY, counsel=PROTECTED),
     Row("OOM", Meaning.UNWILLING),
     Row("MISCONF", Meaning.UNWILLING),
@@ -164,6 +189,15 @@ _OF_A_SCRIPT = re.compile(
 )
 """Where Redis 6.2 hides the error of a script's command, ``(.*)``, in one of its own."""
 
+_NOISE = re.compile(
+    r",? with args beginning with: .*"
+    r"|,? script: (?:\w+, )?on @user_script:\d+\.?\Z"
+    r"|, otherwise the HELLO .*"
+    r"| Are you sure your configuration is correct\?",
+    re.DOTALL,
+)
+"""What servers add, and nobody who is to do something about it needs."""
+
 
 class Reply(NamedTuple):
     """An error reply as the server has sent it; without a code, an error of the connection's."""
@@ -174,7 +208,8 @@ class Reply(NamedTuple):
     @property
     def whole(self) -> str:
         """As it is told: an ERR says nothing."""
-        return self.text if self.code in ("", "ERR") else f"{self.code} {self.text}"
+        text = _NOISE.sub("", self.text)
+        return text if self.code in ("", "ERR") else f"{self.code} {text}"
 
 
 def reply_of(error: Exception) -> Reply:
@@ -253,5 +288,5 @@ def counsel_on(error: Exception, address: str) -> Counsel:
     if row:
         return NOT_NOW if is_outage(error) else REFUSAL
     scheme, text = re.split("[:+]", address)[0], str(error)
-    seen = (counsel for of, sign, counsel in SIGNS if of == scheme and sign in text)
+    seen = (counsel for of, sign, counsel in SIGNS if of in (scheme, "") and sign in text)
     return next(seen, NOT_THERE if is_outage(error) else REFUSAL)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import redis
+from redis.exceptions import AuthenticationError, ResponseError
 from redis.sentinel import MasterNotFoundError
 
 from .client import Source
+from .replies import (
+    LOGIN_OF_SENTINEL,
+    NO_PRIMARY,
+    NO_SENTINEL,
+    NO_SERVICE,
+    Meaning,
+    meaning_of,
+    reply_of,
+)
 from .wire import settings_of
 
 
@@ -27,12 +38,12 @@ class Guide:
 
     def get_master_address(self) -> tuple[str, int]:
         """Raises MasterNotFoundError, which says what each sentinel does."""
-        answers = []
+        answers: dict[str, list[str]] = {}
         for sentinel in [*self._sentinels]:
             try:
                 address = self._address_by(sentinel)
             except (redis.RedisError, OSError) as error:
-                answers.append(f"{_name_of(sentinel)}: {error}")
+                answers.setdefault(_told(error), []).append(_name_of(sentinel))
                 self._failed.add(sentinel)
             else:
                 self._failed.discard(sentinel)
@@ -40,7 +51,8 @@ class Guide:
             finally:
                 sentinel.connection_pool.disconnect()
                 self._put_back(sentinel)
-        raise MasterNotFoundError(f"no primary of {self.service_name}: {'; '.join(answers)}")
+        told = "; ".join(f"{answer} ({', '.join(names)})" for answer, names in answers.items())
+        raise MasterNotFoundError(f"{NO_PRIMARY} {self.service_name}: {told}")
 
     def _put_back(self, sentinel: Any) -> None:
         """The next time another one comes first, as this one may not know what it should; and those
@@ -54,7 +66,7 @@ class Guide:
         state = services.get(self.service_name)
         if not state:
             known = ", ".join(services) or "none"
-            raise MasterNotFoundError(f"no such service, of those that it knows: {known}")
+            raise MasterNotFoundError(f"{NO_SERVICE}, of those that it knows: {known}")
         if not self._manager.check_master_state(state, self.service_name):
             raise MasterNotFoundError("the primary is down")
         forced = getattr(self._manager, "_force_master_ip", None)
@@ -72,3 +84,12 @@ def _hasty(sentinel: redis.Redis, timeout: float) -> Any:
 def _name_of(sentinel: redis.Redis) -> str:
     options = sentinel.connection_pool.connection_kwargs
     return f"{options['host']}:{options['port']}"
+
+
+def _told(error: Exception) -> str:
+    """What a person needs to know of it, whom the sentinel is named to."""
+    if isinstance(error, ResponseError) and meaning_of(error) is Meaning.FORBIDDEN:
+        is_unknown = reply_of(error).code == "ERR"
+        return NO_SENTINEL if is_unknown else reply_of(error).whole
+    told = re.sub(r"^Error -?\d+ connecting to \S+\. ", "", reply_of(error).whole).rstrip(".")
+    return f"{LOGIN_OF_SENTINEL}: {told}" if isinstance(error, AuthenticationError) else told

@@ -43,6 +43,11 @@ SCHEMES = (
     "rediss+sentinel://, redis+cluster:// or rediss+cluster://"
 )
 
+SEVERAL_HOSTS = (
+    "several hosts are sentinels or nodes of a cluster: a URL of these begins with "
+    "redis+sentinel:// or redis+cluster://"
+)
+
 SAYABLE = re.compile(
     "db|username|password|protocol|client_name|lib_name|lib_version|decode_responses"
     "|socket_timeout|socket_connect_timeout|socket_keepalive|health_check_interval"
@@ -62,6 +67,9 @@ SEVERAL = re.compile(
     re.DOTALL,
 )
 """A URL with a list of hosts."""
+
+HOSTS = re.compile(r"rediss?://([^/?#@]*@)?[\w.:-]+(,[\w.:-]+)+([/?][^@]*)?")
+"""A URL with a list of hosts, and none of what could have them."""
 
 OF_SENTINELS = re.compile(r"sentinel_(username|password)=([^#]*)")
 """An option of a URL that is for the sentinels."""
@@ -171,6 +179,8 @@ def _require_plain(url: str) -> None:
         raise WrongValue(UNPRINTABLE)
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise WrongValue(SCHEMES)
+    if HOSTS.fullmatch(url):
+        raise WrongValue(SEVERAL_HOSTS)
     try:
         parts = urlsplit(url)
         is_readable = parts.port != 0 and not parts.fragment
@@ -187,7 +197,7 @@ def _require_database(parts: SplitResult) -> None:
         raise WrongValue(
             UNREADABLE
             if "@" in parts.path
-            else "after host and port comes the number of a database"
+            else "after host and port, or a service, comes the number of a database"
         )
 
 

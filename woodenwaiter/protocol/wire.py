@@ -17,7 +17,7 @@ from redis.exceptions import InvalidResponse, ResponseError
 from .. import pace
 from .introduction import introduction
 from .keepalive import with_keepalive
-from .replies import Meaning, is_outage, meaning_of
+from .replies import IS_SENTINEL, Meaning, is_outage, meaning_of
 
 ServerTrouble = (redis.RedisError, OSError)
 """What may be raised while the server is away, unwilling, or holds what it should not."""
@@ -206,7 +206,10 @@ class Wire:
         hello, *others = [self.outcome() for _ in self._introduction]
         self.raise_trouble([hello, *others])
         if isinstance(hello, list):
-            self.is_of_cluster = b"cluster" in [w for w in hello[1::2] if isinstance(w, bytes)]
+            said = [word for word in hello[1::2] if isinstance(word, bytes)]
+            self.is_of_cluster = b"cluster" in said
+            if b"sentinel" in said:
+                self.raise_trouble([ResponseError(IS_SENTINEL)])
 
 
 def settings_of(given: Mapping[str, Any], timeout: float) -> dict[str, Any]:
