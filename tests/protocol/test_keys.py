@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
@@ -18,10 +17,10 @@ from redis.crc import key_slot
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
-from woodenwaiter.supervisor.embedded import find_program
 
 from ..counting import CountingQueue
-from ..support import SERVER_PROGRAM, Command, eventually, free_port
+from ..support import eventually
+from ..topologies.node import Guard, Node
 
 SUFFIXES = ("arrivals", "settled", "leases", "delayed", "dead", "claims:host.1.ab/1")
 BRACES = [
@@ -135,38 +134,15 @@ def test_any_name_that_one_can_think_of_works(shared_server: Any, name: str) -> 
     push_and_settle(shared_server.client, name)
 
 
-CLUSTER_BUS = 10_000  # above a node's port; to be chosen freely only from Redis 7 on
-MOST_PORTS = 65_535
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A Redis Cluster of one node, which refuses scripts with keys of several slots."""
-    folder: Path = tmp_path_factory.mktemp("cluster")
-    port = next(port for port in iter(free_port, 0) if port + CLUSTER_BUS <= MOST_PORTS)
-    options = {
-        "port": port,
-        "bind": "127.0.0.1",
-        "dir": folder,
-        "save": "",
-        "cluster-enabled": "yes",
-    }
-    command = [SERVER_PROGRAM or find_program()]
-    for option, value in options.items():
-        command += [f"--{option}", str(value)]
-    client: Any
-    with Command(folder, *command) as node, closing(redis.Redis(port=port)) as client:
-        eventually(lambda: _answers(client), f"a cluster; {node.output} may tell")
-        client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
-        eventually(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")))
-        yield client
-
-
-def _answers(client: Any) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
+    folder: Path = tmp_path_factory.mktemp("cluster") / "node"
+    lines = ('save ""', "cluster-enabled yes")
+    with closing(Guard()) as guard, closing(Node(guard, folder, *lines)) as node:
+        node.ask("CLUSTER", "ADDSLOTS", *range(16_384))
+        eventually(lambda: b"cluster_state:ok" in node.ask("CLUSTER", "INFO"), "a cluster")
+        yield node.client
 
 
 def test_server_sees_the_same_slots(cluster: Any) -> None:
