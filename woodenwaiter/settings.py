@@ -21,7 +21,11 @@ YES = ("1", "yes", "on", "true")
 NO = ("", "0", "no", "off", "false")
 
 
-NUMBERS: Mapping[type, str] = {float: "a number of seconds", int: "a number of replicas"}
+NUMBERS: Mapping[str, tuple[type[float], str]] = {
+    "float": (float, "a number of seconds"),
+    "int": (int, "a number of replicas"),
+}
+"""By the types of the fields."""
 
 
 IN_SUPERVISOR, IN_WORKER = IMPORT_IN = ("supervisor", "worker")
@@ -164,13 +168,13 @@ def _convert(field: Field[Any], text: str, variable: str) -> object:
     if field.type == "bool":
         _require(text.lower() in (*YES, *NO), f"{variable} must be yes or no, not {text!r}")
         return text.lower() in YES
-    for kind, meaning in NUMBERS.items():
-        if field.type == kind.__name__:
-            try:
-                return kind(text)
-            except ValueError:
-                raise StartupError(f"{variable} must be {meaning}, not {text!r}") from None
-    return text
+    if str(field.type) not in NUMBERS:
+        return text
+    kind, meaning = NUMBERS[str(field.type)]
+    try:
+        return kind(text)
+    except ValueError:
+        raise StartupError(f"{variable} must be {meaning}, not {text!r}") from None
 
 
 def _folder(text: str) -> str | None:

@@ -217,8 +217,9 @@ class Site:
         another server serve in its place."""
         for care in self._cares.values():
             if care.node is node:
-                for row in filter(lambda row: row.alive, care.rows):
-                    send_signal(row.pid, BELL)
+                for row in care.rows:
+                    if row.alive:
+                        send_signal(row.pid, BELL)
 
     def _is_in_trouble(self, care: Care) -> bool:
         return not self._troubled.isdisjoint((care.outage, care.node.outage))

@@ -95,7 +95,7 @@ class Cluster:
     def nodes(self) -> list[Wire]:
         """All primaries, as far as they are known."""
         self._look_around(None)
-        return [*map(self._wire_to, self._atlas.primaries)] or [self._wire_to(self.anybody())]
+        return [*map(self._wire_to, self._atlas.primaries)] or [self.somewhere()]
 
     def address_for(self, key: str) -> str | None:
         owner = self._atlas.owner(self._slot_of(key))
@@ -192,7 +192,8 @@ class Cluster:
                 break
         if trouble:
             raise trouble
-        self._leave({*self._wires} - {*self._atlas.primaries})
+        for node in {*self._wires} - {*self._atlas.primaries}:
+            self._wires.pop(node).close()
 
     def _learn_from(self, node: Node, deadline: float) -> Exception | None:
         wire = self._wire_to(node)
@@ -212,10 +213,6 @@ class Cluster:
         """Whether others are to be asked instead. Where this one tells nobody, redirects will have
         to do; but not where somebody has named a cluster, and this is none."""
         return is_outage(error) and (self._is_named or not is_hopeless(error))
-
-    def _leave(self, nodes: Iterable[Node]) -> None:
-        for node in nodes:
-            self._wires.pop(node).close()
 
     def _wire_to(self, node: Node) -> Wire:
         if node not in self._wires:

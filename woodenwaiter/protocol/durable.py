@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
 
 from .. import pace
 from ..errors import NotReplicated
 from .client import Client
 from .link import Link
-from .replies import reply_of
+from .replicas import Replicas
 
 
 class Pusher(threading.local):
@@ -19,7 +18,7 @@ class Pusher(threading.local):
 
     def __init__(self, client: Client, replicas: int) -> None:
         self._client = client
-        self._replicas = replicas
+        self._replicas = Replicas(replicas, pace.PUSH_WAIT)
         self._connect()
 
     def _connect(self) -> None:
@@ -31,17 +30,11 @@ class Pusher(threading.local):
         is."""
         if self._pid != os.getpid():
             self._connect()
-        wait = ("WAIT", self._replicas, int(pace.REPLICAS_WAIT * 1000))
-        pushed, taken = self._link.exchange([("LPUSH", queue, payload), wait])
+        push = ("LPUSH", queue, payload)
+        pushed, taken = self._link.exchange([push, *self._replicas.commands])
         if isinstance(pushed, Exception):
             raise pushed
-        if not isinstance(taken, int) or taken < self._replicas:
-            raise NotReplicated(f"a task is in {queue}, but {self._shortage(taken)}")
-
-    def _shortage(self, taken: Any) -> str:
-        if isinstance(taken, Exception):
-            return f"who else has it is not known: {reply_of(taken).whole}"
-        return (
-            f"only {taken} of {self._replicas} replicas have taken it within "
-            f"{pace.REPLICAS_WAIT:g} s: should the server fail over, it may be lost"
-        )
+        if shortage := self._replicas.shortage(taken, "it"):
+            raise NotReplicated(
+                f"a task is in {queue}, but should the server fail over, it may be lost: {shortage}"
+            )

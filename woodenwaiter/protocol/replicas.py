@@ -33,16 +33,17 @@ class Replicas:
     def note(self, outcomes: Sequence[Any], address: str) -> None:
         """What ``commands`` were answered. What was done stands, whoever has it: the work goes on,
         and once in `pace.REMIND` it is told."""
-        shortages = [*filter(None, map(self._shortage, outcomes))]
+        shortages = [*filter(None, map(self.shortage, outcomes))]
         now = time.monotonic()
         if shortages and now - self._told_at >= pace.REMIND:
             self._told_at = now
             message = "Redis at %s: should it fail over, finished tasks run again: %s"
             log.log(self._level, message, address, shortages[0])
 
-    def _shortage(self, outcome: Any) -> str:
+    def shortage(self, outcome: Any, what: str = "them") -> str:
+        """Why it is not certain that enough of them have it; "": it is."""
         if isinstance(outcome, Exception):
             return f"WAIT is refused: {reply_of(outcome).whole}"
         if outcome >= self._count:
             return ""
-        return f"{outcome} of {self._count} replicas have taken them within {self._seconds:g} s"
+        return f"{outcome} of {self._count} replicas have taken {what} within {self._seconds:g} s"

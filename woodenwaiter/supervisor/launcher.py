@@ -138,16 +138,12 @@ def _on_terminate(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
 
-def _on_interrupt(_: int, __: FrameType | None) -> None:
-    _tell_all_to_drain()
-
-
 def _note_end_of_main() -> None:
     global _main_has_ended
     _main_has_ended = True
     if in_main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # From here on Python would print a KeyboardInterrupt, and go on as if there had been none.
-        signal.signal(signal.SIGINT, _on_interrupt)
+        signal.signal(signal.SIGINT, _on_terminate)
 
 
 def _at_exit() -> None:
