@@ -46,16 +46,20 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster
 
 @pytest.fixture
 def cluster(shared_cluster: Cluster) -> Cluster:
-    for node in shared_cluster.primaries:
-        node.client.flushall()
+    shared_cluster.empty()
     return shared_cluster
 
 
 @pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path / "servers")
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
 def sentinels(tmp_path: Path) -> Iterator[Sentinels]:
-    folder = tmp_path / "servers"
-    folder.mkdir()
-    sentinels = Sentinels(folder)
+    sentinels = Sentinels(tmp_path / "servers")
     yield sentinels
     sentinels.close()
 
@@ -162,8 +166,7 @@ def test_operators_find_all(
             assert "5-5" in operate(capsys, "--redis", url, "dead", name)
             assert "1 back" in operate(capsys, "--redis", url, "requeue", name, "all")
             assert "0 back" in operate(capsys, "--redis", url, "requeue", name, "all")
-        for node in cluster.primaries:
-            node.client.flushall()
+        cluster.empty()
 
 
 @pytest.mark.parametrize("url", ["redis+sentinel://{}/kitchen", "redis+cluster://{}", "redis://{}"])
@@ -258,27 +261,17 @@ def test_none_of_several_is_embedded(url: str) -> None:
 
 
 def test_slot_that_is_half_moved_holds_up_no_other_queue(
-    tmp_path: Path, programs: Programs
+    own_cluster: Cluster, programs: Programs
 ) -> None:
     """Somebody has begun to move it, and gone home."""
-    folder = tmp_path / "servers"
-    folder.mkdir()
-    cluster = Cluster(folder)
-    try:
-        _beside_half_a_move(cluster, programs)
-    finally:
-        cluster.close()
-
-
-def _beside_half_a_move(cluster: Cluster, programs: Programs) -> None:
-    source_node = cluster.owner("a:d")
-    beside = next(f"{n}:d" for n in range(100) if cluster.owner(f"{n}:d") is source_node)
+    source_node = own_cluster.owner("a:d")
+    beside = next(f"{n}:d" for n in range(100) if own_cluster.owner(f"{n}:d") is source_node)
     handler = "note('begun', os.getpid()); time.sleep(foods['n'])"
     text = source(customer("a:d", processes=1), customer(beside, processes=1), handler=handler)
-    program = supervise(programs, cluster.url, "import os, time\n" + text)
+    program = supervise(programs, own_cluster.url, "import os, time\n" + text)
     eventually(lambda: source_node.client.exists("{a:d}:settled"), "owners")
-    target = next(node for node in cluster.primaries if node is not source_node)
-    cluster.begin_move("a:d", target)
+    target = next(node for node in own_cluster.primaries if node is not source_node)
+    own_cluster.begin_move("a:d", target)
     source_node.ask("MIGRATE", "127.0.0.1", target.port, "{a:d}:settled", 0, 5000)
     program.logged("TRYAGAIN")
     source_node.client.lpush(beside, '{"n": 100}')
@@ -289,24 +282,14 @@ def _beside_half_a_move(cluster: Cluster, programs: Programs) -> None:
 
 
 def test_node_that_keeps_the_list_of_queues_is_silent_and_costs_no_lease(
-    tmp_path: Path, programs: Programs
+    own_cluster: Cluster, programs: Programs
 ) -> None:
-    folder = tmp_path / "servers"
-    folder.mkdir()
-    cluster = Cluster(folder)
-    try:
-        _beside_a_silent_registry(cluster, programs)
-    finally:
-        cluster.close()
-
-
-def _beside_a_silent_registry(cluster: Cluster, programs: Programs) -> None:
-    silent = cluster.owner("woodenwaiter:queues")
-    names = [n for n in (f"{n}:d" for n in range(20)) if cluster.owner(n) is not silent][:6]
+    silent = own_cluster.owner("woodenwaiter:queues")
+    names = [n for n in (f"{n}:d" for n in range(20)) if own_cluster.owner(n) is not silent][:6]
     text = source(*[customer(name, processes=1) for name in names])
-    program = supervise(programs, cluster.url, text, "--lease-seconds", "3")
+    program = supervise(programs, own_cluster.url, text, "--lease-seconds", "3")
     eventually(lambda: len(program.titled(" idle")) == len(names), "all workers")
-    owners = {name: cluster.owner(name) for name in names}
+    owners = {name: own_cluster.owner(name) for name in names}
     silent.pause()
     for node in {*owners.values()}:
         node.client.client_kill_filter(_type="normal", skipme=True)

@@ -41,8 +41,7 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster
 
 @pytest.fixture
 def cluster(shared_cluster: Cluster) -> Cluster:
-    for node in shared_cluster.primaries:
-        node.client.flushall()
+    shared_cluster.empty()
     return shared_cluster
 
 

@@ -7,7 +7,7 @@ ledger; where nothing is told, nothing may get lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..support import eventually
 from ..topologies.node import Node
@@ -35,15 +35,19 @@ def kill_connections(nodes: list[Node]) -> None:
 # Sentinels.
 
 
-@fault(SENTINEL, takes=5.0)
-def kill_the_primary(scene: Scene, chance: float) -> Iterator[None]:
+def lose_the_primary(scene: Scene, lose: Callable[[Node], None]) -> Iterator[None]:
     primary = scene.sentinels.primary
     begin_to_forget(scene, primary, replicas=2)
-    primary.kill()
+    lose(primary)
     yield
     scene.sentinels.successor_of(primary)
     scene.sentinels.heal()
     all_have_forgotten(scene)
+
+
+@fault(SENTINEL, takes=5.0)
+def kill_the_primary(scene: Scene, chance: float) -> Iterator[None]:
+    return lose_the_primary(scene, Node.kill)
 
 
 @fault(SENTINEL, takes=5.0)
@@ -58,13 +62,7 @@ def let_sentinels_fail_over(scene: Scene, chance: float) -> Iterator[None]:
 @fault(SENTINEL, takes=5.0)
 def pause_the_primary(scene: Scene, chance: float) -> Iterator[None]:
     """It goes on when there is another one, and does not know yet."""
-    primary = scene.sentinels.primary
-    begin_to_forget(scene, primary, replicas=2)
-    primary.pause()
-    yield
-    scene.sentinels.successor_of(primary)
-    scene.sentinels.heal()
-    all_have_forgotten(scene)
+    return lose_the_primary(scene, Node.pause)
 
 
 @fault(SENTINEL, lasts=1.0, takes=5.0)
@@ -103,34 +101,28 @@ def some_queue(chance: float) -> str:
     return QUEUES[int(chance * len(QUEUES))]
 
 
-def await_takeover(scene: Scene, queue: str, replica: Node) -> None:
+def lose_a_queues_primary(
+    scene: Scene, chance: float, lose: Callable[[Node], None]
+) -> Iterator[None]:
+    queue = some_queue(chance)
+    primary = scene.cluster.owner(queue)
+    replica = scene.cluster.replica_of(primary)
+    begin_to_forget(scene, primary, replicas=1)
+    lose(primary)
+    yield
     eventually(lambda: scene.cluster.owner(queue) is replica, "a takeover", TAKEOVER_WITHIN)
+    scene.cluster.heal()
+    all_have_forgotten(scene)
 
 
 @fault(CLUSTER, takes=4.0)
 def kill_a_queues_primary(scene: Scene, chance: float) -> Iterator[None]:
-    queue = some_queue(chance)
-    primary = scene.cluster.owner(queue)
-    replica = scene.cluster.replica_of(primary)
-    begin_to_forget(scene, primary, replicas=1)
-    primary.kill()
-    yield
-    await_takeover(scene, queue, replica)
-    scene.cluster.heal()
-    all_have_forgotten(scene)
+    return lose_a_queues_primary(scene, chance, Node.kill)
 
 
 @fault(CLUSTER, takes=4.0)
 def pause_a_queues_primary(scene: Scene, chance: float) -> Iterator[None]:
-    queue = some_queue(chance)
-    primary = scene.cluster.owner(queue)
-    replica = scene.cluster.replica_of(primary)
-    begin_to_forget(scene, primary, replicas=1)
-    primary.pause()
-    yield
-    await_takeover(scene, queue, replica)
-    scene.cluster.heal()
-    all_have_forgotten(scene)
+    return lose_a_queues_primary(scene, chance, Node.pause)
 
 
 @fault(CLUSTER, takes=1.0)

@@ -207,6 +207,11 @@ class Cluster:
         me = self._self(node)
         return bool(me.ranges) or (not me.is_primary and node.follows(self._ids[me.follows]))
 
+    def empty(self) -> None:
+        """All that it holds is gone."""
+        for node in self.primaries:
+            node.client.flushall()
+
     def close(self) -> None:
         self.client.close()
         for node in self.nodes:

@@ -148,6 +148,7 @@ class Sentinels:
         )
 
     def close(self) -> None:
+        self.client.close()
         for node in (*self.sentinels, *self.servers):
             node.close()
         self._guard.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from woodenwaiter import pace
 from woodenwaiter.protocol import grace as grace_module
 from woodenwaiter.protocol.grace import Grace, Missed, ServerClock
+
+from ..mutants import changed
 
 LEASE = 30.0
 EVERY = pace.renew_every(LEASE)
@@ -139,10 +139,7 @@ MUTANTS = [
 def test_change_of_a_decision_is_noticed(
     monkeypatch: pytest.MonkeyPatch, text: str, instead: str
 ) -> None:
-    source = Path(grace_module.__file__).read_text()
-    assert source.count(text) == 1
-    changed = dict(vars(grace_module))
-    exec(source.replace(text, instead).split("from .. import pace")[1], changed)
-    monkeypatch.setitem(globals(), "ServerClock", changed["ServerClock"])
+    mutant = changed(grace_module, text, instead)
+    monkeypatch.setitem(globals(), "ServerClock", mutant["ServerClock"])
     with pytest.raises(AssertionError):
         steps_are_judged_rightly()

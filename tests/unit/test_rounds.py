@@ -7,13 +7,14 @@ import math
 import random
 from bisect import bisect
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from woodenwaiter import pace
 from woodenwaiter.protocol import rounds as rounds_module
 from woodenwaiter.protocol.rounds import FOLLOWERS, Rounds, sooner_after
+
+from ..mutants import changed
 
 LEASE = 30.0
 MARK_EVERY = 0.2
@@ -292,12 +293,9 @@ MUTANTS: list[tuple[str, str]] = [
 def test_change_of_a_decision_is_noticed(
     monkeypatch: pytest.MonkeyPatch, text: str, instead: str
 ) -> None:
-    source = Path(rounds_module.__file__).read_text()
-    assert source.count(text) == 1
-    changed = dict(vars(rounds_module))
-    exec(source.replace(text, instead).split("from .. import pace")[1], changed)
+    mutant = changed(rounds_module, text, instead)
     for name in ("Rounds", "sooner_after"):
-        monkeypatch.setitem(globals(), name, changed[name])
+        monkeypatch.setitem(globals(), name, mutant[name])
     check: Callable[[], None] = visits_are_decided_rightly
     with pytest.raises((AssertionError, StopIteration)):
         check()
