@@ -71,6 +71,11 @@ REPLIES = {
 }
 
 
+def what_is_told_of(reply: str) -> str:
+    """To a person."""
+    return re.split(", with args| Are you sure", reply.removeprefix("ERR "))[0]
+
+
 def parsed(reply: str, version: str) -> Exception:
     """What redis-py raises; with ``status_code`` in its newest versions only, and with fewer
     classes in its oldest."""
@@ -94,8 +99,7 @@ def test_meaning(reply: str, version: str) -> None:
     error = parsed(reply, version)
     assert meaning_of(error) is REPLIES[reply]
     assert is_outage(error) is (REPLIES[reply] in (AWAY, UNWILLING))
-    told, *_ = re.split(", with args| Are you sure", reply.removeprefix("ERR "))
-    assert reply_of(error).whole == told
+    assert reply_of(error).whole == what_is_told_of(reply)
 
 
 @versions
