@@ -27,7 +27,8 @@ from woodenwaiter.housekeeper.site import Site
 from woodenwaiter.processes.scoreboard import Row, Scoreboard, State
 from woodenwaiter.protocol import scripts
 from woodenwaiter.protocol.link import Link
-from woodenwaiter.protocol.queue import Queue, Tended, Visit, run_all
+from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.protocol.tending import Tended, Visit, run_all
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Policy
 
@@ -92,7 +93,7 @@ class WatchedSite(Site):
     def _exchange(self, visits: Sequence[Visit]) -> Sequence[Tended | Exception]:
         now = time.monotonic()
         for visit in visits:
-            self.visits[visit.queue.name].append(now)
+            self.visits[visit.keys.queue].append(now)
         return super()._exchange(visits)
 
 

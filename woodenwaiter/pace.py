@@ -123,6 +123,14 @@ def round_every(lease: float, hosts: float) -> float:
     return min(hosts * ROUND, renew_every(lease))
 
 
+THOROUGH = 10.0
+"""Between two visits to a queue, whichever of its hosts makes them, that do more than glance: by so
+much retries may come late when the server's clock goes back, as who glances leaves no mark."""
+
+CLOCK_WIDTH = 0.5
+"""Of what is known of the server's clock, at most, for leases to be extended by it: they may end as
+much late."""
+
 CALM = 60.0
 """Without a retry, and without another host, after which the only one that a queue has just renews
 its leases: what others may have put off or left is known by then."""

@@ -47,9 +47,10 @@ def another_use_of_the_registry(server: Server) -> str:
     return server.url
 
 
-def attempts_to_register(server: Server) -> int:
+def calls(server: Server, command: str) -> int:
+    """Refused ones, and those of scripts, among them."""
     none = {"calls": 0, "rejected_calls": 0}
-    counts = server.client.info("commandstats").get("cmdstat_sadd", none)
+    counts = server.client.info("commandstats").get(f"cmdstat_{command}", none)
     return int(counts["calls"] + counts["rejected_calls"])
 
 
@@ -63,9 +64,9 @@ def test_queue_that_cannot_be_registered_is_cared_for(
     app.write(then="assert delivery().number > 1", processes=1, backoff=Backoff(0, 0))
     supervisor = app.serve("--redis", refusing(server), "--lease-seconds", "1")
     eventually(lambda: app.done == [0])
-    eventually(lambda: attempts_to_register(server) >= 1)
+    eventually(lambda: calls(server, "sadd") >= 1)
     server.client.client_kill_filter(_type="normal", skipme=True)
-    eventually(lambda: attempts_to_register(server) >= 2, "another attempt after an outage")
+    eventually(lambda: calls(server, "sadd") >= 2, "another attempt after an outage")
     assert supervisor.log.count(f"t:d is not in the set {REGISTRY}") == 1
     assert supervisor.stop() == 0
 
@@ -116,6 +117,16 @@ def test_silent_servers_cost_no_lease_on_another(
         "four renewals",
     )
     assert app.begun == [0]
+
+
+def test_calm_queue_is_glanced_at(app: Application, make_server: Callable[..., Server]) -> None:
+    """A visit that finds nothing to do runs no script."""
+    server = make_server()
+    app = app.at(server)
+    app.write()
+    app.serve("--lease-seconds", "1").ready(2)
+    server.client.config_resetstat()
+    eventually(lambda: calls(server, "zcard") >= 10 * max(1, calls(server, "evalsha")), "visits")
 
 
 def test_retry_comes_when_it_is_due(app: Application) -> None:

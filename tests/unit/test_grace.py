@@ -119,7 +119,23 @@ def test_step_does_not_hide_behind_a_slow_answer() -> None:
     assert steps[1] == 10.5
 
 
+def test_time_is_told_as_the_last_answer_leaves_it() -> None:
+    """At most: leases that are given by it end no sooner than they should."""
+    clock, _ = clock_after((0, 0, 0.1))
+    assert clock.reads(HERE + 20) == THERE + 20
+    clock, _ = clock_after((0, 0, 0), (10, 0.2, 0.3))
+    assert clock.reads(HERE + 20) == pytest.approx(THERE + 20.2)
+
+
+def test_time_is_not_told_after_a_slow_answer() -> None:
+    clock, _ = clock_after((0, 0, 0), (10, 0.1, pace.CLOCK_WIDTH + 0.1))
+    assert clock.reads(HERE + 20) is None
+    assert ServerClock(LEASE).reads(HERE) is None
+
+
 def steps_are_judged_rightly() -> None:
+    test_time_is_told_as_the_last_answer_leaves_it()
+    test_time_is_not_told_after_a_slow_answer()
     test_nothing_is_known_of_a_clock_at_first()
     for ahead in (11.0, -11.0):
         test_step_is_seen_and_all_have_time_to_renew(ahead)
@@ -132,6 +148,8 @@ MUTANTS = [
     ("server - received, server - sent", "server - received, server - received"),
     ("self._steady_since = received", "pass"),
     ("0.0 if is_first else forward", "forward"),
+    ("now + most if", "now + least if"),
+    ("if most - least <= pace.CLOCK_WIDTH else None", ""),
 ]
 
 

@@ -168,6 +168,30 @@ def some_host_comes_by_every_second(p: ModuleType, lease: float) -> object:
 
 
 @relation
+def who_glances_ends_leases_almost_on_time(p: ModuleType, lease: float) -> object:
+    """Whoever comes for one that ran out is there within 2 s: it may end late, then hosts come at
+    random, and look now and then."""
+    return p.CLOCK_WIDTH + p.ROUND + p.LOOK <= 2
+
+
+@relation
+def an_ordinary_link_tells_the_time_well_enough(p: ModuleType, lease: float) -> object:
+    """One across a continent, and its answer a look late; else no host would ever just glance."""
+    return p.CLOCK_WIDTH >= 0.3 + p.LOOK
+
+
+@relation
+def a_glance_is_the_usual_thing(p: ModuleType, lease: float) -> object:
+    """Of a queue's visits, as its hosts make them together."""
+    return 8 * p.ROUND <= p.THOROUGH
+
+
+@relation
+def a_clock_that_goes_back_delays_retries_by_seconds(p: ModuleType, lease: float) -> object:
+    return p.THOROUGH <= 10
+
+
+@relation
 def many_hosts_do_not_come_by_all_the_time(p: ModuleType, lease: float) -> object:
     """As seldom as their leases allow."""
     return p.round_every(lease, A_CROWD) >= lease / 5
@@ -277,6 +301,8 @@ class Mutant(NamedTuple):
 
 
 LOOKS_SELDOM = {
+    "who_glances_ends_leases_almost_on_time",
+    "an_ordinary_link_tells_the_time_well_enough",
     "no_loop_spins",
     "many_hosts_do_not_come_by_all_the_time",
     "nothing_waits_behind_a_slow_task",
@@ -449,7 +475,20 @@ MUTANTS = [
     Mutant(
         "ROUND = 0.8",
         "ROUND = 10.0",
-        {"the_readme_names_the_figures", "some_host_comes_by_every_second"},
+        {
+            "the_readme_names_the_figures",
+            "some_host_comes_by_every_second",
+            "who_glances_ends_leases_almost_on_time",
+            "a_glance_is_the_usual_thing",
+        },
+    ),
+    Mutant("CLOCK_WIDTH = 0.5", "CLOCK_WIDTH = 1.5", {"who_glances_ends_leases_almost_on_time"}),
+    Mutant(
+        "CLOCK_WIDTH = 0.5", "CLOCK_WIDTH = 0.2", {"an_ordinary_link_tells_the_time_well_enough"}
+    ),
+    Mutant("THOROUGH = 10.0", "THOROUGH = 5.0", {"a_glance_is_the_usual_thing"}),
+    Mutant(
+        "THOROUGH = 10.0", "THOROUGH = 60.0", {"a_clock_that_goes_back_delays_retries_by_seconds"}
     ),
     Mutant("SAME_INTERRUPT = 0.5", "SAME_INTERRUPT = 0.0", {"the_readme_names_the_figures"}),
 ]

@@ -21,12 +21,12 @@ from ..protocol.grace import Leases, ServerClock
 from ..protocol.introduction import introduced
 from ..protocol.link import Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
-from ..protocol.queue import Queue, Tended, Visit, tend_together
-from ..protocol.recovery import expired_by
+from ..protocol.queue import Queue
+from ..protocol.recovery import Sweep, expired_by
 from ..protocol.replies import is_outage, is_silence
 from ..protocol.rights import RightsMissing, require_rights
-from ..protocol.rounds import sooner_after
 from ..protocol.stranded import Search
+from ..protocol.tending import Tended, Visit, tend_together
 from ..protocol.verdict import Policy
 from .upkeep import Upkeep
 
@@ -42,14 +42,23 @@ class Node:
 
 @dataclass(eq=False)
 class Care:
-    """One queue's upkeep, and what is wrong with that queue alone; in this look: its workers, and
-    the leases that ran out."""
+    """For one queue: what is done for it, and what is wrong with that queue alone; in this look:
+    its workers, and the leases that ran out."""
 
+    sweep: Sweep
     upkeep: Upkeep
     outage: Outage
     node: Node
     rows: Sequence[Row] = ()
     expired: Leases = field(default_factory=dict)
+
+    def is_due(self, now: float) -> bool:
+        """Whether the queue is to be tended: some of these workers may have delayed a retry."""
+        return self.sweep.rounds.is_due(now, [row.retry_due for row in self.rows])
+
+    def visit(self, now: float) -> Visit:
+        """What to ask for."""
+        return self.sweep.visit([row.owner for row in self.rows], self.node.clock.reads(now))
 
 
 class Site:
@@ -61,6 +70,7 @@ class Site:
         """That this supervisor needs here: of its workers, and this one."""
         self._client = client
         self._lease = lease
+        self._phase = random.random()
         self._cares: dict[str, Care] = {}
         self._nodes: dict[str, Node] = {}
         self._troubled: set[Outage] = set()  # of those, what this look has met
@@ -74,9 +84,10 @@ class Site:
         """Care for this queue too, which has so many workers here."""
         self.connections += workers
         if name not in self._cares:
-            queue = Queue(self.link, name, self._lease)
+            sweep = Sweep(Queue(self.link, name, self._lease), self._lease, self._phase)
+            upkeep = Upkeep(sweep, policy, self._lease)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
-            self._cares[name] = Care(Upkeep(queue, policy, self._lease), outage, self._node())
+            self._cares[name] = Care(sweep, upkeep, outage, self._node())
 
     def _node(self, queue: str = "") -> Node:
         """The one that has this queue at present; without one, the one that is asked first."""
@@ -160,24 +171,20 @@ class Site:
 
     def _tend(self, awake: Sequence[Care], now: float) -> None:
         """All that are due, and with them those that nearly are, in one round trip."""
-        if not any(care.upkeep.is_due(care.rows, now) for care in awake):
+        if not any(care.is_due(now) for care in awake):
             return
-        due = [c for c in awake if c.upkeep.is_due(c.rows, now) or c.upkeep.is_nearly_due(now)]
-        visits = [care.upkeep.visit(care.rows) for care in due]
+        due = [c for c in awake if c.is_due(now) or c.sweep.rounds.is_nearly_due(now)]
         sent = time.monotonic()
+        visits = [care.visit(sent) for care in due]
         outcomes = self._exchange(visits)
         received = time.monotonic()
-        made = []
         for care, visit, outcome in zip(due, visits, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._note(care, outcome)
-            else:
-                made.append((care, visit, outcome))
-        crowded = [care.upkeep.is_crowded(visit, tended) for care, visit, tended in made]
-        sooner = sooner_after(crowded, random.random)
-        for care, visit, tended in made:
-            care.upkeep.tended(visit, tended, sent, received, sooner)
-            care.expired = self._expired(care.node, tended, sent, received)
+                continue
+            care.upkeep.renewed(sent, received)
+            care.sweep.made(visit, outcome, sent)
+            care.expired = self._expired(care.node, outcome, sent, received)
 
     def _exchange(self, visits: Sequence[Visit]) -> Sequence[Tended | Exception]:
         try:
@@ -210,7 +217,7 @@ class Site:
         if outage is care.node.outage:
             for other in self._cares.values():
                 if other.node is care.node:
-                    other.upkeep.hurry()
+                    other.sweep.hurry()
 
     def _wake_workers(self, node: Node) -> None:
         """Those that wait for tasks there would do so for long: its system may answer TCP, and
@@ -229,13 +236,13 @@ class Site:
         for care in awake:
             if now < self._register_at:
                 return
-            if not (self._is_in_trouble(care) or care.upkeep.register(now)):
+            if not (self._is_in_trouble(care) or care.sweep.register(now)):
                 self._register_at = time.monotonic() + pace.REGISTER_AGAIN
 
     def _look_for_stranded(self, awake: Sequence[Care], now: float) -> None:
-        hosts = min(care.upkeep.hosts for care in awake)
+        hosts = min(care.sweep.rounds.hosts for care in awake)
         with suppress(*ServerTrouble):  # the next visit tells of it
-            self._search.attend([care.upkeep.queue for care in awake], now, hosts)
+            self._search.attend([care.sweep.queue for care in awake], now, hosts)
 
     def _note_what_is_well(self, awake: Sequence[Care]) -> None:
         for care in awake:

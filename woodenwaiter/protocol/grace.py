@@ -68,6 +68,11 @@ class ServerClock:
         self._steady_since = received
         return 0.0 if is_first else forward if forward > backward else -backward
 
+    def reads(self, now: float) -> float | None:
+        """What it says at most; None: it is not known well enough to say when leases end."""
+        least, most = self._ahead
+        return now + most if most - least <= pace.CLOCK_WIDTH else None
+
     def is_steady(self, now: float) -> bool:
         """Whether everybody had the time to renew, since it last made a step."""
         return now - self._steady_since >= pace.grace_after_outage(self._lease)

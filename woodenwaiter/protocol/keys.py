@@ -9,10 +9,10 @@ Beside the list ``Q`` that producers push to:
                               the list of owners
 ``{Q}:leases``        zset    owner -> when its lease ends, by the server's clock, in ms
 ``{Q}:delayed``       zset    entries that wait for another delivery, by due time
-``{Q}:clock``         string  the highest time that the server is known to have had, in ms, hence
-                              when anybody last tended the queue. Where it has less, its clock went
-                              back, and by what the times above are put right; and how far that is
-                              done. It is gone after a day without use
+``{Q}:clock``         string  the highest time that the server is known to have had, in ms, but
+                              for the last seconds. Where it has less, its clock went back, and by
+                              what the times above are put right; and how far that is done. It is
+                              gone after a day without use
 ``{Q}:dead``          stream  dead letters
 ====================  ======  ==================================================================
 """
@@ -34,6 +34,7 @@ class Keys:
     """The keys of one queue."""
 
     def __init__(self, queue: str) -> None:
+        self.queue = queue
         prefix = key_prefix(queue)
         self.arrivals = prefix + "arrivals"
         self.settled = prefix + "settled"

@@ -26,6 +26,7 @@ from .keys import REGISTRY, Keys, text_of_name
 from .link import Command, Link, Pause, ServerTrouble
 from .replies import Meaning, is_outage, meaning_of, needs_source, reply_of
 from .scripts import Script
+from .tending import Tended, Visit, tend_together
 from .tokens import Tokens
 from .verdict import Redeliver, Verdict
 
@@ -34,9 +35,6 @@ ENOUGH_BYTES = 1 << 20
 
 ALONE_AGAIN = 1000
 """Milliseconds until a task that has to run alone is tried again, while another such one runs."""
-
-MOST_EXPIRED = 100
-"""Owners whose leases ran out, that are told of at once: each is seen to by requests of its own."""
 
 PAGE = 100
 """How many dead letters to fetch at once; each may be large."""
@@ -51,33 +49,6 @@ class Oldest(NamedTuple):
     settled: int
     raw: bytes | None = None
     is_alone: bool = False
-
-
-class Tended(NamedTuple):
-    """What is to be told of a queue that was tended.
-
-    ``promoted``: how many retries came; ``following``: seconds until the next is due, 0 where some
-    are that did not come, None if none waits; ``time``: the server's, in seconds; ``owners``: how
-    many there are; ``ago``: seconds since anybody last tended it; ``expired``: the owners whose
-    leases ran out, and when each did; ``lapse``: seconds until the next one does, None where some
-    have, or none will.
-    """
-
-    promoted: int
-    following: float | None
-    time: float
-    owners: int
-    ago: float
-    expired: dict[str, float]
-    lapse: float | None
-
-
-class Visit(NamedTuple):
-    """What `Queue.tend` is given."""
-
-    queue: Queue
-    owners: Sequence[str]
-    most: int
 
 
 class Queue:
@@ -209,17 +180,15 @@ class Queue:
         return Oldest(completed) if reply is None else Oldest(reply[0], reply[1], bool(reply[2]))
 
     def tend(self, owners: Sequence[str], most: int = 1000) -> Tended:
-        """Extend these owners' leases, if they still have one; put due retries and stranded
-        arrivals in front of the queue, of the retries ``most``, each behind one that waits, and
-        none while earlier ones are in front; put times right where the server's clock went back.
-        """
-        [tended] = tend_together(self.link, [Visit(self, owners, most)])
+        """Do what a `Visit` does."""
+        [tended] = tend_together(self.link, [self.visit(owners, most)])
         if isinstance(tended, Exception):
             raise tended
         return tended
 
-    def _tending(self, owners: Sequence[str], most: int) -> tuple[list[str], list[Any]]:
-        return self._keys.of_tending(), [most, self._lease, MOST_EXPIRED, *owners]
+    def visit(self, owners: Sequence[str], most: int, time: float | None = None) -> Visit:
+        """One to this queue."""
+        return Visit(self._keys, self._lease / 1000, owners, most, time)
 
     def adopt(self, claims: Iterable[bytes]) -> list[str]:
         """Have those keys among ``claims`` that are this queue's, but whose owner no longer is
@@ -296,46 +265,6 @@ def _claimed(reply: list[bytes] | None) -> list[bytes]:
     if reply is None:
         raise LeaseLost
     return reply
-
-
-def tend_together(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception]:
-    """Tend these queues in one round trip; what went wrong with one alone is told in its place."""
-    given = [queue._tending(owners, most) for queue, owners, most in visits]
-    return [
-        outcome if isinstance(outcome, Exception) else _tended(outcome)
-        for outcome in run_all(link, scripts.TEND, given)
-    ]
-
-
-def run_all(link: Link, script: Script, given: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
-    """Run a script as often as there are keys and arguments, all in one round trip; return what
-    `Link.exchange` does."""
-    numbered = [(len(keys), *keys, *arguments) for keys, arguments in given]
-    outcomes = link.exchange([("EVALSHA", script.sha, *each) for each in numbered])
-    unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
-    if unknown:
-        source = script.source.encode()
-        again = link.exchange([("EVAL", source, *numbered[i]) for i in unknown])
-        for i, outcome in zip(unknown, again, strict=True):
-            outcomes[i] = outcome
-    return outcomes
-
-
-def _needs_source(outcome: Any) -> bool:
-    return isinstance(outcome, ResponseError) and needs_source(outcome)
-
-
-def _tended(reply: list[Any]) -> Tended:
-    promoted, following, time, owners, ago, flat, lapse = reply
-    ends = zip(flat[::2], flat[1::2], strict=True)
-    expired = {text_of_name(owner): float(end) / 1000 for owner, end in ends}
-    return Tended(
-        promoted, _left(following), time / 1000, owners, ago / 1000, expired, _left(lapse)
-    )
-
-
-def _left(milliseconds: int) -> float | None:
-    return None if milliseconds < 0 else milliseconds / 1000
 
 
 def _fields(flat: list[bytes]) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import pace
@@ -13,8 +13,9 @@ from ..logs import log
 from ..text import escaped
 from .entry import RECORD_SEPARATOR, Suspicion
 from .grace import Leases, ServerClock
-from .queue import Oldest, Queue, Tended, Visit
+from .queue import Oldest, Queue
 from .rounds import Rounds
+from .tending import Tended, Visit
 from .verdict import Failure, Policy, Verdict, announce, judge
 
 
@@ -107,63 +108,41 @@ class Portion:
 
 
 class Sweep:
-    """Does for one queue, as often as it is due, what does not depend on who does it."""
+    """Does for one queue, as often as it is due, what does not depend on who does it. ``phase``:
+    see `Rounds`."""
 
-    def __init__(self, queue: Queue, lease: float) -> None:
-        self._queue = queue
-        self._rounds = Rounds(lease, random.random)
+    def __init__(self, queue: Queue, lease: float, phase: float) -> None:
+        self.queue = queue
+        self.rounds = Rounds(lease, phase, random.random)
         self._portion = Portion()
         self._register_at = -math.inf
 
-    @property
-    def hosts(self) -> float:
-        """How many tend this queue, as far as one can tell."""
-        return self._rounds.hosts
+    def visit(self, owners: Sequence[str], time: float | None = None) -> Visit:
+        """What to ask for, in the name of these owners, which are all of this host's; ``time``: the
+        server's, as far as it is known."""
+        is_routine = owners and not self.rounds.is_urgent
+        return self.queue.visit(owners, self._portion.size, time if is_routine else None)
 
-    def is_due(self, now: float, retries: Iterable[float] = ()) -> bool:
-        """At ``now`` (monotonic seconds); ``retries``: when some are due that were delayed here."""
-        return self._rounds.is_due(now, retries)
-
-    def is_nearly_due(self, now: float) -> bool:
-        """Whether it may be made now, together with others."""
-        return self._rounds.is_nearly_due(now)
-
-    def visit(self, owners: Sequence[str]) -> Visit:
-        """What to ask for, in the name of these owners, which are all of this host's."""
-        return Visit(self._queue, owners, self._portion.size)
-
-    def is_crowded(self, visit: Visit, tended: Tended) -> bool:
-        """Whether the visit came close behind another host's."""
-        return self._rounds.is_crowded(_hosts(visit, tended), tended.ago)
-
-    def made(self, visit: Visit, tended: Tended, now: float, sooner: float = 0) -> None:
-        """The visit was made; ``now`` is from before it; ``sooner``: see `Rounds.made`."""
+    def made(self, visit: Visit, tended: Tended, now: float) -> None:
+        """The visit was made; ``now`` is from before it."""
         promoted, following = tended.promoted, tended.following
         self._portion.note(promoted, is_crowd=following == 0)
-        self._rounds.made(now, _hosts(visit, tended), promoted, following, tended.lapse, sooner)
+        hosts = tended.owners / max(1, len(visit.owners))
+        self.rounds.made(now, hosts, promoted, following, tended.lapse)
 
     def register(self, now: float) -> bool:
         """Tell operators' commands of the queue, now and then. Returns whether nobody is away who
         is to know."""
         if now < self._register_at:
             return True
-        is_done = self._queue.register()
+        is_done = self.queue.register()
         self._register_at = now + (pace.REGISTER if is_done else pace.REGISTER_AGAIN)
         return is_done
 
-    def come_again(self) -> None:
-        """Let a visit be due."""
-        self._rounds.hurry()
-
     def hurry(self) -> None:
         """Let everything be due."""
-        self._rounds.hurry()
+        self.rounds.hurry()
         self._register_at = -math.inf
-
-
-def _hosts(visit: Visit, tended: Tended) -> float:
-    """That share the queue, as far as one of them can tell."""
-    return tended.owners / max(1, len(visit.owners))
 
 
 def expired_by(

@@ -1,16 +1,17 @@
 """When a host tends a queue next: all hosts of a queue together often enough, and none of them so
 often that it would matter to the server.
 
-There is no election, and nobody to replace. Each host comes by the more rarely, the more there are;
-who finds that others have just been there comes sooner once, at random, and so they spread. Who is
-alone at a queue where all is calm just renews its leases: no other's can run out, and what its own
-workers put off, it knows.
+There is no election, and nobody to replace. Each host comes by the more rarely, the more there are,
+and for what it sees coming: a retry that is due, a lease that nobody renews. Who starts, or was in
+trouble, comes sooner once, each host by another part of the time: so those that start together
+spread. Who is alone at a queue where all is calm just renews its leases: no other's can run out,
+and what its own workers put off, it knows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from .. import pace
 
@@ -23,13 +24,16 @@ NEARLY = 0.2
 
 
 class Rounds:
-    """The visits of one host to one queue. ``chance``: draws from 0 to 1; times are in monotonic
-    seconds."""
+    """The visits of one host to one queue. ``phase``: from 0 to 1, of this host's; ``chance``:
+    draws from 0 to 1; times are in monotonic seconds."""
 
-    def __init__(self, lease: float, chance: Callable[[], float]) -> None:
+    def __init__(self, lease: float, phase: float, chance: Callable[[], float]) -> None:
         self.hosts = 1.0
         """That tend this queue, as far as one can tell."""
+        self.is_urgent = True
+        """Whether one is due because something is new, or not as it was."""
         self._lease = lease
+        self._phase = phase
         self._chance = chance
         self._made = -math.inf
         self._next = -math.inf
@@ -48,17 +52,16 @@ class Rounds:
 
     def is_due(self, now: float, retries: Iterable[float] = ()) -> bool:
         """``retries``: when some are due that were delayed here."""
-        return now >= self._next or any(
-            self._made < due and now >= max(due, self._made + self._breath) for due in retries
+        return (
+            self.is_urgent
+            or now >= self._next
+            or any(
+                self._made < due and now >= max(due, self._made + self._breath) for due in retries
+            )
         )
 
     def is_nearly_due(self, now: float) -> bool:
         return now >= self._next - NEARLY * self._every
-
-    def is_crowded(self, hosts: float, ago: float) -> bool:
-        """Whether one of so many hosts that comes now, ``ago`` seconds after somebody, comes too
-        close behind."""
-        return hosts > 1 and ago < pace.round_every(self._lease, hosts) / hosts / 2
 
     def made(
         self,
@@ -67,17 +70,16 @@ class Rounds:
         promoted: int,
         following: float | None,
         lapse: float | None = None,
-        sooner: float = 0,
     ) -> None:
         """A visit was made at ``now``, by one of so many hosts; so many retries came to the queue,
         and the next is due in ``following`` seconds: 0 where it is, but did not come; the next
-        lease runs out in ``lapse`` seconds. ``sooner``: by which part of the time between two
-        visits the next is to come sooner, never later: it renews leases."""
+        lease runs out in ``lapse`` seconds."""
         self.hosts = max(1.0, hosts)
         self._made = now
         if self.hosts > 1 or promoted or following is not None or math.isinf(self._calm_at):
             self._calm_at = now + pace.CALM
-        self._next = now + self._every * (1 - sooner)
+        self._next = now + self._every * (self._phase if self.is_urgent else 1)
+        self.is_urgent = False
         if following is not None:
             self._next = min(self._next, now + self._until_retry(promoted, following))
         if lapse is not None:  # before the next visit, only one that was to be renewed long ago
@@ -92,10 +94,4 @@ class Rounds:
 
     def hurry(self) -> None:
         """Let one be due."""
-        self._next = -math.inf
-
-
-def sooner_after(crowded: Collection[bool], chance: Callable[[], float]) -> float:
-    """What `Rounds.made` is to be told after visits that were made together: they stay so, and move
-    where most of them were crowded."""
-    return chance() if 2 * sum(crowded) > len(crowded) else 0.0
+        self.is_urgent = True

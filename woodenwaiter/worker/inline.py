@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ class InlineWorker:
         self._queue = self._connect()
         self._turn = threading.Lock()
         self.outage = Outage(f"Redis at {self._queue.link.address}", LEASE)
-        self._sweep = Sweep(self._queue, LEASE)
+        self._sweep = Sweep(self._queue, LEASE, random.random())
         self._clock = ServerClock(LEASE)
         self._missed = Missed(LEASE)
         pool = unique_name()
@@ -62,7 +63,7 @@ class InlineWorker:
 
     def _claim(self) -> tuple[str, bytes] | None:
         now = time.monotonic()
-        if self._sweep.is_due(now):
+        if self._sweep.rounds.is_due(now):
             self._tend(now)
         self._sweep.register(now)
         owner = next(self._owners)
@@ -73,7 +74,7 @@ class InlineWorker:
         return (owner, claimed[0]) if claimed else None
 
     def _tend(self, sent: float) -> None:
-        visit = self._sweep.visit(())
+        visit = self._sweep.visit([])
         tended = self._queue.tend(visit.owners, visit.most)
         received = time.monotonic()
         self._sweep.made(visit, tended, sent)

@@ -12,11 +12,10 @@
 -- back since, and up to which due time that has been put right
 -- ARGV: most, lease in ms, most expired, owners…
 -- Returns how many retries came to the queue; the milliseconds until the next, -1: there is none; the
--- server's time, in ms; how many owners there are; the milliseconds since anybody last came by; the
--- owners whose leases ran out, and when each did; the milliseconds until the next lease runs out, -1:
--- none will.
+-- server's time, in ms; how many owners there are; the owners whose leases ran out, and when each did;
+-- the milliseconds until the next lease runs out, -1: none will.
 local CLOCK = KEYS[7]
-local TOLERANCE, OFTEN, PORTION, A_DAY = 1000, 200, 1000, 86400000
+local TOLERANCE, PORTION, A_DAY = 1000, 1000, 86400000
 local most, lease, most_expired = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local at = now()
 
@@ -72,13 +71,13 @@ local owners = count_owners()
 local mark, step, upto = noted()
 local ago = at - mark
 local is_idle = redis.call('EXISTS', ARRIVALS, DELAYED) == 0
-if ago >= OFTEN and not upto and (owners > 0 or not is_idle) then
+if ago >= TOLERANCE and not upto and (owners > 0 or not is_idle) then
   note(0)
 end
 
 -- The usual case, before more functions are made than it needs.
 if is_idle and ago >= 0 and not upto then
-  return {0, -1, at, owners, ago, leases()}
+  return {0, -1, at, owners, leases()}
 end
 
 -- Nobody's ends sooner than one that is given now would: it may have been given since the step.
@@ -158,4 +157,4 @@ end
 local is_behind = look_at_the_clock()
 local promoted, following = put_forward(is_behind)
 local left = following and math.max(0, following - at) or -1
-return {promoted, left, at, owners, math.max(0, ago), leases()}
+return {promoted, left, at, owners, leases()}

@@ -1,0 +1,156 @@
+"""Visits to queues, for their upkeep: what each is to do, and what it tells.
+
+Most find nothing to do but to renew leases. So a visit glances first: plain commands, which all
+together cost the server less than half of the script that does what there is to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from .. import pace
+from . import scripts
+from .keys import Keys, text_of_name
+from .link import Command, Link
+from .replies import needs_source
+from .scripts import Script
+
+MOST_EXPIRED = 100
+"""Owners whose leases ran out, that are told of at once: each is seen to by requests of its own."""
+
+
+class Tended(NamedTuple):
+    """What is to be told of a queue that was tended.
+
+    ``promoted``: how many retries came; ``following``: seconds until the next is due, 0 where some
+    are that did not come, None if none waits; ``time``: the server's, in seconds; ``owners``: how
+    many there are; ``expired``: the owners whose leases ran out, and when each did; ``lapse``:
+    seconds until the next one does, None where some have, or none will.
+    """
+
+    promoted: int
+    following: float | None
+    time: float
+    owners: int
+    expired: dict[str, float]
+    lapse: float | None
+
+
+class Visit(NamedTuple):
+    """To a queue with these keys, in the name of these owners: extend their leases, if they still
+    have one; put due retries and stranded arrivals in front of the queue, of the retries ``most``,
+    each behind one that waits, and none while earlier ones are in front; put times right where the
+    server's clock went back.
+
+    ``lease``: seconds; ``time``: the server's, in seconds, as far as it is known: then a glance may
+    do.
+    """
+
+    keys: Keys
+    lease: float
+    owners: Sequence[str]
+    most: int
+    time: float | None = None
+
+
+def tend_together(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception]:
+    """Tend these queues in one round trip, or in two where there is something to do; what went
+    wrong with one alone is told in its place. Raises what is in `link.ServerTrouble`."""
+    outcomes = _glance(link, visits)
+    rest = [i for i, outcome in enumerate(outcomes) if outcome is None]
+    given = [(visits[i].keys.of_tending(), _arguments(visits[i])) for i in rest]
+    for i, reply in zip(rest, run_all(link, scripts.TEND, given), strict=True):
+        outcomes[i] = reply if isinstance(reply, Exception) else _tended(reply)
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def run_all(link: Link, script: Script, given: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
+    """Run a script as often as there are keys and arguments, all in one round trip; return what
+    `Link.exchange` does."""
+    numbered = [(len(keys), *keys, *arguments) for keys, arguments in given]
+    outcomes = link.exchange([("EVALSHA", script.sha, *each) for each in numbered])
+    unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
+    if unknown:
+        source = script.source.encode()
+        again = link.exchange([("EVAL", source, *numbered[i]) for i in unknown])
+        for i, outcome in zip(unknown, again, strict=True):
+            outcomes[i] = outcome
+    return outcomes
+
+
+def _needs_source(outcome: Any) -> bool:
+    return isinstance(outcome, ResponseError) and needs_source(outcome)
+
+
+def _arguments(visit: Visit) -> list[Any]:
+    return [visit.most, int(visit.lease * 1000), MOST_EXPIRED, *visit.owners]
+
+
+def _tended(reply: list[Any]) -> Tended:
+    promoted, following, time, owners, flat, lapse = reply
+    ends = zip(flat[::2], flat[1::2], strict=True)
+    expired = {text_of_name(owner): float(end) / 1000 for owner, end in ends}
+    return Tended(promoted, _left(following), time / 1000, owners, expired, _left(lapse))
+
+
+def _left(milliseconds: int) -> float | None:
+    return None if milliseconds < 0 else milliseconds / 1000
+
+
+# A glance.
+
+
+def _glance(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception | None]:
+    """What the visits tell for which that does."""
+    outcomes: list[Tended | Exception | None] = [None] * len(visits)
+    glances = {i: _commands(visit) for i, visit in enumerate(visits) if visit.time is not None}
+    try:
+        replies = iter(link.exchange([c for commands in glances.values() for c in commands]))
+    except ResponseError:  # of a full server, say, which lets the script through
+        return outcomes
+    for i, commands in glances.items():
+        outcomes[i] = seen(visits[i], [next(replies) for _ in commands])
+    return outcomes
+
+
+def _commands(visit: Visit) -> list[Command]:
+    """The leases are only ever extended, as the time may be wrong. The second follows the first, to
+    whichever server of a cluster."""
+    keys, end = visit.keys, int(((visit.time or 0) + visit.lease) * 1000)
+    renewed = [part for owner in visit.owners for part in (end, owner)]
+    return [
+        ("ZADD", keys.leases, "XX", "GT", *renewed),
+        ("TIME",),
+        ("ZRANGE", keys.leases, 0, 0, "WITHSCORES"),
+        ("ZCARD", keys.leases),
+        ("EXISTS", keys.arrivals, keys.delayed),
+        ("GET", keys.clock),
+    ]
+
+
+def seen(visit: Visit, replies: Sequence[Any]) -> Tended | Exception | None:
+    """What a glance tells; None: that there is more to do, or that it is time to look closely."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            return None if isinstance(reply, ResponseError) else reply
+    _, (seconds, microseconds), soonest, owners, waiting, clock = replies
+    time = int(seconds) + int(microseconds) / 1e6
+    lapse = float(soonest[1]) / 1000 - time if soonest else -1
+    if waiting or lapse <= 0 or _is_odd(visit, time) or not _is_fresh(clock, time):
+        return None
+    return Tended(0, None, time, owners, {}, lapse)
+
+
+def _is_odd(visit: Visit, time: float) -> bool:
+    """Whether the leases that were just given would end at the wrong time."""
+    return abs(time - (visit.time or 0)) > pace.unnoticed_step(visit.lease)
+
+
+def _is_fresh(clock: bytes | None, time: float) -> bool:
+    """Whether somebody looked closely a moment ago, and no times are being put right."""
+    steady = re.fullmatch(rb"(\d+) 0 -", clock or b"")
+    return steady is not None and 0 <= time - int(steady[1]) / 1000 < pace.THOROUGH
