@@ -123,7 +123,7 @@ def round_every(lease: float, hosts: float) -> float:
     return min(hosts * ROUND, renew_every(lease))
 
 
-THOROUGH = 10.0
+THOROUGH = 15.0
 """Between two visits to a queue, whichever of its hosts makes them, that do more than glance: by so
 much retries may come late when the server's clock goes back, as who glances leaves no mark."""
 

@@ -182,13 +182,13 @@ def an_ordinary_link_tells_the_time_well_enough(p: ModuleType, lease: float) -> 
 
 @relation
 def a_glance_is_the_usual_thing(p: ModuleType, lease: float) -> object:
-    """Of a queue's visits, as its hosts make them together."""
-    return 8 * p.ROUND <= p.THOROUGH
+    """Of a queue's visits, as its hosts make them together, and of a lone one's, each other."""
+    return 8 * p.ROUND <= p.THOROUGH > p.LEASE / 3 + p.LOOK
 
 
 @relation
 def a_clock_that_goes_back_delays_retries_by_seconds(p: ModuleType, lease: float) -> object:
-    return p.THOROUGH <= 10
+    return p.THOROUGH <= 15  # as README.rst says
 
 
 @relation
@@ -319,7 +319,7 @@ def share(function: str, instead: str, *breaks: str) -> Mutant:
 
 
 MUTANTS = [
-    Mutant("LONG = 0.050", "LONG = 10.0", LOOKS_SELDOM),
+    Mutant("LONG = 0.050", "LONG = 10.0", LOOKS_SELDOM | {"a_glance_is_the_usual_thing"}),
     Mutant("SLOW = 2 * LONG", "SLOW = LONG / 2", {"a_worker_lets_go_before_anyone_gives_away"}),
     Mutant(
         "SLOW = 2 * LONG",
@@ -438,7 +438,11 @@ MUTANTS = [
         },
     ),
     Mutant("LEAST_LEASE = 1.0", "LEAST_LEASE = 60.0", {"the_usual_lease_may_be_had"}),
-    Mutant("LEASE = 30.0", "LEASE = 60.0", {"the_readme_names_the_figures"}),
+    Mutant(
+        "LEASE = 30.0",
+        "LEASE = 60.0",
+        {"the_readme_names_the_figures", "a_glance_is_the_usual_thing"},
+    ),
     Mutant(
         "LEAST_DRAIN = 0.5",
         "LEAST_DRAIN = 0.0",
@@ -486,9 +490,9 @@ MUTANTS = [
     Mutant(
         "CLOCK_WIDTH = 0.5", "CLOCK_WIDTH = 0.2", {"an_ordinary_link_tells_the_time_well_enough"}
     ),
-    Mutant("THOROUGH = 10.0", "THOROUGH = 5.0", {"a_glance_is_the_usual_thing"}),
+    Mutant("THOROUGH = 15.0", "THOROUGH = 5.0", {"a_glance_is_the_usual_thing"}),
     Mutant(
-        "THOROUGH = 10.0", "THOROUGH = 60.0", {"a_clock_that_goes_back_delays_retries_by_seconds"}
+        "THOROUGH = 15.0", "THOROUGH = 60.0", {"a_clock_that_goes_back_delays_retries_by_seconds"}
     ),
     Mutant("SAME_INTERRUPT = 0.5", "SAME_INTERRUPT = 0.0", {"the_readme_names_the_figures"}),
 ]
