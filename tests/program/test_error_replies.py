@@ -118,7 +118,7 @@ def test_trouble_of_another_kind_is_told_at_once(served: Served) -> None:
     served.end(deliveries=1)
 
 
-@pytest.mark.parametrize("request_", ["CLAIM", "BLMOVE", "EVALSHA", "TEND"])
+@pytest.mark.parametrize("request_", ["CLAIM", "BLMOVE", "EVALSHA", "ZADD"])
 def test_refused_request_costs_its_task_nothing(served: Served, request_: str) -> None:
     replies = [reply for reply in ONE_OF_EACH if request_ != "BLMOVE" or not is_forbidden(reply)]
     for reply in replies:
@@ -128,6 +128,15 @@ def test_refused_request_costs_its_task_nothing(served: Served, request_: str) -
         served.await_all()
     served.end(deliveries=1)
     assert len(trouble_in(served.supervisor)) <= 2 * len(replies), "the housekeeper's, the worker's"
+
+
+def test_refused_promotion_costs_nothing_more(served: Served) -> None:
+    for reply in ONE_OF_EACH:
+        served.refuse("TEND", reply)
+        served.push(fails=True)
+        served.heal()
+        served.await_all()
+    served.end(deliveries=2)
 
 
 def is_forbidden(reply: str) -> bool:
