@@ -18,7 +18,7 @@ PATIENCE = 2 * AHEAD
 """After which a worker lets go of what it has not begun of its claims: the tasks have become
 slower, and others may be free to run them."""
 
-LONG = 0.050
+LONG = 0.010
 """That a task takes after which its worker lets go of the rest at once: from SLOW on, that may have
 been given to others."""
 
@@ -26,8 +26,9 @@ SLOW = 2 * LONG
 """A task that two looks, so far apart, see running has what waits behind it given back. Its worker
 measures at least as long, hence must take it for LONG; twice that is for safety alone."""
 
-LOOK = SLOW
-"""Between two looks at the scoreboard: the second after a task began can tell it is slow."""
+LOOK = 0.100
+"""Between two looks at the scoreboard, at most. One that sees a task running for LONG, with others
+claimed behind it, is followed by the next when SLOW has passed: that can tell it is slow."""
 
 LEAST_WAIT = 0.1
 """For a task, however impatient the customer: each wait costs the server two commands."""
