@@ -19,7 +19,8 @@ class Running(Hashable, Protocol):
     def running(self) -> int: ...
     @property
     def holds_several(self) -> bool: ...
-    def seems_slow(self, now: float) -> bool: ...
+    @property
+    def slow_from(self) -> float: ...
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Sights:
         """When the next look can tell that this row's task is slow, should it seem so at ``now``.
         Most that have only just begun are over by then: of those the ordinary looks tell."""
         sight = self._sights.get(row)
-        if sight is None or sight.is_done or not row.seems_slow(now):
+        if sight is None or sight.is_done or row.slow_from > now:
             return math.inf
         tells_at = sight.since + pace.SLOW
         return tells_at if tells_at > now else math.inf  # it told, and could not be helped

@@ -9,6 +9,7 @@ atomic.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 from collections.abc import Iterator
@@ -283,9 +284,11 @@ class Row:
         """Whether the running claim was not the only one to be given."""
         return self._large[_LAST] > self._large[_FIRST]
 
-    def seems_slow(self, now: float) -> bool:
-        """Whether the running task has taken LONG by now, with others claimed behind it."""
-        return bool(self.running and self.holds_several and now - self.began >= pace.LONG)
+    @property
+    def slow_from(self) -> float:
+        """When the running task seems slow, in monotonic seconds; never if none is claimed behind
+        it."""
+        return self.began + pace.LONG if self.running and self.holds_several else math.inf
 
     @property
     def began(self) -> float:

@@ -6,7 +6,8 @@ back, would have to look all the time.
 
 from __future__ import annotations
 
-from .. import pace
+import math
+
 from ..processes.scoreboard import Row, Scoreboard
 from ..processes.signals import ring
 
@@ -20,17 +21,14 @@ class Lookout:
         self._queue = row.queue
         self._bell = bell
 
-    def look(self, now: float) -> bool:
-        """Have the housekeeper see what it has not seen of a task that seems slow. Returns whether
-        another look, LONG later, may see one."""
-        busy = [row for row in self._scoreboard if self._holds_several(row)]
-        slow = [row for row in busy if row.seems_slow(now)]
-        if any(self._scoreboard.looked_at < row.began + pace.LONG for row in slow):
+    def look(self, now: float) -> float:
+        """Have the housekeeper look at tasks that seem slow, unless it has. Returns when another
+        one may, of those that are running."""
+        others = (row for row in self._scoreboard if row.queue == self._queue and row.alive)
+        moments = [row.slow_from for row in others]
+        if any(self._scoreboard.looked_at < moment <= now for moment in moments):
             self._want_look(now)
-        return len(slow) < len(busy)
-
-    def _holds_several(self, row: Row) -> bool:
-        return bool(row.queue == self._queue and row.holds_several and row.running and row.alive)
+        return min((moment for moment in moments if moment > now), default=math.inf)
 
     def _want_look(self, now: float) -> None:
         if not self._scoreboard.is_look_wanted:

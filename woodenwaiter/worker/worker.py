@@ -286,11 +286,11 @@ class Worker:
 
     def _doze(self, watched: Iterable[int]) -> set[int]:
         """Wait for IDLE_AFTER, with an eye on what others may have claimed too much of."""
-        idle_at, nap = time.monotonic() + pace.IDLE_AFTER, pace.LONG
+        idle_at, nap = time.monotonic() + pace.IDLE_AFTER, pace.NAP
         while not (ready := self._inbox.wait(watched, nap)) and not self._inbox:
             if (now := time.monotonic()) >= idle_at:
                 break
-            nap = pace.LONG if self._lookout.look(now) else idle_at - now
+            nap = min(self._lookout.look(now), idle_at) - now
         return ready
 
     def _get_over(self, error: Exception) -> None:
