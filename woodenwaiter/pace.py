@@ -11,23 +11,28 @@ from .backoff import Backoff
 
 # A worker and its claims.
 
-AHEAD = 0.100
+AHEAD = 0.020
 """Of work, that a worker claims at once: what a host's death may rerun, besides running tasks."""
 
 PATIENCE = 2 * AHEAD
 """After which a worker lets go of what it has not begun of its claims: the tasks have become
 slower, and others may be free to run them."""
 
-LONG = 0.050
+LONG = 0.010
 """That a task takes after which its worker lets go of the rest at once: from SLOW on, that may have
 been given to others."""
 
-SLOW = 2 * LONG
+SLOW = 1.5 * LONG
 """A task that two looks, so far apart, see running has what waits behind it given back. Its worker
-measures at least as long, hence must take it for LONG; twice that is for safety alone."""
+measures at least as long, hence must take it for LONG; half as much again is for safety alone."""
 
-LOOK = SLOW
-"""Between two looks at the scoreboard: the second after a task began can tell it is slow."""
+LOOK = 0.100
+"""Between two looks at the scoreboard, at most. One that sees a task running for LONG, with others
+claimed behind it, is followed by the next when SLOW has passed: that can tell it is slow."""
+
+NAP = LONG / 2
+"""Of a worker that has just become idle, before it looks whether others hold what it could run, and
+has the housekeeper look at once: most waits are over by then."""
 
 LEAST_WAIT = 0.1
 """For a task, however impatient the customer: each wait costs the server two commands."""

@@ -78,12 +78,12 @@ class Housekeeper:
             self._wait_for_servers()
         deadline = math.inf
         while True:
-            self._look()
+            look_at = self._look()
             if self._leaving:
                 deadline = min(deadline, time.monotonic() + pace.LAST_PASS)
                 if time.monotonic() >= deadline or not self._has_dead():
                     break
-            self._sleep(pace.LOOK)
+            self._sleep(min(pace.LOOK, look_at - time.monotonic()))
         if self._orphaned and self._stops_server:
             self._stop_server()
 
@@ -116,16 +116,20 @@ class Housekeeper:
                 warn_of_eviction(first.link)
                 warn_of_crowd(first.link, sum(site.connections for site in (first, *others)))
 
-    def _look(self, missing: Sequence[Site] = ()) -> None:
+    def _look(self, missing: Sequence[Site] = ()) -> float:
+        """Returns when the next one can tell more than this one, if before LOOK has passed."""
+        self._scoreboard.note_look(time.monotonic())
         rows: dict[Site, dict[str, list[Row]]] = {}
         for row in self._scoreboard:
             if row.state != State.FREE:
                 site, name = self._places[row.queue]
                 rows.setdefault(site, {}).setdefault(name, []).append(row)
         # Those in trouble come last: they may be silent.
-        for site in sorted(self._sites, key=lambda site: site.retry_at):
-            if site not in missing:
-                site.attend(rows.get(site, {}))
+        sites = sorted(self._sites, key=lambda site: site.retry_at)
+        return min(
+            (site.attend(rows.get(site, {})) for site in sites if site not in missing),
+            default=math.inf,
+        )
 
     def _sleep(self, seconds: float) -> None:
         watched = () if self._orphaned else (self._lifeline,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,6 +19,8 @@ class Running(Hashable, Protocol):
     def running(self) -> int: ...
     @property
     def holds_several(self) -> bool: ...
+    @property
+    def slow_from(self) -> float: ...
 
 
 @dataclass
@@ -52,6 +55,15 @@ class Sights:
         if sight.is_done or not row.holds_several or now - sight.since < pace.SLOW:
             return 0
         return running
+
+    def can_tell_at(self, row: Running, now: float) -> float:
+        """When the next look can tell that this row's task is slow, should it seem so at ``now``.
+        Most that have only just begun are over by then: of those the ordinary looks tell."""
+        sight = self._sights.get(row)
+        if sight is None or sight.is_done or row.slow_from > now:
+            return math.inf
+        tells_at = sight.since + pace.SLOW
+        return tells_at if tells_at > now else math.inf  # it told, and could not be helped
 
     def gave_back(self, row: Running) -> None:
         """What was claimed with the running one is elsewhere: once is enough."""

@@ -133,21 +133,22 @@ class Site:
         self._is_lacking = False
         return True
 
-    def attend(self, rows: Mapping[str, Sequence[Row]]) -> None:
-        """Do what is due for every queue; ``rows`` are the workers of each.
+    def attend(self, rows: Mapping[str, Sequence[Row]]) -> float:
+        """Do what is due for every queue; ``rows`` are the workers of each. Returns when there may
+        be more to see, should that be soon.
 
         What is wrong with one queue's keys holds up that queue alone, and what is wrong with one
         server the queues that it has. Renewals come first: whatever fails after them costs no
         living worker its lease.
         """
-        now = time.monotonic()
+        now, look_at = time.monotonic(), math.inf
         self._troubled.clear()
         awake = list(self._awake(rows, now))
         self._tend(awake, now)
         for care in awake:
             if not self._is_in_trouble(care):
                 with self._minding(care):
-                    care.upkeep.see_to(care.rows, care.expired, now)
+                    look_at = min(look_at, care.upkeep.see_to(care.rows, care.expired, now))
         self._register(awake, now)
         if awake and not self._troubled:
             self._look_for_stranded(awake, now)
@@ -155,6 +156,7 @@ class Site:
         self._tell_primary()
         if not (self._troubled or self._is_lacking):
             self._lack.over()
+        return look_at
 
     def _tell_primary(self) -> None:
         """Where the service is that sentinels are asked for: at first, and after each failover."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -27,14 +28,16 @@ class Upkeep:
         """The workers' leases were, by a request that was sent and answered then."""
         self._grace.renewed(sent, received)
 
-    def see_to(self, rows: Sequence[Row], expired: Leases, now: float) -> None:
+    def see_to(self, rows: Sequence[Row], expired: Leases, now: float) -> float:
         """Recover what the dead hold, here and elsewhere, and what waits behind slow tasks;
-        ``expired``: leases that ran out."""
+        ``expired``: leases that ran out. Returns when another look can tell of more."""
         for row in rows:
             self._see_to(row, now)
         living = {row.owner for row in rows if row.alive}  # whatever their leases say
         for owner in expired.keys() - living if self._grace.is_over(now) else ():
             self._take_over(lapse_of(owner))
+        seen = time.monotonic()
+        return min((self._sights.can_tell_at(row, seen) for row in rows), default=math.inf)
 
     def _see_to(self, row: Row, now: float) -> None:
         if row.state == State.DEAD:

@@ -9,12 +9,14 @@ atomic.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
+from .. import pace
 from ..names import unique_name
 from .children import ending
 
@@ -83,6 +85,8 @@ _RETRY_DUE = 16
 
 # The header before the rows: 32-bit words.
 _USED, _REDIS_WAS_USABLE, _IS_CLOSING = range(3)
+# … and, behind them, 64-bit ones.
+_LOOKED, _WANTED = 2, 3
 
 
 class Row:
@@ -281,6 +285,12 @@ class Row:
         return self._large[_LAST] > self._large[_FIRST]
 
     @property
+    def slow_from(self) -> float:
+        """When the running task seems slow, in monotonic seconds; never if none is claimed behind
+        it."""
+        return self.began + pace.LONG if self.running and self.holds_several else math.inf
+
+    @property
     def began(self) -> float:
         """When the running task started, in monotonic seconds."""
         return self._large[_BEGAN] / 1e9
@@ -310,6 +320,7 @@ class Scoreboard:
         self._most = rows
         self._view = memoryview(mmap.mmap(-1, (rows + 1) * ROW_BYTES))
         self._header = self._view[:ROW_BYTES].cast("i")
+        self._moments = self._view[:ROW_BYTES].cast("q")
         self._rows: list[Row] = []  # of this process: made when first seen, as most never are
 
     def __iter__(self) -> Iterator[Row]:
@@ -343,6 +354,23 @@ class Scoreboard:
 
     def note_redis_usable(self) -> None:
         self._header[_REDIS_WAS_USABLE] = 1
+
+    def note_look(self, now: float) -> None:
+        """The housekeeper looks at the rows (monotonic seconds)."""
+        self._moments[_LOOKED] = int(now * 1e9)
+
+    @property
+    def looked_at(self) -> float:
+        return self._moments[_LOOKED] / 1e9
+
+    def want_look(self, now: float) -> None:
+        """A worker sees what the housekeeper should see as well, before its next ordinary look."""
+        self._moments[_WANTED] = int(now * 1e9)
+
+    @property
+    def is_look_wanted(self) -> bool:
+        """Whether there was none since one was wanted."""
+        return self._moments[_WANTED] > self._moments[_LOOKED]
 
     @property
     def is_closing(self) -> bool:

@@ -23,6 +23,7 @@ from ..processes.traces import Trace
 from ..processes.tree import end_descendants
 from ..settings import Settings
 from ..text import escaped
+from ..worker.lookout import Lookout
 from ..worker.worker import work
 from .line import Line
 from .roster import Roster
@@ -88,6 +89,7 @@ def strays() -> list[int]:
 def be_worker(
     name: str,
     roster: Roster,
+    scoreboard: Scoreboard,
     row: Row,
     trace: Trace,
     lease: float,
@@ -108,7 +110,8 @@ def be_worker(
     unblock_signals()
     try:
         consumers = _load(roster, name, inbox, lambda: _is_told_to_leave(row, inbox))
-        work(consumers[row.queue], row, lease, inbox, lifeline, bell, parent)
+        lookout = Lookout(scoreboard, row, bell)
+        work(consumers[row.queue], row, lookout, lease, inbox, lifeline, bell, parent)
     except StartupError as error:
         if row.state == State.STARTING:
             log.error("%s", error)

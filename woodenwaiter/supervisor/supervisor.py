@@ -215,13 +215,13 @@ class Supervisor:
         row.hush(self._slots.stands_by(slot))
         if not slot.tells_of_setup(born):
             row.become(State.MUTED)
-        roster, lease = self._roster, self._settings.lease_seconds
+        roster, board, lease = self._roster, self._scoreboard, self._settings.lease_seconds
         lifeline, parent = self._alive_read, self._pid
 
         def worker() -> int:
             self._apart.leave()
             bell = self._bell
-            return be_worker(slot.name, roster, row, trace, lease, lifeline, bell, parent)
+            return be_worker(slot.name, roster, board, row, trace, lease, lifeline, bell, parent)
 
         try:
             trace = Trace()

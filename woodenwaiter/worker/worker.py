@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from os import _exit
 from typing import Any
@@ -37,11 +37,13 @@ from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
 from .failures import failure_of
 from .handling import Delivery, answer_with, delivery_of
+from .lookout import Lookout
 
 
 def work(
     consumer: Consumer,
     row: Row,
+    lookout: Lookout,
     lease: float,
     inbox: SignalInbox,
     lifeline: int,
@@ -60,7 +62,9 @@ def work(
     if consumer.setup:
         _set_up(consumer.setup, awaiting, row, bell)
     try:
-        Worker(consumer, row, lease, inbox, lifeline, bell, parent, awaiting, memory).serve()
+        Worker(
+            consumer, row, lookout, lease, inbox, lifeline, bell, parent, awaiting, memory
+        ).serve()
     finally:
         _begin_to_end(row, bell)
         if consumer.teardown:
@@ -105,6 +109,7 @@ class Worker:
         self,
         consumer: Consumer,
         row: Row,
+        lookout: Lookout,
         lease: float,
         inbox: SignalInbox,
         lifeline: int,
@@ -122,6 +127,7 @@ class Worker:
         self._queue = _queue_for(consumer, row.slot, lease, speaks=speaks)
         self._claims = Claims(row.owner_of, consumer.max_tasks or math.inf)
         self._row = row
+        self._lookout = lookout
         self._inbox = inbox
         self._footing = Footing(inbox)
         self._is_shaken = True  # by setup
@@ -269,7 +275,7 @@ class Worker:
     def _pause(self, fd: int, seconds: float) -> bool:
         """Whether the reply is there; a signal or the supervisor's end comes first, else."""
         watched, end = (fd, self._lifeline), time.monotonic() + seconds
-        ready = self._inbox.wait(watched, pace.IDLE_AFTER)
+        ready = self._doze(watched)
         while not (ready or self._inbox or self._row.quiet or self._row.is_dismissed):
             self._entitle("idle")
             if (left := end - time.monotonic()) <= 0:
@@ -277,6 +283,15 @@ class Worker:
             ready = self._inbox.wait(watched, min(left, pace.REST))
             self._check_memory()  # which threads may use
         return fd in ready
+
+    def _doze(self, watched: Iterable[int]) -> set[int]:
+        """Wait for IDLE_AFTER, with an eye on what others may have claimed too much of."""
+        idle_at, nap = time.monotonic() + pace.IDLE_AFTER, pace.NAP
+        while not (ready := self._inbox.wait(watched, nap)) and not self._inbox:
+            if (now := time.monotonic()) >= idle_at:
+                break
+            nap = min(self._lookout.look(now), idle_at) - now
+        return ready
 
     def _get_over(self, error: Exception) -> None:
         """Wait a little for the server to get well, or for a signal."""
