@@ -22,11 +22,13 @@ class Consumer:
     processes: Processes
     policy: Policy
     timeout: float | None = None
+    stall_timeout: float | None = None
     max_tasks: int | None = None
     max_memory: int | None = None
     setup: Callable[[], Any] | None = None
     teardown: Callable[[], Any] | None = None
     durable: int = 0
+    slow: float | None = None
 
     def under(self, settings: Settings, client: Client | None) -> Consumer:
         """This consumer as a supervisor with these settings, and maybe this client, runs it."""
@@ -35,4 +37,5 @@ class Consumer:
             client=client or self.client,
             processes=settings.processes_of(self.queue) or self.processes,
             durable=settings.durable or self.durable,
+            slow=settings.slow,
         )

@@ -15,6 +15,7 @@
     ├── Reject
     └── Retry
     TaskTimeout             a BaseException
+    └── TaskStalled
 
 A server's own trouble comes as redis-py raises it: ``redis.RedisError``, ``OSError``.
 """
@@ -110,6 +111,10 @@ class TaskTimeout(BaseException):
 
     Not an Exception, so that a handler's own `except Exception` does not take it for one of its.
     """
+
+
+class TaskStalled(TaskTimeout):
+    """Raised likewise, where its ``stall_timeout`` is up: it has told nothing for so long."""
 
 
 def text_of(error: BaseException) -> str:

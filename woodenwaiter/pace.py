@@ -37,6 +37,13 @@ has the housekeeper look at once: most waits are over by then."""
 LEAST_WAIT = 0.1
 """For a task, however impatient the customer: each wait costs the server two commands."""
 
+COUNTED = 0.001
+"""That a task takes, at least, to have what it costs measured: to ask for that costs as much as a
+no-op task, hence no more than a thousandth."""
+
+TITLE_AGAIN = 1.0
+"""Between two changes of the process title for what a task tells of its progress."""
+
 IDLE_AFTER = 0.1
 """Without a task before the process title says so: busy workers do not pay for titles."""
 

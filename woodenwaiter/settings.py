@@ -23,6 +23,7 @@ NO = ("", "0", "no", "off", "false")
 
 NUMBERS: Mapping[str, tuple[type[float], str]] = {
     "float": (float, "a number of seconds"),
+    "float | None": (float, "a number of seconds"),
     "int": (int, "a number of replicas"),
 }
 """By the types of the fields."""
@@ -47,6 +48,7 @@ class Keywords(TypedDict, total=False):
     setup_wait: float
     import_in: str
     durable: int
+    slow: float | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Settings:
         IMPORT_IN; not for ``launch()`` and ``run()``, whose program has it already.
     durable: how many replicas of the server are to have what a worker settled, before it goes on;
         0: as many as each customer's waiter says.
+    slow: from how many seconds on a task is told of, with what it cost; None: it is not.
     """
 
     redis: str | None = None
@@ -89,12 +92,15 @@ class Settings:
     import_in: str = IN_SUPERVISOR
     durable: int = 0
     redis_password_file: str | None = None
+    slow: float | None = None
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
         _require_seconds(self.redis_wait, "redis_wait")
         _require_seconds(self.setup_wait, "setup_wait")
         _require_seconds(self.lease_seconds, "lease_seconds", least=pace.LEAST_LEASE)
+        if self.slow is not None:
+            _require_seconds(self.slow, "slow")
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
         _require(self.import_in in IMPORT_IN, f"import_in must be one of {', '.join(IMPORT_IN)}")

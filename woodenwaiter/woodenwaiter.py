@@ -184,6 +184,8 @@ class WoodenCustomer:
     timeout: seconds that a task may take; then `TaskTimeout` is raised in ``process``, and if that
         does not end it within 5 s, the worker and all that it spawned are killed. Either way the
         delivery has failed.
+    stall_timeout: likewise, seconds that a task may go without `Delivery.progress`, which any call
+        of it starts anew; then it is `TaskStalled`, which is a `TaskTimeout`.
     max_tasks: a worker leaves after this many tasks, and another takes its place.
     max_memory: likewise when it has more bytes of its own than this after a task; what it shares
         with the supervisor does not count.
@@ -202,6 +204,7 @@ class WoodenCustomer:
         max_deliveries: int = 5,
         backoff: Backoff = Backoff(),  # noqa: B008 - immutable
         timeout: float | None = None,
+        stall_timeout: float | None = None,
         max_tasks: int | None = None,
         max_memory: int | None = None,
         setup: Callable[[], Any] | None = None,
@@ -229,6 +232,7 @@ class WoodenCustomer:
         self.max_deliveries = max_deliveries
         self.backoff = backoff
         self.timeout = positive(timeout, "timeout")
+        self.stall_timeout = positive(stall_timeout, "stall_timeout")
         self.max_tasks = positive(max_tasks, "max_tasks")
         self.max_memory = number_of_bytes(max_memory, "max_memory")
         self.setup = setup
@@ -250,6 +254,7 @@ class WoodenCustomer:
             processes=self.processes,
             policy=Policy(self.max_deliveries, self.backoff),
             timeout=self.timeout,
+            stall_timeout=self.stall_timeout,
             max_tasks=self.max_tasks,
             max_memory=self.max_memory,
             setup=self.setup,

@@ -333,6 +333,7 @@ TREE: dict[str, tuple[type[BaseException], ...]] = {
     "Reject": (errors.WoodenError,),
     "Retry": (errors.WoodenError,),
     "TaskTimeout": (BaseException,),
+    "TaskStalled": (errors.TaskTimeout,),
 }
 
 
@@ -356,7 +357,7 @@ def test_all_errors_are_exported_and_no_others() -> None:
 def test_error_hangs_in_the_tree_and_keeps_its_old_bases(name: str) -> None:
     error: type[BaseException] = getattr(woodenwaiter, name)
     assert error.__bases__ == TREE[name]
-    assert issubclass(error, errors.WoodenError) == (name != "TaskTimeout")
+    assert issubclass(error, errors.WoodenError) == (name not in ("TaskTimeout", "TaskStalled"))
 
 
 @pytest.mark.parametrize("name", TREE)

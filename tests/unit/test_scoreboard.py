@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from woodenwaiter.processes.children import UNKNOWN_STATUS, ending
+from woodenwaiter.processes.diary import Progress
 from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State, Tally
 
 from ..support import run
@@ -72,6 +73,15 @@ def test_dead_row_keeps_what_was_running(cause: Cause, ending: str) -> None:
     assert row.ending == ending
     assert row.is_charged == (cause != Cause.BLAMELESS)
     assert not row.alive
+
+
+def test_dead_row_keeps_that_its_task_was_silent() -> None:
+    row = opened(Scoreboard())
+    row.begin(5, now=1.0)
+    row.mark_overdue(5, silent=True)
+    row.close(signal.SIGKILL, Cause.TIMED_OUT)
+    assert (row.overdue, row.was_silent, row.is_charged) == (5, True, True)
+    assert row.ending == "was killed, as the task went on after telling nothing for too long"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +169,7 @@ def test_words_do_not_overlap() -> None:
     writers: dict[str, Callable[[], None]] = {
         "quiet": lambda: row.hush(True),
         "overdue": lambda: row.mark_overdue(2**40),
+        "was_silent why_overdue": lambda: row.mark_overdue(2**40, silent=True),
         "pid": row.enter,
         "began started running in_handler": lambda: row.begin(2**41, 5.0),
         "in_handler tally": lambda: row.note_failure(2**41),
@@ -170,11 +181,13 @@ def test_words_do_not_overlap() -> None:
         "state alive status cause is_charged": lambda: row.close(-1, Cause.CHARGED),
     }
     names = [name for name, thing in vars(Row).items() if isinstance(thing, property)]
+    row.diary.report(2**41, Progress(0.5, "half", 7.0))
     for changes, write in writers.items():
         before = {name: getattr(row, name) for name in names}
         write()
         changed = {name for name in names if getattr(row, name) != before[name]}
         assert changed - {"ending"} == set(changes.split())
+    assert row.diary.progress(2**41) == Progress(0.5, "half", 7.0)
 
 
 def test_counts_are_large() -> None:

@@ -60,11 +60,14 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         "WOODENWAITER_EMBEDDED": "yes",
         "WOODENWAITER_ALLOW_OPEN_CONNECTIONS": "Yes",
         "WOODENWAITER_SETUP_WAIT": "0.5",
+        "WOODENWAITER_SLOW": "2.5",
         "WOODENWAITER_REDIS": "redis://not-a-setting",
         "WOODENWAITER_OTHER": "ignored",
     }
     settings = Settings.from_environment(environment, drain_seconds=3.0)
-    assert settings == Settings(None, "2 t:d=cpus", 3.0, 0.0, 60.0, "debug", "json", "", True, 0.5)
+    assert settings == Settings(
+        None, "2 t:d=cpus", 3.0, 0.0, 60.0, "debug", "json", "", True, 0.5, slow=2.5
+    )
     assert Settings.from_environment({}) == Settings()
 
 

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from woodenwaiter.pace import TIMEOUT_GRACE
+from woodenwaiter.processes.diary import Progress
 from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard
+from woodenwaiter.supervisor.places import Place
 from woodenwaiter.supervisor.time_limits import Measure, TimeLimit
 
 BORN = 100.0
@@ -129,6 +131,79 @@ def test_end_after_the_kill_charges_the_late_task_alone(row: Row, limit: TimeLim
     row.begin(2, BORN + LIMIT + TIMEOUT_GRACE)
     row.close(9, Cause.TIMED_OUT)
     assert not row.is_charged
+
+
+SILENCE = 4.0
+
+
+def tell(row: Row, now: float) -> None:
+    row.diary.report(row.running, Progress(0.5, "", now))
+
+
+def test_silence_is_counted_from_the_last_sign_of_life(row: Row) -> None:
+    limit = TimeLimit(math.inf, BORN, SILENCE)
+    row.begin(1, BORN)
+    for now in range(1, 100):
+        tell(row, BORN + now)
+        assert limit.check(row, BORN + now + SILENCE - TICK) == Measure.NONE
+        assert limit.check_at == BORN + now + SILENCE
+    assert limit.check(row, BORN + 99 + SILENCE) == Measure.RAISE
+    assert (row.overdue, row.was_silent) == (1, True)
+
+
+def test_task_that_tells_nothing_is_silent_from_its_beginning(row: Row) -> None:
+    limit = TimeLimit(math.inf, BORN, SILENCE)
+    row.begin(1, BORN)
+    tell(row, BORN + 3)
+    row.finish(1)
+    row.begin(2, BORN + 5)
+    assert limit.check(row, BORN + 5 + SILENCE - TICK) == Measure.NONE
+    assert limit.check(row, BORN + 5 + SILENCE) == Measure.RAISE
+    assert (row.overdue, row.was_silent) == (2, True)
+
+
+def test_what_is_told_after_the_time_was_up_puts_off_no_kill(row: Row) -> None:
+    limit = TimeLimit(math.inf, BORN, SILENCE)
+    row.begin(1, BORN)
+    up = BORN + SILENCE
+    assert limit.check(row, up) == Measure.RAISE
+    for now in (up + 1, up + TIMEOUT_GRACE - TICK):
+        tell(row, now)
+        assert limit.check(row, now) == Measure.NONE
+    assert limit.check(row, up + TIMEOUT_GRACE) == Measure.KILL
+
+
+def test_silence_and_time_are_limited_together(row: Row) -> None:
+    limit = TimeLimit(LIMIT, BORN, SILENCE)
+    row.begin(1, BORN)
+    assert limit.check(row, BORN) == Measure.NONE
+    assert limit.check_at == BORN + SILENCE
+    for now in (3, 6):
+        tell(row, BORN + now)
+    assert limit.check(row, BORN + SILENCE) == Measure.NONE
+    assert limit.check_at == BORN + LIMIT
+    assert limit.check(row, BORN + LIMIT) == Measure.RAISE
+    assert (row.overdue, row.was_silent) == (1, False)
+
+
+def test_idle_worker_is_looked_at_no_later_than_its_next_task_can_be_silent(row: Row) -> None:
+    limit = TimeLimit(LIMIT, BORN, SILENCE)
+    assert limit.check(row, BORN) == Measure.NONE
+    assert limit.check_at == BORN + SILENCE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "silence", "expected"),
+    [(None, None, None), (LIMIT, None, LIMIT), (None, SILENCE, SILENCE), (LIMIT, SILENCE, SILENCE)],
+)
+def test_queue_may_limit_either(
+    row: Row, seconds: float | None, silence: float | None, expected: float | None
+) -> None:
+    limit = Place("t:d", 1, seconds, None, silence).time_limit(BORN)
+    if limit:
+        row.begin(1, BORN)
+        limit.check(row, BORN)
+    assert (limit and limit.check_at - BORN) == expected
 
 
 class Task(NamedTuple):

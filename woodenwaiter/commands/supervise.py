@@ -121,6 +121,7 @@ def _add_seconds(parser: argparse.ArgumentParser) -> None:
         "--setup-wait": "how long a queue's setup may fail before the supervisor gives up (60)",
         "--lease-seconds": "after how long a host that gives no sign of life loses its tasks to "
         "others (30)",
+        "--slow": "tell of each task that takes so long, with what it cost (off)",
     }.items():
         parser.add_argument(option, type=float, metavar="S", help=meaning)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from ..logs import log
 from .signals import name_of
+from .usage import cpu_of
 
 UNKNOWN_STATUS = -1
 """Of a process whose end nobody was told: its parent had died, or somebody else reaped it."""
@@ -14,10 +15,16 @@ UNKNOWN_STATUS = -1
 
 def reap(pid: int) -> tuple[int, int]:
     """The pid and status of this child if it has died, else 0; of any child for -1."""
+    return reap_and_measure(pid)[:2]
+
+
+def reap_and_measure(pid: int) -> tuple[int, int, float]:
+    """Likewise, and the seconds of CPU that it used, with the children that it had waited for."""
     try:
-        return os.waitpid(pid, os.WNOHANG)
+        dead, status, usage = os.wait4(pid, os.WNOHANG)
     except ChildProcessError:  # reaped by somebody else; or, for -1, none is left
-        return max(pid, 0), UNKNOWN_STATUS
+        return max(pid, 0), UNKNOWN_STATUS, 0.0
+    return dead, status, cpu_of(usage)
 
 
 def send_signal(pid: int, number: int) -> None:

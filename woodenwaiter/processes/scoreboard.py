@@ -1,10 +1,10 @@
 """Shared memory in which each worker tells what it is doing, readable after any death.
 
 One row per worker incarnation: a cache line of its circumstances, one that only the worker writes,
-at every task, and one for what it writes rarely. Each word has one writer at a time: the supervisor
-sets a row up before the fork, the worker owns it while it lives, the supervisor marks it dead, and
-the housekeeper frees it once it has recovered the worker's tasks. Stores of aligned words are
-atomic.
+at every task, and one for what it writes rarely; beside it a diary. Each word has one writer at a
+time: the supervisor sets a row up before the fork, the worker owns it while it lives, the
+supervisor marks it dead, and the housekeeper frees it once it has recovered the worker's tasks.
+Stores of aligned words are atomic.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import NamedTuple
 from .. import pace
 from ..names import unique_name
 from .children import ending
+from .diary import DIARY_BYTES, Diary
+from .effort import Effort, Efforts
 
 ROW_BYTES = 192
 ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits recovery holds one
@@ -92,10 +94,12 @@ _LOOKED, _WANTED = 2, 3
 class Row:
     """One incarnation of one worker."""
 
-    def __init__(self, memory: memoryview, pool: str) -> None:
+    def __init__(self, memory: memoryview, pool: str, diary: Diary, efforts: Efforts) -> None:
         self._small = memory.cast("i")
         self._large = memory.cast("q")
         self._pool = pool
+        self.diary = diary
+        self._efforts = efforts
 
     # Set by the supervisor.
 
@@ -106,6 +110,7 @@ class Row:
         self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_FAILED] = 0
         self._large[_TOKEN] = self._large[_RETRIED] = self._large[_BURIED] = 0
         self._large[_ENDING] = self._large[_RETRY_DUE] = 0
+        self.diary.clear()
         self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
         self._small[_DISMISSED] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
@@ -120,9 +125,9 @@ class Row:
         """The worker is to leave, after its running task."""
         self._small[_DISMISSED] = 1
 
-    def mark_overdue(self, seq: int) -> None:
-        """The time of claim number ``seq`` is up."""
-        self._large[_OVERDUE] = seq
+    def mark_overdue(self, seq: int, *, silent: bool = False) -> None:
+        """The time of claim number ``seq`` is up, or that in which it was to tell something."""
+        self._large[_OVERDUE] = -seq if silent else seq
 
     def close(self, status: int, cause: Cause) -> None:
         """Mark the row dead: ``status`` is waitpid's, ``cause`` what it means for its task."""
@@ -181,6 +186,9 @@ class Row:
     # Set by the housekeeper.
 
     def free(self) -> None:
+        """What its worker spent is its queue's from now on."""
+        if self.state == State.DEAD:
+            self._efforts.add(self.queue, self.diary.effort)
         self._small[_STATE] = State.FREE
 
     # Read by anyone.
@@ -214,7 +222,7 @@ class Row:
     def ending(self) -> str:
         """How the worker came to its end."""
         if self.cause == Cause.TIMED_OUT:
-            return "was killed, as the task went on after its time was up"
+            return f"was killed, as the task went on after {self.why_overdue}"
         return ending(self.status)
 
     @property
@@ -248,7 +256,16 @@ class Row:
     @property
     def overdue(self) -> int:
         """The number of the claim whose time is up, or was last."""
-        return self._large[_OVERDUE]
+        return abs(self._large[_OVERDUE])
+
+    @property
+    def was_silent(self) -> bool:
+        """Whether that one's time was up as it had told nothing for too long."""
+        return self._large[_OVERDUE] < 0
+
+    @property
+    def why_overdue(self) -> str:
+        return "telling nothing for too long" if self.was_silent else "its time was up"
 
     @property
     def in_handler(self) -> int:
@@ -321,13 +338,17 @@ class Scoreboard:
         self._view = memoryview(mmap.mmap(-1, (rows + 1) * ROW_BYTES))
         self._header = self._view[:ROW_BYTES].cast("i")
         self._moments = self._view[:ROW_BYTES].cast("q")
+        self._diaries = memoryview(mmap.mmap(-1, rows * DIARY_BYTES))
+        self._efforts = Efforts(rows)  # there is no queue without a row
         self._rows: list[Row] = []  # of this process: made when first seen, as most never are
 
     def __iter__(self) -> Iterator[Row]:
         """The rows that are or were in use."""
         while len(self._rows) < self._header[_USED]:
-            start = (len(self._rows) + 1) * ROW_BYTES
-            self._rows.append(Row(self._view[start : start + ROW_BYTES], self.pool))
+            number = len(self._rows)
+            memory = self._view[(number + 1) * ROW_BYTES :][:ROW_BYTES]
+            diary = Diary(self._diaries[number * DIARY_BYTES :][:DIARY_BYTES])
+            self._rows.append(Row(memory, self.pool, diary, self._efforts))
         return iter(self._rows)
 
     def allocate(self) -> Row | None:
@@ -346,6 +367,14 @@ class Scoreboard:
         if all(row.alive for row in self):
             return f"one supervisor has at most {self._most} workers"
         return "not before the housekeeper has recovered those that died"
+
+    def effort_for(self, queue: int) -> Effort:
+        """What all the workers that a queue ever had here have spent."""
+        spent = self._efforts[queue]
+        for row in self:
+            if row.queue == queue and row.state != State.FREE:
+                spent = spent.plus(row.diary.effort)
+        return spent
 
     @property
     def redis_was_usable(self) -> bool:

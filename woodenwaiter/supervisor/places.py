@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from .. import pace
+from .time_limits import TimeLimit
 
 
 class Stage(IntEnum):
@@ -71,9 +72,17 @@ class Setups:
 
 
 class Place(NamedTuple):
-    """A queue, how many workers it is to have, and the seconds that its tasks may take."""
+    """A queue, how many workers it is to have, and the seconds that its tasks may take, and be
+    silent."""
 
     queue: str
     workers: int
     timeout: float | None = None
     setups: Setups | None = None
+    silence: float | None = None
+
+    def time_limit(self, born: float) -> TimeLimit | None:
+        """Of a worker."""
+        if self.timeout is None and self.silence is None:
+            return None
+        return TimeLimit(self.timeout or math.inf, born, self.silence or math.inf)

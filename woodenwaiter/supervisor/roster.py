@@ -31,15 +31,20 @@ class Outline(NamedTuple):
     queue: str
     processes: int
     timeout: float | None
+    stall_timeout: float | None
     has_setup: bool
     address: str
 
     @classmethod
     def of(cls, consumer: Consumer) -> Outline:
-        timeout = None if consumer.timeout is None else float(consumer.timeout)
-        address = address_of(consumer.client)
-        has_setup = consumer.setup is not None
-        return cls(consumer.queue, int(consumer.processes), timeout, has_setup, address)
+        return cls(
+            consumer.queue,
+            int(consumer.processes),
+            None if consumer.timeout is None else float(consumer.timeout),
+            None if consumer.stall_timeout is None else float(consumer.stall_timeout),
+            consumer.setup is not None,
+            address_of(consumer.client),
+        )
 
     @property
     def essence(self) -> Outline:

@@ -17,7 +17,7 @@ from ..processes.scoreboard import SETTING_UP, Cause, Row, Scoreboard, State
 from ..processes.signals import BELL
 from .orders import Child, Order, Say, Tell, dismiss, farewell, kill
 from .places import Place, Setups, Stage
-from .time_limits import Measure, TimeLimit
+from .time_limits import Measure
 
 
 @dataclass(eq=False)
@@ -81,7 +81,7 @@ class Slot:
             if measure == Measure.RAISE:
                 yield Tell(child, BELL)
             elif measure == Measure.KILL:
-                why = "as its task goes on after its time was up"
+                why = f"as its task goes on after {child.row.why_overdue}"
                 yield kill(self.name, child, why, Cause.TIMED_OUT)
         if now >= child.leave_by and not child.is_killed:
             why = "as it has nothing left to do and does not end"
@@ -144,9 +144,8 @@ class Slots:
         return self._quiet or slot.relieves is not None
 
     def filled(self, slot: Slot, child: Child) -> None:
-        timeout = self._places[slot.queue].timeout if child.row else None
-        if timeout:
-            child.limit = TimeLimit(timeout, child.born)
+        if child.row:
+            child.limit = self._places[slot.queue].time_limit(child.born)
         slot.child = child
 
     def started_server(self, child: Child) -> None:

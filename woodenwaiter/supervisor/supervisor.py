@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import StartupError
 from ..logs import log
-from ..processes.children import ending, reap, send_signal
+from ..processes.children import ending, reap_and_measure, send_signal
 from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import AtEnd, end_process, fork, leave
-from ..processes.scoreboard import Cause, Scoreboard, State, Tally
+from ..processes.scoreboard import Cause, Row, Scoreboard, State, Tally
 from ..processes.signals import SignalInbox, name_of
 from ..processes.traces import Trace
 from ..processes.tree import kill_group, kill_session, kill_tree
@@ -43,7 +43,8 @@ def place_of(outline: Outline, settings: Settings, *, loads: bool) -> Place:
     """``loads``: whether the workers load the application, which may fail as a setup does."""
     may_fail = outline.has_setup or loads
     setups = Setups(outline.queue, settings.setup_wait) if may_fail else None
-    return Place(outline.queue, outline.processes, outline.timeout, setups)
+    silence = outline.stall_timeout
+    return Place(outline.queue, outline.processes, outline.timeout, setups, silence)
 
 
 class Supervisor:
@@ -75,7 +76,7 @@ class Supervisor:
         self._scoreboard = Scoreboard()
         self._incarnations = 0
         self._tally = Tally()
-        self._whereabouts = Whereabouts()
+        self._whereabouts = Whereabouts(self._scoreboard, roster.outlines)
         self._shortages = Shortages()
         self._stalls = Stalls(threads, time.monotonic())
         self._strays = set(strays())
@@ -118,8 +119,8 @@ class Supervisor:
         due = min(part.due for part in (*timed, self._systemd))
         self._listen(None if due == math.inf else due - time.monotonic())
         _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
-        for pid, status in self._reap():
-            self._note_end(pid, status)
+        for dead in self._reap():
+            self._note_end(*dead)
         self._meet_deadlines()
         self._systemd.look(self._slots, self._scoreboard, self._renewal)
 
@@ -260,19 +261,18 @@ class Supervisor:
 
     # Deaths.
 
-    def _reap(self) -> Iterator[tuple[int, int]]:
-        """The children that died, with their statuses. As PID 1 it is everybody's parent; elsewhere
-        it leaves alone what is not its own: a program that calls `run` may have other children."""
+    def _reap(self) -> Iterator[tuple[int, int, float]]:
+        """Of the children that died pid, status and seconds of CPU. As PID 1 it is everybody's
+        parent; else it leaves alone what is not its own: a program may have other children."""
         if self._pid == 1:
-            while (dead := reap(-1))[0]:
+            while (dead := reap_and_measure(-1))[0]:
                 yield dead
             return
         for pid in [*self._renewal.pids, *(slot.child.pid for slot in self._slots if slot.child)]:
-            dead = reap(pid)
-            if dead[0]:
+            if (dead := reap_and_measure(pid))[0]:
                 yield dead
 
-    def _note_end(self, pid: int, status: int) -> None:
+    def _note_end(self, pid: int, status: int, cpu: float) -> None:
         if pid == self._renewal.pid:
             self._note_trial(status)
         slot = self._slots.slot_of(pid)
@@ -287,6 +287,7 @@ class Supervisor:
         orders = self._slots.ended(slot, status, time.monotonic())
         if child.row and child.trace:
             self._tally = self._tally.plus(child.row.tally)
+            _settle(child.row, cpu)
             child.row.close(status, child.cause)
             child.trace.close()
         _carry_out(orders)
@@ -309,6 +310,12 @@ def _carry_out(orders: Iterable[Order]) -> None:
             kill_tree(pid)
         else:
             send_signal(order.child.pid, order.number)
+
+
+def _settle(row: Row, cpu: float) -> None:
+    """Note what a worker that is no more had spent: it could not do so for the task that it ran."""
+    cut_off = time.monotonic() - row.began if row.in_handler else 0.0
+    row.diary.settle(cut_off, cpu)
 
 
 def _tell_end(slot: Slot, child: Child, status: int) -> None:

@@ -20,10 +20,14 @@ class Measure(Enum):
 
 
 class TimeLimit:
-    """One worker's: ``seconds`` for each of its tasks. ``check_at``: when to look at it next."""
+    """One worker's: ``seconds`` for each of its tasks, and ``silence``, after which one that gives
+    no sign of life is held to hang. ``check_at``: when to look at it next."""
 
-    def __init__(self, seconds: float, born: float) -> None:
+    def __init__(self, seconds: float, born: float, silence: float = math.inf) -> None:
         self._seconds = seconds
+        self._silence = silence
+        self._least = min(seconds, silence)
+        self._limit = math.inf  # of the task that is overdue: what it tells now comes too late
         self.check_at = born
 
     def check(self, row: Row, now: float) -> Measure:
@@ -34,18 +38,24 @@ class TimeLimit:
         """
         running = row.in_handler
         if not running:  # whatever starts from now on has this long at least
-            self.check_at = now + self._seconds
+            self.check_at = now + self._least
             return Measure.NONE
-        limit = row.began + self._seconds
-        if now < limit:
-            self.check_at = limit
-        elif row.overdue != running:
-            row.mark_overdue(running)
-            self.check_at = now + min(pace.TIMEOUT_GRACE, self._seconds)
-            return Measure.RAISE
-        elif now >= limit + pace.TIMEOUT_GRACE:
+        if row.overdue == running:
+            return self._check_overdue(now)
+        last_sign = max(row.began, row.diary.told_at)
+        limit, silent_at = row.began + self._seconds, last_sign + self._silence
+        self._limit = min(limit, silent_at)
+        if now < self._limit:
+            self.check_at = self._limit
+            return Measure.NONE
+        row.mark_overdue(running, silent=silent_at < limit)
+        self.check_at = now + min(pace.TIMEOUT_GRACE, self._least)
+        return Measure.RAISE
+
+    def _check_overdue(self, now: float) -> Measure:
+        end = self._limit + pace.TIMEOUT_GRACE
+        if now >= end:
             self.check_at = math.inf
             return Measure.KILL
-        else:
-            self.check_at = min(limit + pace.TIMEOUT_GRACE, now + self._seconds)
+        self.check_at = min(end, now + self._least)
         return Measure.NONE

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .. import pace
 from ..logs import IN_LINES, log
 from ..processes.children import send_signal
+from ..processes.scoreboard import Row, Scoreboard
 from ..processes.signals import TRACE
 from ..text import escaped
+from .roster import Outline
 from .slots import Slot
 
 
 class Whereabouts:
     """``due``: when the tracebacks that workers were asked for are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, scoreboard: Scoreboard, outlines: Sequence[Outline]) -> None:
+        self._scoreboard = scoreboard
+        self._outlines = outlines
         self.due = math.inf
 
     def ask(self, workers: Iterable[Slot], now: float) -> None:
-        """Log what each is doing, and ask it for its traceback."""
+        """Log what each is doing, and what each queue has cost; ask for tracebacks."""
         for slot in workers:
             if slot.child and slot.child.row:
                 row = slot.child.row
-                task = f"runs claim {row.owner}/{row.running} for {now - row.began:.1f} s"
-                state = task if row.running else "is waiting"
+                state = _state_of(row, now)
                 log.info("%s (pid %d) %s; %s", slot.name, slot.child.pid, state, row.tally)
                 send_signal(slot.child.pid, TRACE)
+        for number, outline in enumerate(self._outlines):
+            log.info("queue %s: %s", outline.queue, self._scoreboard.effort_for(number))
         self.due = now + pace.TRACE_AFTER
 
     def tell(self, workers: Iterable[Slot], now: float) -> None:
@@ -40,3 +45,11 @@ class Whereabouts:
                 trace = slot.child.trace.take()
                 where = (escaped(slot.name), slot.child.pid, trace)
                 log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES)
+
+
+def _state_of(row: Row, now: float) -> str:
+    if not row.running:
+        return "is waiting"
+    task = f"runs claim {row.owner}/{row.running} for {now - row.began:.1f} s"
+    told = row.diary.progress(row.running)
+    return f"{task}, at {told}, told {now - told.at:.1f} s ago" if told else task

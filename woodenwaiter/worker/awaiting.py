@@ -35,12 +35,12 @@ class Awaiting:
             raise TypeError("it returned a generator, which nobody runs: nothing was done")
         return returned
 
-    def interrupt(self) -> bool:
-        """From a signal handler: have TaskTimeout raised where the running coroutine waits. False
-        if none waits: it may be raised here."""
+    def interrupt(self, error: TaskTimeout) -> bool:
+        """From a signal handler: have this raised where the running coroutine waits. False if none
+        waits: it may be raised here."""
         if self._driven is None or self._driven.is_running:
             return False
-        self._driven.interrupt()
+        self._driven.interrupt(error)
         return True
 
     def close(self) -> None:
@@ -74,12 +74,12 @@ class _Driven:
     def __init__(self, awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> None:
         self._steps = _awaiting(awaitable)
         self._loop = loop
-        self._is_late = False
+        self._late: TaskTimeout | None = None  # what is to be raised in it
         self.is_running = False  # rather than waiting
         self.task = loop.create_task(_awaiting(self))
 
-    def interrupt(self) -> None:
-        self._is_late = True
+    def interrupt(self, error: TaskTimeout) -> None:
+        self._late = error
         self._loop.call_soon_threadsafe(self.task.cancel)
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -98,12 +98,12 @@ class _Driven:
                 step, given = self._steps.throw, self._meant_by(error)
 
     def _meant_by(self, error: BaseException) -> BaseException:
-        if not self._is_late:
+        late, self._late = self._late, None
+        if late is None:
             return error
-        self._is_late = False
         if uncancel := getattr(self.task, "uncancel", None):  # from Python 3.11 on
             uncancel()
-        return TaskTimeout()
+        return late
 
 
 def require_loop_for(handler: Callable[..., Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from types import TracebackType
 
-from ..errors import BadEntry, Reject, Retry, TaskTimeout, text_of
+from ..errors import BadEntry, Reject, Retry, TaskStalled, TaskTimeout, text_of
 from ..protocol.verdict import Failure
 from ..text import shortened
 
@@ -25,13 +25,20 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, BadEntry):
         return Failure("unreadable entry", error=text, final=True)
     error.__traceback__ = _from_handler(error.__traceback__) or error.__traceback__
-    timed_out = isinstance(error, TaskTimeout)
     lines = (shortened(line, LONGEST_TRACEBACK) for line in traceback.format_exception(error))
     return Failure(
-        "the time limit was exceeded" if timed_out else "the handler failed",
+        _reason(error),
         error=type(error).__name__ + (f": {text}" if text else ""),
         traceback=shortened("".join(lines), LONGEST_TRACEBACK),
     )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TaskStalled):
+        return "no progress was reported within stall_timeout"
+    if isinstance(error, TaskTimeout):
+        return "the time limit was exceeded"
+    return "the handler failed"
 
 
 def _from_handler(trace: TracebackType | None) -> TracebackType | None:

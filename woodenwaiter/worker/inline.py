@@ -15,6 +15,7 @@ from .. import pace
 from ..consumer import Consumer
 from ..logs import log
 from ..names import unique_name
+from ..processes.usage import Reading
 from ..protocol.entry import foods
 from ..protocol.grace import Missed, ServerClock
 from ..protocol.introduction import introduced
@@ -86,7 +87,8 @@ class InlineWorker:
     def run(self, owner: str, raw: bytes) -> Any:
         """Run a claimed task; returns what its handler returned, and raises what it raised."""
         name, policy = f"{owner}/1", self.consumer.policy
-        answer_with(lambda: delivery_of(raw, name, policy))
+        start = Reading.now()
+        answer_with(lambda: delivery_of(raw, name, policy, start))
         awaiting = Awaiting()
         try:
             with self._renewing(owner):

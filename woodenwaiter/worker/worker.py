@@ -13,11 +13,9 @@ from contextlib import suppress
 from os import _exit
 from typing import Any
 
-from setproctitle import setproctitle
-
 from .. import pace
 from ..consumer import Consumer
-from ..errors import EXIT_SETUP, LeaseLost, TaskTimeout
+from ..errors import EXIT_SETUP, LeaseLost, TaskStalled, TaskTimeout
 from ..logs import log
 from ..processes.footing import Footing
 from ..processes.fork import alone, end_process, fork_mark
@@ -32,12 +30,14 @@ from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
 from ..protocol.replicas import Replicas
 from ..protocol.verdict import Burial, DeadLetter, Redeliver, judge
-from ..text import escaped
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
 from .failures import failure_of
 from .handling import Delivery, answer_with, delivery_of
 from .lookout import Lookout
+from .meter import Meter
+from .reports import Reports
+from .title import Title
 
 
 def work(
@@ -135,10 +135,11 @@ class Worker:
         self._bell = bell
         self._parent = parent
         self._mark = fork_mark()
-        self._title = f"woodenwaiter: worker {escaped(consumer.queue):.80} #{row.slot}"
-        self._titled, self._raw = "", b""
+        self._title = Title(consumer.queue, row.slot)
+        self._reports = Reports(row, self._title, self._mark)
+        self._meter = Meter(row.diary, consumer.slow)
         self._burial = Burial()
-        self._leaving = False
+        self._raw, self._leaving = b"", False
         place = f"queue {consumer.queue} on {self._queue.link.address}"
         self._outage = Outage(place, lease, tells=Tells.REFUSALS if speaks else Tells.NOTHING)
         self._interruptible = False
@@ -187,7 +188,7 @@ class Worker:
             if step is Deed.RUN:
                 self._run()
             elif step is Deed.REST:
-                self._entitle("quiet")
+                self._title.show("quiet")
                 self._inbox.wait((self._lifeline,), pace.REST)
             elif step is Deed.WAIT:
                 if self._queue.wait(self._slumber, self._pause):
@@ -252,7 +253,7 @@ class Worker:
         """Run these at once: they are what there is to do next."""
         self._claims.claimed(entries, time.monotonic())
         if entries:
-            self._entitle_busy(len(entries))
+            self._title.show_busy(self._claims.completed + 1, len(entries), self._claims.want)
             self._row.stand_on(self._claims.token)
             self._row.hold(self._claims.completed + 1, self._claims.completed + len(entries))
             if self._claims.is_last_batch:  # in time for another one to be ready after it
@@ -277,7 +278,7 @@ class Worker:
         watched, end = (fd, self._lifeline), time.monotonic() + seconds
         ready = self._doze(watched)
         while not (ready or self._inbox or self._row.quiet or self._row.is_dismissed):
-            self._entitle("idle")
+            self._title.show("idle")
             if (left := end - time.monotonic()) <= 0:
                 raise TimeoutError(f"no answer from {self._queue.link.address}")
             ready = self._inbox.wait(watched, min(left, pace.REST))
@@ -305,8 +306,9 @@ class Worker:
     def _run(self) -> None:
         """Run claims in their order, until one fails or the rest is to be asked for again."""
         claims, row, mark, signals = self._claims, self._row, self._mark, self._inbox.pending
-        now = time.monotonic()
+        meter, now = self._meter, time.monotonic()
         self._is_shaken = True
+        meter.resume(now)
         while (raw := claims.begin()) is not None:
             seq = claims.completed + 1
             self._raw = raw
@@ -326,10 +328,19 @@ class Worker:
                 return
             row.finish(seq)
             now = time.monotonic()  # after whoever looks can see that it is done
+            if now >= meter.due:
+                self._measure(now)
             claims.finish(now, signalled=bool(signals))
+        meter.pause(now)
+
+    def _measure(self, now: float) -> None:
+        """The running task ends."""
+        if slow := self._meter.measure(self._row.began, now):
+            log.warning("task %s of %s took %s", self._delivery().id, self._queue.name, slow)
 
     def _fail(self, raw: bytes, seq: int, error: BaseException) -> None:
         self._row.note_failure(seq)
+        self._measure(time.monotonic())
         failure = failure_of(error)
         owner = self._claims.owner
         verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)
@@ -343,21 +354,11 @@ class Worker:
         Called at every signal: the bell says only that something was written into the row."""
         if self._interruptible and self._row.overdue == self._claims.completed + 1:
             self._interruptible = False
-            if not self._awaiting.interrupt():
-                raise TaskTimeout
+            error = TaskStalled() if self._row.was_silent else TaskTimeout()
+            if not self._awaiting.interrupt(error):
+                raise error
 
     def _delivery(self) -> Delivery:
-        name = f"{self._claims.owner}/{self._claims.completed + 1}"
-        return delivery_of(self._raw, name, self._policy)
-
-    # The process's title.
-
-    def _entitle_busy(self, claims: int) -> None:
-        alone = claims == self._claims.want == 1
-        what = f"task {self._claims.completed + 1}" if alone else "busy"
-        self._entitle(f"{what} since {time.strftime('%H:%M:%S')}")
-
-    def _entitle(self, state: str) -> None:
-        if state != self._titled:
-            setproctitle(f"{self._title} {state}")
-            self._titled = state
+        seq = self._claims.completed + 1
+        name, start = f"{self._claims.owner}/{seq}", self._meter.start_of(self._row.began)
+        return delivery_of(self._raw, name, self._policy, start, self._reports.of(seq))

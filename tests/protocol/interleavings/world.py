@@ -8,6 +8,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from woodenwaiter.processes.diary import DIARY_BYTES, Diary
+from woodenwaiter.processes.effort import Efforts
 from woodenwaiter.processes.scoreboard import ROW_BYTES, Cause, Row
 
 from .server import Contents, Entries, Failed, Request, task_of
@@ -95,7 +97,8 @@ class Words(NamedTuple):
 @cache
 def row_of(words: Words) -> Row:
     """The product's own, with these words in it."""
-    row = _Row(memoryview(bytearray(ROW_BYTES)), "")
+    diary = Diary(memoryview(bytearray(DIARY_BYTES)))
+    row = _Row(memoryview(bytearray(ROW_BYTES)), "", diary, Efforts(queues=1))
     row.open(0, 0, 1)
     row.hold(words.first, words.last)
     row.begin(words.started, 0.0)

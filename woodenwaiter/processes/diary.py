@@ -1,0 +1,95 @@
+"""In shared memory: what a worker has spent, and what its running task tells of its progress."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+from ..text import escaped
+from .effort import Effort
+
+DIARY_BYTES = 256
+
+WORDS = 4
+_BUSY, _CPU, _TOLD_AT = range(3)
+"""Nanoseconds. The note comes after the words."""
+
+_CHECK = Struct("=I")
+_HEAD = Struct("=qddI")  # the claim's number, fraction, time, bytes of text
+_TEXT = _CHECK.size + _HEAD.size
+
+MOST_TEXT = DIARY_BYTES - WORDS * 8 - _TEXT
+"""Bytes."""
+
+ATTEMPTS = 8
+"""To read what is being written: a writer that writes all the time leaves it whole most of it."""
+
+
+class Progress(NamedTuple):
+    """What a task has told: the ``fraction`` that is done, a short text that is fit to be shown,
+    and when, in monotonic seconds."""
+
+    fraction: float
+    text: str
+    at: float
+
+    def __str__(self) -> str:
+        return f"{self.fraction:.0%}: {self.text}" if self.text else f"{self.fraction:.0%}"
+
+
+def fit(text: str) -> str:
+    """The beginning of it, in one line, in what a note has room for."""
+    # What is escaped is no shorter than it was.
+    return escaped(text[:MOST_TEXT]).encode()[:MOST_TEXT].decode(errors="ignore")
+
+
+class Diary:
+    """One worker's. It alone writes, in whichever of its threads, until it is dead; then the
+    supervisor does."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self._words = memory.cast("q")
+        self._note = memory[WORDS * 8 :]
+
+    def clear(self) -> None:
+        """For another worker."""
+        self._words[_BUSY] = self._words[_CPU] = self._words[_TOLD_AT] = 0
+        self._note[:_TEXT] = bytes(_TEXT)
+
+    def spend(self, effort: Effort) -> None:
+        """So much was spent so far."""
+        self._words[_BUSY], self._words[_CPU] = int(effort.busy * 1e9), int(effort.cpu * 1e9)
+
+    def settle(self, seconds: float, cpu: float) -> None:
+        """The worker is no more. It had used so much CPU in all, and was cut off in a task that had
+        taken so many seconds; or they are 0."""
+        busy, known = self.effort
+        self.spend(Effort(busy + seconds, max(cpu, known)))
+
+    @property
+    def effort(self) -> Effort:
+        return Effort(self._words[_BUSY] / 1e9, self._words[_CPU] / 1e9)
+
+    def report(self, seq: int, progress: Progress) -> None:
+        """Claim number ``seq`` tells this; the text is `fit`. By one store, so that threads' notes
+        never mix; who reads meanwhile knows by a checksum what is torn."""
+        text = progress.text.encode()
+        told = _HEAD.pack(seq, progress.fraction, progress.at, len(text)) + text
+        self._note[: _CHECK.size + len(told)] = _CHECK.pack(crc32(told)) + told
+        self._words[_TOLD_AT] = int(progress.at * 1e9)
+
+    @property
+    def told_at(self) -> float:
+        """When any task told something last, in monotonic seconds."""
+        return self._words[_TOLD_AT] / 1e9
+
+    def progress(self, seq: int) -> Progress | None:
+        """What claim number ``seq`` told, if that was the last to tell anything."""
+        for _ in range(ATTEMPTS):
+            copy = bytes(self._note)
+            number, fraction, at, length = _HEAD.unpack_from(copy, _CHECK.size)
+            end = _TEXT + min(length, MOST_TEXT)
+            if crc32(copy[_CHECK.size : end]) == _CHECK.unpack_from(copy)[0]:
+                return Progress(fraction, copy[_TEXT:end].decode(), at) if number == seq else None
+        return None
