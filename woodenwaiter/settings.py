@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import Field, dataclass, fields, replace
@@ -16,6 +17,11 @@ from .logs import FORMATS, LEVELS
 Processes = int | str
 """A number, or "cpus": as many as `cpus.usable_cpus` says."""
 
+
+Threads = int | str
+"""A number, or AUTO."""
+
+AUTO = "auto"
 
 YES = ("1", "yes", "on", "true")
 NO = ("", "0", "no", "off", "false")
@@ -49,6 +55,7 @@ class Keywords(TypedDict, total=False):
     import_in: str
     durable: int
     slow: float | None
+    threads: Threads
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Settings:
     durable: how many replicas of the server are to have what a worker settled, before it goes on;
         0: as many as each customer's waiter says.
     slow: from how many seconds on a task is told of, with what it cost; None: it is not.
+    threads: how many threads libraries that compute are to have in each worker, where no variable
+        of the environment says so; AUTO: the CPUs are shared out among the workers.
     """
 
     redis: str | None = None
@@ -93,6 +102,7 @@ class Settings:
     durable: int = 0
     redis_password_file: str | None = None
     slow: float | None = None
+    threads: Threads = AUTO
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -109,6 +119,10 @@ class Settings:
         _require(
             isinstance(self.durable, int) and self.durable >= 0,
             f"durable must be a number of replicas, not {self.durable!r}",
+        )
+        _require(
+            self.threads == AUTO or re.fullmatch("[1-9][0-9]{0,3}", str(self.threads)),
+            f'threads must be a number from 1 to 9999, or "auto", not {self.threads!r}',
         )
         self.processes_by_queue()
 
@@ -197,6 +211,6 @@ def _require_seconds(value: object, name: str, least: float = 0) -> None:
     )
 
 
-def _require(condition: bool, message: str) -> None:
+def _require(condition: object, message: str) -> None:
     if not condition:
         raise StartupError(message)

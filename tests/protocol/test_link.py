@@ -460,3 +460,10 @@ def test_redirect_to_nowhere_is_trouble(proxy: Proxy, host: str) -> None:
         with pytest.raises(ServerTrouble):
             link.call("GET", "k")
     link.close()
+
+
+def test_redis_py_is_not_asked_for_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would read that up for each connection, at the expense of each worker's memory."""
+    monkeypatch.setattr("importlib.metadata.version", lambda name: pytest.fail("it is asked"))
+    link = Link(redis.Redis.from_url("redis://localhost"), timeout=10)
+    link.close()

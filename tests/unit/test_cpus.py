@@ -15,7 +15,7 @@ from ..support import run
 
 @pytest.fixture(autouse=True)
 def eight_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpus, "_affinity", lambda: 8)
+    monkeypatch.setattr(cpus, "affinity", lambda: 8)
 
 
 def container(root: Path, cgroup: str, **files: str) -> Path:

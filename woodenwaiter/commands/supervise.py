@@ -14,6 +14,8 @@ from .. import __version__, logs
 from ..consumer import Consumer
 from ..errors import EXIT_USAGE, StartupError, WoodenError, WrongValue
 from ..logs import FORMATS, LEVELS, log
+from ..processes.cpus import usable_cpus
+from ..processes.thread_counts import allot, share_of
 from ..protocol.access import REDIS_PASSWORD_FILE
 from ..protocol.urls import client_from_environment
 from ..settings import IMPORT_IN, IN_WORKER, Settings
@@ -61,12 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("app", metavar="APP", help="what to run, see below")
     _add_server(parser)
-    parser.add_argument(
-        "--processes",
-        action="append",
-        metavar="[TABLE:DISH=]N",
-        help="workers per queue, or of one queue; a number or cpus; may be repeated",
-    )
+    _add_workers(parser)
     _add_seconds(parser)
     parser.add_argument(
         "--durable",
@@ -114,6 +111,21 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--processes",
+        action="append",
+        metavar="[TABLE:DISH=]N",
+        help="workers per queue, or of one queue; a number or cpus; may be repeated",
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        help="of libraries that compute (BLAS, OpenMP, polars, …), in each worker; a number, or "
+        "auto: the CPUs, shared out among the workers (auto)",
+    )
+
+
 def _add_seconds(parser: argparse.ArgumentParser) -> None:
     for option, meaning in {
         "--drain-seconds": "how long running tasks may go on after SIGTERM (25)",
@@ -144,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(settings.log_level, settings.log_format)
         logs.set_role("trial" if is_trial else "supervisor")
         _receive_signals_while_loading()
+        allot(share_of(settings.threads, _expected_workers(settings)))
         return _try_out(app) if is_trial else _supervise(app, settings, Renewal(start))
     except (StartupError, WrongValue) as error:
         return _explain(error, is_trial=is_trial)
@@ -158,6 +171,12 @@ def _receive_signals_while_loading() -> None:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, set(SIGNALS) - {signal.SIGHUP})
+
+
+def _expected_workers(settings: Settings) -> int:
+    """As long as APP, which says how many there are, is not loaded: as many as the CPUs."""
+    counts = settings.processes_by_queue().values() or ("cpus",)
+    return sum(usable_cpus() if count == "cpus" else int(count) for count in counts)
 
 
 def _load(app: str) -> list[Consumer]:

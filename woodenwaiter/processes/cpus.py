@@ -13,11 +13,11 @@ def usable_cpus(root: Path = Path("/")) -> int:
 
     A quota of 1.5 CPUs counts as 2: the second process uses up the half.
     """
-    limits = [float(_affinity()), *_quotas(root)]
+    limits = [float(affinity()), *_quotas(root)]
     return max(1, math.ceil(min(limits)))
 
 
-def _affinity() -> int:
+def affinity() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

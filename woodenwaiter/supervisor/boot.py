@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from setproctitle import setproctitle
 
@@ -13,11 +15,12 @@ from ..errors import AppError, Misuse, StartupError
 from ..logs import log
 from ..processes.leftovers import leftovers, native_threads, open_connections
 from ..processes.signals import in_main_thread
+from ..processes.thread_counts import Share, share_of
 from ..protocol.client import connected_descriptors
 from ..protocol.link import Link
 from ..protocol.urls import client_at
 from ..settings import Settings
-from ..text import escaped
+from ..text import escaped, listed
 from .apart import Apart
 from .hosts import TITLE
 from .renewal import Renewal
@@ -72,7 +75,7 @@ def _supervise(
     lifeline: int | None,
     renewal: Renewal | None,
 ) -> int:
-    roster = survey()
+    roster = _with_share(survey(), settings)
     queues = escaped(", ".join(outline.queue for outline in roster.outlines))
     setproctitle(f"{TITLE} {queues:.200}")
     _introduce(roster.outlines, settings)
@@ -91,6 +94,22 @@ def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
         log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.processes)
     for queue in settings.processes_by_queue().keys() - {"", *(o.queue for o in outlines)}:
         log.warning("processes are set for %s, but no customer serves it", queue)
+
+
+def _with_share(roster: Roster, settings: Settings) -> Roster:
+    """Share out the CPUs, and tell of what is loaded by now and does not fit."""
+    share = Share.here(share_of(settings.threads, roster.workers))
+    if share.misfits and not share.is_adjustable:
+        log.log(
+            logging.WARNING if share.found > share.number else logging.INFO,
+            "%s was loaded with threads: %d; each worker's share: %d; start with "
+            "OMP_NUM_THREADS=%d in the environment, or install threadpoolctl",
+            listed(share.misfits),
+            share.found,
+            share.number,
+            share.number,
+        )
+    return replace(roster, share=share)
 
 
 def _inspect(settings: Settings) -> str:

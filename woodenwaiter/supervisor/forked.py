@@ -19,6 +19,7 @@ from ..logs import log
 from ..processes.fork import leave, unblock_signals
 from ..processes.scoreboard import Row, Scoreboard, State
 from ..processes.signals import BELL, FAREWELL, TRACE, SignalInbox, reset_in_forks
+from ..processes.thread_counts import allot
 from ..processes.traces import Trace
 from ..processes.tree import end_descendants
 from ..settings import Settings
@@ -110,6 +111,8 @@ def be_worker(
     unblock_signals()
     try:
         consumers = _load(roster, name, inbox, lambda: _is_told_to_leave(row, inbox))
+        if trouble := roster.share.adjust():
+            log.warning("threadpoolctl fails, and libraries keep their threads: %s", trouble)
         lookout = Lookout(scoreboard, row, bell)
         work(consumers[row.queue], row, lookout, lease, inbox, lifeline, bell, parent)
     except StartupError as error:
@@ -171,6 +174,7 @@ def _load(
 ) -> Sequence[Consumer]:
     """The consumers. Where the application is loaded here, that is no task: whoever is told to
     leave meanwhile does so at once. What it has done to signals is undone."""
+    allot(roster.share.number)
     if roster.is_loaded:
         return roster.load()
 

@@ -12,12 +12,16 @@ from ..errors import AppError, StartupError, WrongValue
 from ..logs import log
 from ..processes.cpus import usable_cpus
 from ..processes.scoreboard import ROWS
+from ..processes.thread_counts import Share
 from ..protocol.client import address_of
 from ..protocol.urls import client_at
 from ..settings import Settings
 from .embedded import EmbeddedServer, server_for
 
 Load = Callable[[], Sequence[Consumer]]
+
+EVEN = Share()
+"""Of a worker that nobody has reckoned with yet."""
 
 CHANGED = (
     "the application has changed since the start: send SIGHUP to the supervisor, which starts anew "
@@ -55,12 +59,17 @@ class Outline(NamedTuple):
 @dataclass(frozen=True)
 class Roster:
     """The consumers of one supervisor; ``server``: to be run beside them; ``is_loaded``: whether
-    `load`, which a child calls, only hands over what is here."""
+    `load`, which a child calls, only hands over what is here; ``share``: of each worker."""
 
     outlines: Sequence[Outline]
     load: Load
     server: EmbeddedServer | None = None
     is_loaded: bool = True
+    share: Share = EVEN
+
+    @property
+    def workers(self) -> int:
+        return sum(outline.processes for outline in self.outlines)
 
 
 def surveyed(consumers: Sequence[Consumer], settings: Settings) -> Roster:

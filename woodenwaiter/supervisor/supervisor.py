@@ -113,8 +113,8 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._apart.look_after_reporter(self._fork, self._alive_read)
-        for slot in self._slots.to_fill(time.monotonic()):
-            self._fill(slot)
+        for slot in [s for s in self._slots.to_fill(time.monotonic()) if self._fill(s)]:
+            _tell_birth(slot)  # of all at last: two forks share no memory that is used in between
         timed = (self._slots, self._whereabouts, self._stalls, self._apart, self._renewal)
         due = min(part.due for part in (*timed, self._systemd))
         self._listen(None if due == math.inf else due - time.monotonic())
@@ -185,8 +185,8 @@ class Supervisor:
             self._server = None  # another supervisor's is used
         self._meet_deadlines()  # of a drain that has begun meanwhile
 
-    def _fill(self, slot: Slot) -> None:
-        born = time.monotonic()
+    def _fill(self, slot: Slot) -> Child | None:
+        born, child = time.monotonic(), None
         try:
             child = self._bear(slot, born)
         except (OSError, StartupError) as error:  # no memory, say
@@ -195,8 +195,7 @@ class Supervisor:
         else:
             if child:
                 self._slots.filled(slot, child)
-                level = logging.DEBUG if slot.setup_failed else logging.INFO
-                log.log(level, "%s (pid %d) started", slot.name, child.pid)
+        return child
 
     def _bear(self, slot: Slot, born: float) -> Child | None:
         if slot.stage == Stage.WORKERS:
@@ -316,6 +315,11 @@ def _settle(row: Row, cpu: float) -> None:
     """Note what a worker that is no more had spent: it could not do so for the task that it ran."""
     cut_off = time.monotonic() - row.began if row.in_handler else 0.0
     row.diary.settle(cut_off, cpu)
+
+
+def _tell_birth(slot: Slot) -> None:
+    level = logging.DEBUG if slot.setup_failed else logging.INFO
+    log.log(level, "%s (pid %d) started", slot.name, slot.child.pid if slot.child else 0)
 
 
 def _tell_end(slot: Slot, child: Child, status: int) -> None:
