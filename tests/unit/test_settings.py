@@ -86,6 +86,9 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         ("PROCESSES", "t:d=-2"),
         ("PROCESSES", "t:d="),
         ("ALLOW_OPEN_CONNECTIONS", "maybe"),
+        ("THREADS", "0"),
+        ("THREADS", "many"),
+        ("THREADS", "1.5"),
     ],
 )
 def test_refuses_impossible_values(variable: str, value: str) -> None:
