@@ -242,7 +242,9 @@ def test_impossible_number_of_processes_is_refused(processes: Any) -> None:
         WoodenCustomer("t", "d", WAITER, print, processes=processes)
 
 
-@pytest.mark.parametrize("keyword", ["max_deliveries", "timeout", "max_tasks", "max_memory"])
+@pytest.mark.parametrize(
+    "keyword", ["max_deliveries", "timeout", "stall_timeout", "max_tasks", "max_memory"]
+)
 def test_limits_are_positive(keyword: str) -> None:
     for value in (0, -1):
         limit: dict[str, Any] = {keyword: value}
