@@ -219,6 +219,20 @@ NATIVE = """
         _thread.start_new_thread(time.sleep, (300,))  # unknown to threading, as a library's are
 """
 
+NAMED = """
+    named = threading.Semaphore(0)
+
+    def solve():
+        with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as file:
+            file.write("solver")
+        named.release()
+        time.sleep(300)
+
+    for _ in range(3):
+        _thread.start_new_thread(solve, ())
+        named.acquire()
+"""
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="shows no threads' names")
 STALLS = "computes next to nothing in its "
 
@@ -243,6 +257,28 @@ def await_looks() -> None:
     """At workers, by their supervisor; a few of them."""
     until = time.monotonic() + 2
     eventually(lambda: time.monotonic() > until)
+
+
+def test_hang_for_a_thread_of_python_is_explained(app: Application) -> None:
+    text = """
+        from concurrent.futures import ThreadPoolExecutor
+        from woodenwaiter import pace
+        pace.STALL = 0.5
+        pool = ThreadPoolExecutor(1, "pool")
+        pool.submit(int).result()
+    """
+    app.write(text=text, handler="pool.submit(int).result()")
+    app.push({"n": 0})
+    supervisor = app.serve("--drain-seconds", "0")
+    assert "(pool_0)" in supervisor.logged(STALLS + "first task")
+
+
+@linux
+def test_threads_of_one_name_are_told_together(app: Application) -> None:
+    app.write(text=dedent(NATIVE).format(threads=2) + dedent(NAMED))
+    supervisor = app.serve().ready(2)
+    assert supervisor.logged("not forked: ").endswith(" 2 without a name, solver (3)")
+    assert supervisor.stop() == 0
 
 
 @linux

@@ -50,11 +50,11 @@ def end_descendants() -> None:
     Daemons are nobody's."""
     if not _has_spawned():  # a look at all processes takes longer than an idle pool's drain
         return
-    tracker = _let_go_of_tracker()
+    trackers = _let_go_of_trackers()
     own = os.getpid()
     pids = {process.pid for process in _descendants(own)} | set(_session(own)) - {own}
     left = list(filter(None, map(find, pids)))
-    if names := [_name(process) for process in left if process.pid != tracker]:
+    if names := [_name(process) for process in left if process.pid not in trackers]:
         log.warning("what handlers left running is ended: %s", listed(names))
     for process in left:
         with suppress(psutil.Error):
@@ -71,16 +71,15 @@ def _has_spawned() -> bool:
     return has_children or resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt > 0
 
 
-def _let_go_of_tracker() -> int:
-    """Let multiprocessing's tracker of shared memory do its last work, as it does once nobody holds
-    its pipe; returns its pid, or 0. It hears no SIGTERM."""
-    module = sys.modules.get("multiprocessing.resource_tracker")
-    tracker = getattr(module, "_resource_tracker", None)
-    fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
-    if fd is not None:
-        with suppress(OSError):  # a handler has closed it
-            os.close(fd)
-    return pid or 0
+def _let_go_of_trackers() -> set[int]:
+    """Let the trackers of shared memory, multiprocessing's and loky's, do their last work, as they
+    do once nobody holds their pipes; returns their pids. They hear no SIGTERM."""
+    modules = [module for name, module in sys.modules.items() if name.endswith("resource_tracker")]
+    trackers = [getattr(module, "_resource_tracker", None) for module in modules]
+    for tracker in trackers:
+        with suppress(OSError, TypeError):  # a handler has closed it; there is none
+            os.close(getattr(tracker, "_fd", None))  # type: ignore[arg-type]
+    return {getattr(tracker, "_pid", None) or 0 for tracker in trackers}
 
 
 def _descendants(pid: int) -> list[psutil.Process]:
