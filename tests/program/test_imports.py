@@ -12,7 +12,8 @@ import pytest
 from woodenwaiter.errors import EXIT_APP
 
 from ..application import Application, Code
-from ..support import Server, eventually
+from ..support import Server, await_end_of, eventually, title
+from .test_reload import anew
 
 DRAW = """
     note("drawn", f"{os.getpid()} {sorted(draw() for _ in range(5))}")
@@ -193,6 +194,34 @@ def test_program_that_launches_keeps_its_connections(app: Application, server: S
     program = app.run("with manager:\n    time.sleep(300)\n")
     eventually(lambda: app.done == [0])
     assert program.stop() == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import subprocess\nkept = subprocess.Popen(['sleep', '300'])",
+        "import multiprocessing\nkept = multiprocessing.Pool(1)",
+        "import multiprocessing\nkept = multiprocessing.Manager()",
+        "os.fork() or time.sleep(300)",
+    ],
+    ids=["subprocess", "pool", "manager", "fork"],
+)
+def test_processes_that_an_import_started_end(app: Application, start: str, number: int) -> None:
+    """With the supervisor, and with its code, of which the new one has its own."""
+    app.write(text=start)
+    supervisor = app.serve().ready(2)
+    kin = [child for child in supervisor.tree() if "woodenwaiter: " not in title(child)[:20]]
+    supervisor.signal(number)
+    supervisor.logged("what loading the application left running is ended: ")
+    if kin:
+        await_end_of(kin)
+    if number == signal.SIGHUP:
+        anew(supervisor)
+    else:
+        supervisor.wait()
+        assert not supervisor.left_behind()
+    assert "can only join" not in supervisor.log
 
 
 def test_manager_that_is_run_refuses_them(app: Application, server: Server) -> None:
