@@ -12,7 +12,8 @@ import pytest
 from woodenwaiter.errors import EXIT_APP
 
 from ..application import Application, Code
-from ..support import Server, eventually
+from ..support import Server, await_end_of, eventually, title
+from .test_reload import anew
 
 DRAW = """
     note("drawn", f"{os.getpid()} {sorted(draw() for _ in range(5))}")
@@ -195,6 +196,34 @@ def test_program_that_launches_keeps_its_connections(app: Application, server: S
     assert program.stop() == 128 + signal.SIGTERM
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import subprocess\nkept = subprocess.Popen(['sleep', '300'])",
+        "import multiprocessing\nkept = multiprocessing.Pool(1)",
+        "import multiprocessing\nkept = multiprocessing.Manager()",
+        "os.fork() or time.sleep(300)",
+    ],
+    ids=["subprocess", "pool", "manager", "fork"],
+)
+def test_processes_that_an_import_started_end(app: Application, start: str, number: int) -> None:
+    """With the supervisor, and with its code, of which the new one has its own."""
+    app.write(text=start)
+    supervisor = app.serve().ready(2)
+    kin = [child for child in supervisor.tree() if "woodenwaiter: " not in title(child)[:20]]
+    supervisor.signal(number)
+    supervisor.logged("what loading the application left running is ended: ")
+    if kin:
+        await_end_of(kin)
+    if number == signal.SIGHUP:
+        anew(supervisor)
+    else:
+        supervisor.wait()
+        assert not supervisor.left_behind()
+    assert "can only join" not in supervisor.log
+
+
 def test_manager_that_is_run_refuses_them(app: Application, server: Server) -> None:
     app.write(text=connected(server))
     main = """
@@ -217,6 +246,20 @@ NATIVE = """
     pace.STALL = 0.5
     for _ in range({threads}):
         _thread.start_new_thread(time.sleep, (300,))  # unknown to threading, as a library's are
+"""
+
+NAMED = """
+    named = threading.Semaphore(0)
+
+    def solve():
+        with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as file:
+            file.write("solver")
+        named.release()
+        time.sleep(300)
+
+    for _ in range(3):
+        _thread.start_new_thread(solve, ())
+        named.acquire()
 """
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="shows no threads' names")
@@ -243,6 +286,28 @@ def await_looks() -> None:
     """At workers, by their supervisor; a few of them."""
     until = time.monotonic() + 2
     eventually(lambda: time.monotonic() > until)
+
+
+def test_hang_for_a_thread_of_python_is_explained(app: Application) -> None:
+    text = """
+        from concurrent.futures import ThreadPoolExecutor
+        from woodenwaiter import pace
+        pace.STALL = 0.5
+        pool = ThreadPoolExecutor(1, "pool")
+        pool.submit(int).result()
+    """
+    app.write(text=text, handler="pool.submit(int).result()")
+    app.push({"n": 0})
+    supervisor = app.serve("--drain-seconds", "0")
+    assert "(pool_0)" in supervisor.logged(STALLS + "first task")
+
+
+@linux
+def test_threads_of_one_name_are_told_together(app: Application) -> None:
+    app.write(text=dedent(NATIVE).format(threads=2) + dedent(NAMED))
+    supervisor = app.serve().ready(2)
+    assert supervisor.logged("not forked: ").endswith(" 2 without a name, solver (3)")
+    assert supervisor.stop() == 0
 
 
 @linux

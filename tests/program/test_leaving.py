@@ -74,6 +74,21 @@ def test_log_lines_of_many_processes_stay_whole(app: Application) -> None:
     assert all("x" * 1000 in error for error in errors)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGTTOU])
+def test_task_that_fails_as_its_worker_is_to_leave_has_ended(app: Application, number: int) -> None:
+    app.write(then="raise ValueError", max_deliveries=1)
+    app.push({"n": 0, "sleep": 300}, {"n": 1, "sleep": 300})
+    supervisor = app.serve()
+    eventually(lambda: len(app.begun) == 2)
+    supervisor.signal(number)
+    supervisor.logged("draining" if number == signal.SIGTERM else "workers now: 1")
+    app.let_go(0, 1)
+    eventually(lambda: len(app.letters()) == 2)
+    supervisor.logged("left with exit code 0")
+    assert supervisor.stop() == 0
+    assert "while running" not in supervisor.log
+
+
 def test_process_that_a_handler_forks_does_not_become_a_worker(app: Application) -> None:
     app.push(*({"n": n} for n in range(20)))
     app.write(then="os.fork()")

@@ -21,7 +21,7 @@ from ..errors import StartupError
 from ..logs import log
 from .signals import at_most
 from .stdio import flush, replace_stdio
-from .tree import await_end
+from .tree import await_end, end_companions
 
 AtEnd = Callable[[int], NoReturn]
 """What ends a child, given its exit code."""
@@ -120,10 +120,18 @@ def end_process(code: int) -> NoReturn:
 def _keep_multiprocessing() -> None:
     """Have its processes ended at exit, if the parent has imported it: those of this process."""
     if "multiprocessing.util" in sys.modules:
-        from multiprocessing import process, util
+        from multiprocessing import util
+
+        _disown_children()
+        atexit.register(util._exit_function)  # type: ignore[attr-defined]
+
+
+def _disown_children() -> None:
+    """Have multiprocessing forget those of the parent: to wait for them at exit would fail."""
+    if "multiprocessing.process" in sys.modules:
+        from multiprocessing import process
 
         process._children.clear()  # type: ignore[attr-defined]
-        atexit.register(util._exit_function)  # type: ignore[attr-defined]
 
 
 def leave(code: int) -> NoReturn:
@@ -150,12 +158,14 @@ def conclude() -> None:
             _end_aside()
         else:
             flush(pace.FLUSH_PATIENCE)
+    end_companions()
 
 
 def _end_aside() -> None:
     with ignored_errors_logged():
         pid = _fork()
     if pid == 0:
+        _disown_children()
         end_process(0)
     await_end(pid, pace.EXIT_GRACE)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,16 +15,26 @@ import psutil
 
 from ..text import listed
 
+NAMELESS = re.compile(
+    r"([^/\n]+/lib(?:gomp|i?omp|tbb|mkl|[a-z_]*openblas)[^-./\n]*)[^/\n]*$", re.MULTILINE
+)
+"""Libraries whose threads have no name of their own, in the folder of the package with them."""
+
 
 def leftovers() -> Iterator[str]:
     """What an import left behind that a fork would break: threads, connections that are not
     `open_connections`."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            yield f"the thread {thread.name!r}"
+    for thread in python_threads():
+        yield f"the thread {thread!r}"
     for connection in _connections():
         if not _is_open_stream(connection):
             yield f"a connection to {_peer(connection)}"
+
+
+def python_threads() -> list[str]:
+    """The names of this process's other threads that Python knows."""
+    this = threading.current_thread()
+    return [thread.name for thread in threading.enumerate() if thread is not this]
 
 
 def open_connections() -> dict[int, str]:
@@ -31,16 +43,27 @@ def open_connections() -> dict[int, str]:
     return {each.fd: _peer(each) for each in _connections() if _is_open_stream(each)}
 
 
-def native_threads() -> str:
-    """The names of this process's threads that Python knows nothing of, if the system tells: an
+def native_threads() -> list[str]:
+    """This process's threads that Python knows nothing of, by their names, if the system tells: an
     import's libraries made them, and will wait for them in forked processes, where they are not."""
     own = {str(thread.native_id) for thread in threading.enumerate()}
-    names = []
+    names: Counter[str] = Counter()
     with suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
             if task.name not in own:
-                names.append((task / "comm").read_text(errors="replace").strip())
-    return listed(names)
+                names[(task / "comm").read_text(errors="replace").strip()] += 1
+    nameless = sum(names.pop(name) for name in [*names] if name.startswith("woodenwaiter: "))
+    told = [f"{name} ({number})" if number > 1 else name for name, number in names.items()]
+    return [*told, f"{nameless} without a name{_maybe_of()}"] if nameless else told
+
+
+def _maybe_of() -> str:
+    """Of what threads may be that are called as this process was when they began."""
+    try:
+        found = set(NAMELESS.findall(Path("/proc/self/maps").read_text(errors="replace")))
+    except OSError:
+        return ""
+    return f" (of {listed(sorted(found))}?)" if found else ""
 
 
 def waited_seconds(pid: int) -> float:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import psutil
 
@@ -50,12 +51,26 @@ def end_descendants() -> None:
     Daemons are nobody's."""
     if not _has_spawned():  # a look at all processes takes longer than an idle pool's drain
         return
-    tracker = _let_go_of_tracker()
     own = os.getpid()
     pids = {process.pid for process in _descendants(own)} | set(_session(own)) - {own}
+    _end_those(pids, "handlers")
+
+
+def end_companions() -> None:
+    """End what loading the application has started in this process's session, and left running: the
+    last that this process does. Its threads may start others in their place, which end at once."""
+    if reap(-1)[1] == UNKNOWN_STATUS:
+        return  # likewise
+    os.register_at_fork(after_in_child=partial(os._exit, 0))
+    pids, session = (process.pid for process in _descendants(os.getpid())), os.getsid(0)
+    _end_those({pid for pid in pids if _session_of(pid) == session}, "loading the application")
+
+
+def _end_those(pids: set[int], whose: str) -> None:
+    trackers = _let_go_of_trackers()
     left = list(filter(None, map(find, pids)))
-    if names := [_name(process) for process in left if process.pid != tracker]:
-        log.warning("what handlers left running is ended: %s", listed(names))
+    if names := [_name(process) for process in left if process.pid not in trackers]:
+        log.warning("what %s left running is ended: %s", whose, listed(names))
     for process in left:
         with suppress(psutil.Error):
             process.terminate()
@@ -71,16 +86,15 @@ def _has_spawned() -> bool:
     return has_children or resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt > 0
 
 
-def _let_go_of_tracker() -> int:
-    """Let multiprocessing's tracker of shared memory do its last work, as it does once nobody holds
-    its pipe; returns its pid, or 0. It hears no SIGTERM."""
-    module = sys.modules.get("multiprocessing.resource_tracker")
-    tracker = getattr(module, "_resource_tracker", None)
-    fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
-    if fd is not None:
-        with suppress(OSError):  # a handler has closed it
-            os.close(fd)
-    return pid or 0
+def _let_go_of_trackers() -> set[int]:
+    """Let the trackers of shared memory, multiprocessing's and loky's, do their last work, as they
+    do once nobody holds their pipes; returns their pids. They hear no SIGTERM."""
+    modules = [module for name, module in sys.modules.items() if name.endswith("resource_tracker")]
+    trackers = [getattr(module, "_resource_tracker", None) for module in modules]
+    for tracker in trackers:
+        with suppress(OSError, TypeError):  # a handler has closed it; there is none
+            os.close(getattr(tracker, "_fd", None))  # type: ignore[arg-type]
+    return {getattr(tracker, "_pid", None) or 0 for tracker in trackers}
 
 
 def _descendants(pid: int) -> list[psutil.Process]:
@@ -99,10 +113,15 @@ def _session(leader: int) -> Iterator[int]:
         pids: Iterable[int] = psutil.pids()
     except Exception:  # hidden, too
         pids = ()
-    for pid in pids:
-        with suppress(OSError):
-            if os.getsid(pid) == leader:
-                yield pid
+    return (pid for pid in pids if _session_of(pid) == leader)
+
+
+def _session_of(pid: int) -> int:
+    """The leader's pid; 0 where the process is gone, or hidden."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
 
 
 def _name(process: psutil.Process) -> str:
@@ -138,10 +157,7 @@ def find(pid: int) -> psutil.Process | None:
 
 def leads_session(pid: int) -> bool:
     """Whether there is such a process, as far as can be seen where processes are hidden."""
-    try:
-        return os.getsid(pid) == pid
-    except OSError:
-        return False
+    return _session_of(pid) == pid
 
 
 def is_alive(process: psutil.Process | None) -> bool:

@@ -13,7 +13,7 @@ from .. import __version__, logs, pace
 from ..consumer import Consumer
 from ..errors import AppError, Misuse, StartupError
 from ..logs import log
-from ..processes.leftovers import leftovers, native_threads, open_connections
+from ..processes.leftovers import leftovers, native_threads, open_connections, python_threads
 from ..processes.signals import in_main_thread
 from ..processes.thread_counts import Share, share_of
 from ..protocol.client import connected_descriptors
@@ -125,9 +125,9 @@ def _inspect(settings: Settings) -> str:
                 "uses them, start with --allow-open-connections"
             )
         log.warning("loading the application left open connections, to %s", peers)
-    if threads := native_threads():
-        log.info("loading the application started threads of libraries, not forked: %s", threads)
-    return threads
+    if native := listed(native_threads()):
+        log.info("loading the application started threads of libraries, not forked: %s", native)
+    return listed([*python_threads(), *native_threads()])
 
 
 def _shared_connections() -> str:

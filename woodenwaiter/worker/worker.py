@@ -29,7 +29,7 @@ from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
 from ..protocol.replicas import Replicas
-from ..protocol.verdict import Burial, DeadLetter, Redeliver, judge
+from ..protocol.verdict import Burial, DeadLetter, Redeliver, Verdict, judge
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
 from .failures import failure_of
@@ -99,6 +99,12 @@ def _queue_for(consumer: Consumer, slot: int, lease: float, *, speaks: bool) -> 
     replicas = Replicas(consumer.durable, timeout, speaks=speaks)
     link = Link(consumer.client, timeout, name, replicas)
     return Queue(link, consumer.queue, lease, speaks=speaks)
+
+
+def _failure_is_told(row: Row, seq: int, verdict: Verdict) -> None:
+    if isinstance(verdict, Redeliver):
+        row.expect_retry(verdict.after, time.monotonic())
+    row.finish(seq)
 
 
 class Worker:
@@ -227,6 +233,8 @@ class Worker:
             self._tell_failure(request)
         else:
             self._queue.release(*request)
+            if request.verdict is not None:
+                _failure_is_told(self._row, request.completed + 1, request.verdict)
             self._claims.released()
             self._burial.announce()
 
@@ -267,9 +275,7 @@ class Worker:
             self._row.finish(fail.seq)
             self._claims.refused(time.monotonic())
         else:
-            if isinstance(fail.verdict, Redeliver):
-                self._row.expect_retry(fail.verdict.after, time.monotonic())
-            self._row.finish(fail.seq)
+            _failure_is_told(self._row, fail.seq, fail.verdict)
             self._claims.told(time.monotonic(), signalled=bool(self._inbox))
         self._burial.announce()
 
