@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from woodenwaiter import pace
@@ -63,7 +63,7 @@ class Dish:
 
     def retire(self, number: int, now: float) -> None:
         active = [w for w in self.workers if not w.is_leaving]
-        for worker in sorted(active, key=lambda w: (w.busy_until > now, w.busy_until))[:number]:
+        for worker in sorted(active, key=lambda w: (w.busy_until > now, w.busy_until))[: max(0, number)]:
             worker.is_leaving = True
 
     def start(self, now: float) -> None:
@@ -148,7 +148,7 @@ NUMBERS = st.integers(0, 6)
 
 
 @st.composite
-def needs(draw: st.DrawFn) -> Need:
+def any_needs(draw: st.DrawFn) -> Need:
     least, more = draw(NUMBERS), draw(NUMBERS)
     workers = draw(NUMBERS)
     used = draw(st.integers(0, workers))
@@ -167,7 +167,7 @@ def needs(draw: st.DrawFn) -> Need:
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[int, list[tuple[float, list[Need]]]]:
     """The places there are, and what is known at some moments of the same queues."""
-    looks = draw(st.lists(st.lists(needs(), min_size=4, max_size=4), min_size=1, max_size=8))
+    looks = draw(st.lists(st.lists(any_needs(), min_size=4, max_size=4), min_size=1, max_size=8))
     bounds = [need[:3] for need in looks[0]]
     places = draw(st.integers(sum(least for least, *_ in bounds) or 1, 40))
     steps = draw(st.lists(st.sampled_from([0.0, 0.1, 1.0, 20.0]), min_size=8, max_size=8))
@@ -194,7 +194,7 @@ def test_bounds_and_budget_are_kept_and_no_place_is_wasted(
             assert all(number >= need.wanted for need, number in zip(seen, allotted, strict=True))
 
 
-@given(st.lists(needs(), min_size=1, max_size=6), st.integers(1, 60))
+@given(st.lists(any_needs(), min_size=1, max_size=6), st.integers(1, 60))
 def test_parts_are_fair(seen: list[Need], places: int) -> None:
     places = max(places, sum(need.least for need in seen))
     wants = [need.wanted for need in seen]
@@ -270,6 +270,7 @@ def test_queue_that_comes_gets_its_part_of_what_others_have() -> None:
     assert kitchen.dishes[2].begun[0] < 10 + pace.SLICE + 1.0 + 0.3
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=8), st.integers(1, 8))
 def test_nobody_starves(loads: list[int], places: int) -> None:
     """Of queues that are never done, some with little and some with much."""
@@ -283,6 +284,7 @@ def test_nobody_starves(loads: list[int], places: int) -> None:
             assert max(later - sooner for sooner, later in gaps) <= patience
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=5))
 def test_load_that_fits_is_left_alone(workers: list[int]) -> None:
     """Each queue always has as many tasks at work as it has workers for."""
@@ -316,7 +318,7 @@ def test_load_that_alternates_does_not_make_workers_come_and_go(off: float) -> N
 def test_load_that_alternates_where_there_is_room_is_left_alone() -> None:
     dishes = [Dish(alternately(0.5, pace.LINGER - 1, tasks=3), 0.4) for _ in range(2)]
     kitchen = Kitchen(8, *dishes).run(100)
-    assert kitchen.starts_since(5) == 0
+    assert kitchen.starts_since(15) == 0
 
 
 def test_who_needs_no_longer_what_it_was_given_again_gives_it_soon() -> None:
@@ -345,3 +347,62 @@ def test_what_lingers_gives_way_to_what_lingers_for_less_long() -> None:
     budget.allot([Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 1), Need(0, 3)], 1.0)
     seen = [Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 1, 0, 1, 1.0)]
     assert budget.allot(seen, 3.0) == [0, 1, 2]
+
+
+# Changes of these decisions are noticed.
+
+
+def workers_are_allotted_rightly() -> None:
+    test_dish_at_nothing_gets_one_at_once_and_more_when_its_tasks_still_wait()
+    test_where_one_is_idle_nothing_waits_whatever_is_said()
+    test_fixed_numbers_stay_whatever_happens()
+    test_worker_that_starts_slowly_keeps_its_place()
+    test_what_lingers_gives_way_to_what_lingers_for_less_long()
+    test_idle_workers_leave_soon_where_another_queue_waits()
+    test_idle_workers_leave_in_time()
+    test_who_is_busy_has_what_others_leave()
+    test_queue_that_comes_gets_its_part_of_what_others_have()
+    test_turns_are_taken_slowly()
+    test_who_needs_no_longer_what_it_was_given_again_gives_it_soon()
+    test_load_that_alternates_does_not_make_workers_come_and_go(0.3)
+    test_queues_with_work_have_as_much_as_their_shares_say((1, 1, 1), 2)
+    test_queues_with_work_have_as_much_as_their_shares_say((3, 1), 1)
+
+
+MUTANTS: list[tuple[str, str]] = [
+    ("if self.backlog and self.used >= self.workers:", "if self.backlog:"),
+    ("if self.age >= pace.GROW else not self.workers", "if True else 0"),
+    ("if self.age >= pace.GROW else not self.workers", "if self.age >= pace.GROW else 1"),
+    ("if self.age >= pace.GROW else not self.workers", "if self.age >= pace.GROW else 0"),
+    ("max(self.least, min(wanted, self.most))", "min(wanted, self.most)"),
+    ("max(self.least, min(wanted, self.most))", "max(self.least, wanted)"),
+    ("min(2 * self.hold, pace.SLICE) if is_back else pace.HOLD", "pace.HOLD"),
+    ("min(2 * self.hold, pace.SLICE) if is_back else pace.HOLD", "2 * self.hold"),
+    ("self.given_at = now", "pass"),
+    ("(self.part - self.workers) * seconds", "0"),
+    ("if part < wants else 0.0", "if False else 0.0"),
+    ("account.used_within(account.hold, now)", "account.used_within(0.0, now)"),
+    ("need.starting > 0 or now < account.given_at + pace.SLICE", "need.starting > 0"),
+    ("need.starting > 0 or now < account.given_at + pace.SLICE", "now < account.given_at + 2"),
+    ("(not is_kept, -account.lag, not has_it, -need.age)", "(-account.lag, not has_it, -need.age)"),
+    ("(not is_kept, -account.lag, not has_it, -need.age)", "(not is_kept, not has_it, -need.age)"),
+    ("used_within(pace.LINGER, now)", "used_within(0.0, now)"),
+    ("used_within(pace.LINGER, now)", "used_within(1e9, now)"),
+    ("key=lambda i: -self._accounts[i].last_use(allotted[i])", "key=lambda i: i"),
+    ("more = int(max(0, min(kept - allotted[i], spare)))", "more = int(max(0, kept - allotted[i]))"),
+    ("level * need.share", "level"),
+    ("account.taken_at = now", "pass"),
+    ("if need.wanted < need.workers > number:", "if need.workers > number:"),
+]
+
+
+@pytest.mark.parametrize(("text", "instead"), MUTANTS)
+def test_change_of_a_decision_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, text: str, instead: str
+) -> None:
+    mutant = changed(budget_module, text, instead)
+    monkeypatch.setitem(globals(), "Budget", mutant["Budget"])
+    monkeypatch.setitem(globals(), "Need", mutant["Need"])
+    check: Callable[[], None] = workers_are_allotted_rightly
+    with pytest.raises((AssertionError, IndexError)):
+        check()
