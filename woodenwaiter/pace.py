@@ -273,12 +273,12 @@ HOLD = 0.1
 one after the other it is idle, too."""
 
 SLICE = 2.0
-"""That a queue keeps a place which others have as much right to: to start a worker takes some 50 ms,
-hence 3 % of it. As long at most is held what a queue was given again and again."""
+"""That a queue keeps a place which others have as much right to: to start a worker takes 50 ms or
+so, hence 3 % of it. As long at most is held what a queue was given again and again."""
 
 LINGER = 10.0
 """Without use for a worker before it leaves though nobody waits for its place: bursts that are not
-so far apart find it there, and the others are 0.1 s late. It costs memory and a connection alone."""
+so far apart find it there, and the others are 0.1 s late. It costs but memory and a connection."""
 
 LINGER_LOOK = LINGER / 10
 """Between two looks for such workers."""

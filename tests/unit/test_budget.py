@@ -63,7 +63,9 @@ class Dish:
 
     def retire(self, number: int, now: float) -> None:
         active = [w for w in self.workers if not w.is_leaving]
-        for worker in sorted(active, key=lambda w: (w.busy_until > now, w.busy_until))[: max(0, number)]:
+        for worker in sorted(active, key=lambda w: (w.busy_until > now, w.busy_until))[
+            : max(0, number)
+        ]:
             worker.is_leaving = True
 
     def start(self, now: float) -> None:
@@ -168,13 +170,16 @@ def any_needs(draw: st.DrawFn) -> Need:
 def histories(draw: st.DrawFn) -> tuple[int, list[tuple[float, list[Need]]]]:
     """The places there are, and what is known at some moments of the same queues."""
     looks = draw(st.lists(st.lists(any_needs(), min_size=4, max_size=4), min_size=1, max_size=8))
-    bounds = [need[:3] for need in looks[0]]
-    places = draw(st.integers(sum(least for least, *_ in bounds) or 1, 40))
+    first = looks[0]
+    places = draw(st.integers(sum(need.least for need in first) or 1, 40))
     steps = draw(st.lists(st.sampled_from([0.0, 0.1, 1.0, 20.0]), min_size=8, max_size=8))
     history, now = [], 1000.0
     for step, look in zip(steps, looks, strict=False):
         now += step
-        seen = [Need(*b, *need[3:]) for b, need in zip(bounds, look, strict=True)]
+        seen = [
+            need._replace(least=one.least, most=one.most, share=one.share)
+            for one, need in zip(first, look, strict=True)
+        ]
         history.append((now, seen))
     return places, history
 
@@ -389,7 +394,10 @@ MUTANTS: list[tuple[str, str]] = [
     ("used_within(pace.LINGER, now)", "used_within(0.0, now)"),
     ("used_within(pace.LINGER, now)", "used_within(1e9, now)"),
     ("key=lambda i: -self._accounts[i].last_use(allotted[i])", "key=lambda i: i"),
-    ("more = int(max(0, min(kept - allotted[i], spare)))", "more = int(max(0, kept - allotted[i]))"),
+    (
+        "more = int(max(0, min(kept - allotted[i], spare)))",
+        "more = int(max(0, kept - allotted[i]))",
+    ),
     ("level * need.share", "level"),
     ("account.taken_at = now", "pass"),
     ("if need.wanted < need.workers > number:", "if need.workers > number:"),

@@ -61,12 +61,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("app", metavar="APP", help="what to run, see below")
     _add_server(parser)
-    parser.add_argument(
-        "--processes",
-        action="append",
-        metavar="[TABLE:DISH=]N",
-        help="workers per queue, or of one queue; a number or cpus; may be repeated",
-    )
+    _add_workers(parser)
     _add_seconds(parser)
     parser.add_argument(
         "--durable",
@@ -111,6 +106,21 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="DIR",
         help="run a server as well, with its data in DIR (or below ~/.local/share/woodenwaiter)",
+    )
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--processes",
+        action="append",
+        metavar="[TABLE:DISH=]N",
+        help="workers per queue, or of one queue; a number, cpus, or a range such as 0-4; may be "
+        "repeated",
+    )
+    parser.add_argument(
+        "--cpus",
+        metavar="N",
+        help="workers in all, at most, which go to the queues that have work; a number or cpus",
     )
 
 

@@ -65,7 +65,7 @@ class Housekeeper:
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
         for consumer in consumers:
             site = sites[identity(consumer.client)]
-            site.add(consumer.queue, consumer.policy, int(consumer.processes))
+            site.add(consumer.queue, consumer.policy, consumer.bounds[1])
             self._places.append((site, consumer.queue))
         setproctitle("woodenwaiter: housekeeper")
 

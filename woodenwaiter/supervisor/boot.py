@@ -21,7 +21,7 @@ from ..text import escaped
 from .apart import Apart
 from .hosts import TITLE
 from .renewal import Renewal
-from .roster import Outline, Roster, surveyed
+from .roster import Outline, Roster, places_in, surveyed
 from .supervisor import Supervisor
 from .systemd import Systemd
 
@@ -88,7 +88,9 @@ def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
     """Say who this is, and what it is going to do."""
     log.info("woodenwaiter %s, supervisor, pid %d", __version__, os.getpid())
     for outline in outlines:
-        log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.processes)
+        log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.workers)
+    if settings.cpus != "":
+        log.info("workers in all, at most: %d", places_in(settings))
     for queue in settings.processes_by_queue().keys() - {"", *(o.queue for o in outlines)}:
         log.warning("processes are set for %s, but no customer serves it", queue)
 

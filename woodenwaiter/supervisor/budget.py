@@ -1,9 +1,9 @@
 """How many workers each queue is to have, of as many as there may be in all: a decision alone.
 
 What there is goes to the queues that have work, by their shares; whatever one does not use, the
-others have. Where it cannot be divided evenly, those that are left with a part of a place take turns
-at a whole one. Whoever was given one has it for a while, and who is given one again and again, for a
-longer one: no load makes workers come and go faster than that.
+others have. Where it cannot be divided evenly, those that are left with a part of a place take
+turns at a whole one. Whoever was given one has it for a while, and who is given one again and
+again, for a longer one: no load makes workers come and go faster than that.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Budget:
         return allotted
 
     def _wants(self, needs: Sequence[Need], now: float) -> list[int]:
-        """What each has a right to compete for: what it needs, and what it has and used just now."""
+        """What each competes for: what it needs, and what it has and used just now."""
         return [
             max(need.wanted, min(need.workers, need.most, account.used_within(account.hold, now)))
             for account, need in zip(self._accounts, needs, strict=True)
@@ -156,7 +156,9 @@ def fair_parts(needs: Sequence[Need], wants: Sequence[int], places: float) -> li
             for need, want in zip(needs, wants, strict=True)
         ]
 
-    edges = {each / n.share for n, want in zip(needs, wants, strict=True) for each in (n.least, want)}
+    edges = {
+        each / n.share for n, want in zip(needs, wants, strict=True) for each in (n.least, want)
+    }
     levels = sorted({0.0, *edges})  # between two of them, the sum is a straight line
     above = bisect_left(levels, places, key=lambda level: sum(parts(level)))
     if not 0 < above < len(levels):

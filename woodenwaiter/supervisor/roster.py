@@ -3,6 +3,7 @@ to its children, and knows only what it needs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from ..processes.cpus import usable_cpus
 from ..processes.scoreboard import ROWS
 from ..protocol.client import address_of
 from ..protocol.urls import client_at
-from ..settings import Settings
+from ..settings import Number, Settings
 from .embedded import EmbeddedServer, server_for
 
 Load = Callable[[], Sequence[Consumer]]
@@ -29,7 +30,9 @@ class Outline(NamedTuple):
     """What a supervisor needs to know of a consumer: plain data, to be told."""
 
     queue: str
-    processes: int
+    least: int  # workers
+    most: int
+    share: float
     timeout: float | None
     has_setup: bool
     address: str
@@ -39,12 +42,17 @@ class Outline(NamedTuple):
         timeout = None if consumer.timeout is None else float(consumer.timeout)
         address = address_of(consumer.client)
         has_setup = consumer.setup is not None
-        return cls(consumer.queue, int(consumer.processes), timeout, has_setup, address)
+        return cls(consumer.queue, *consumer.bounds, consumer.share, timeout, has_setup, address)
+
+    @property
+    def workers(self) -> str:
+        """As people are told."""
+        return f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
 
     @property
     def essence(self) -> Outline:
         """What must stay as it is while the supervisor runs."""
-        return self._replace(processes=0, has_setup=False)
+        return self._replace(least=0, most=0, share=0.0, has_setup=False)
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,36 @@ def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer
     except WrongValue as error:
         raise StartupError(f"this is no URL of a Redis server: {error}") from None
     under = [consumer.under(settings, client) for consumer in consumers]
-    settled = [replace(c, processes=usable_cpus()) if c.processes == "cpus" else c for c in under]
-    if (workers := sum(int(consumer.processes) for consumer in settled)) > ROWS:
-        raise StartupError(f"{workers} workers: one supervisor has at most {ROWS}")
+    settled = [_counted(consumer) for consumer in under]
+    _require_room([*map(Outline.of, settled)], settings)
     return settled
+
+
+def _counted(consumer: Consumer) -> Consumer:
+    """From how many to how many processes, where it says so by the CPUs that there are."""
+    given = consumer.processes if isinstance(consumer.processes, tuple) else (consumer.processes,)
+    least, most = (int(_number(each)) for each in (given[0], given[-1]))
+    return replace(consumer, processes=(least, max(least, most)))
+
+
+def _number(given: Number) -> Number:
+    return usable_cpus() if given == "cpus" else given
+
+
+def places_in(settings: Settings) -> float:
+    """Workers that there may be in all."""
+    return math.inf if settings.cpus == "" else int(_number(settings.cpus))
+
+
+def _require_room(outlines: Sequence[Outline], settings: Settings) -> None:
+    least, places = sum(outline.least for outline in outlines), places_in(settings)
+    if least > places:
+        raise StartupError(
+            f"the queues are to have {least} workers at least, and cpus={places} allows fewer: "
+            f"give some a range, as in processes=(0, {places}) or --processes 0-{places}"
+        )
+    if (workers := min(sum(outline.most for outline in outlines), places)) > ROWS:
+        raise StartupError(f"{workers} workers: one supervisor has at most {ROWS}")
 
 
 def _divided(consumers: Sequence[Consumer]) -> list[str]:
