@@ -63,9 +63,9 @@ class Housekeeper:
         sites = {key: Site(client, lease, timeout) for key, client in clients.items()}
         self._sites = list(sites.values())
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
-        for consumer in consumers:
+        for consumer, demand in zip(consumers, scoreboard.demands, strict=True):
             site = sites[identity(consumer.client)]
-            site.add(consumer.queue, consumer.policy, consumer.bounds[1])
+            site.add(consumer.queue, consumer.policy, consumer.bounds[1], demand)
             self._places.append((site, consumer.queue))
         setproctitle("woodenwaiter: housekeeper")
 
@@ -124,11 +124,12 @@ class Housekeeper:
                 rows.setdefault(site, {}).setdefault(name, []).append(row)
         # Those in trouble come last: they may be silent.
         for site in sorted(self._sites, key=lambda site: site.retry_at):
-            if site not in missing:
-                site.attend(rows.get(site, {}))
+            if site not in missing and site.attend(rows.get(site, {})):
+                ring(self._bell)
 
     def _sleep(self, seconds: float) -> None:
-        watched = () if self._orphaned else (self._lifeline,)
+        doorbells = [descriptor for site in self._sites for descriptor in site.doorbells]
+        watched = doorbells if self._orphaned else [self._lifeline, *doorbells]
         self._inbox.wait(watched, seconds)
         self._inbox.take()
         self._leaving |= self._scoreboard.is_closing
@@ -141,6 +142,8 @@ class Housekeeper:
         if not self._orphaned:
             log.warning("the supervisor is gone: the workers leave after their running tasks")
             self._orphaned = True
+            for site in self._sites:
+                site.end_counts()
             self._drain_deadline = time.monotonic() + self._drain_seconds
             self._workers = {row: find(row.pid) for row in self._scoreboard if row.pid}
         late = time.monotonic() >= self._drain_deadline

@@ -47,7 +47,7 @@ class Staffing:
         self._begun = [0] * len(bounds)  # tasks, by those who are there
         self._told: list[int] | None = None
         self._tell_at = -math.inf
-        self.due = math.inf
+        self.due = -math.inf if self._has_ranges else math.inf
 
     @property
     def most(self) -> int:
