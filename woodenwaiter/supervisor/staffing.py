@@ -43,11 +43,11 @@ class Staffing:
         self._places = places
         self._budget = Budget(places, len(bounds))
         self._has_ranges = any(each.is_range for each in bounds)
-        self._resting: list[Slot] = []  # retired while they waited to be filled
+        self._resting: list[Slot] = []  # retired, after deaths that are not to be forgotten so far
         self._begun = [0] * len(bounds)  # tasks, by those who are there
         self._told: list[int] | None = None
         self._tell_at = -math.inf
-        self.due = -math.inf if self._has_ranges else math.inf
+        self.due = 0.0 if self._has_ranges else math.inf
 
     @property
     def most(self) -> int:
@@ -70,14 +70,14 @@ class Staffing:
         active: list[list[Slot]] = [[] for _ in self._bounds]
         for slot in self._slots.active_workers():
             active[slot.queue].append(slot)
-        self._resting = [slot for slot in self._resting if slot.due > now]
+        self._resting = [s for s in self._resting if now < s.due + pace.RESPAWN.longest]
         needs = [self._need(queue, workers, now) for queue, workers in enumerate(active)]
         allotted = self._budget.allot(needs, now)
         orders = [
             order
             for workers, number in zip(active, allotted, strict=True)
             for slot in sorted(workers, key=_worth)[: max(0, len(workers) - number)]
-            for order in self._retire(slot, now)
+            for order in self._retire(slot)
         ]
         self._add(needs, allotted)
         self._watch([*map(len, active)])
@@ -104,9 +104,9 @@ class Staffing:
         known = [*workers, *(slot for slot in self._resting if slot.queue == queue)]
         return all(slot.child or slot.due <= now for slot in known)
 
-    def _retire(self, slot: Slot, now: float) -> list[Order]:
+    def _retire(self, slot: Slot) -> list[Order]:
         slot.is_routine = True
-        if not slot.child and slot.due > now:
+        if slot.young_deaths:
             self._resting.append(slot)
         return self._slots.retire(slot)
 
@@ -134,7 +134,7 @@ class Staffing:
             return now + pace.SHARE
         if any(need.workers > need.least for need in needs):
             return now + pace.LINGER_LOOK
-        return min((slot.due for slot in self._resting), default=math.inf)
+        return min((slot.due for slot in self._resting if slot.due > now), default=math.inf)
 
     # People tell.
 
@@ -168,7 +168,8 @@ class Staffing:
         for queue, (bounds, demand) in enumerate(zip(self._bounds, self._demands, strict=True)):
             if bounds.is_range:
                 name, number = self._name(queue), len(self._slots.active_workers(queue))
-                yield Say(f"{name} has {number} workers, of {bounds}; waiting: {demand.waiting}")
+                waits = f"; waiting: {demand.waiting}" if demand.is_watched else ""
+                yield Say(f"{name} has {number} workers, of {bounds}{waits}")
 
     def _tell(self, now: float) -> list[Order]:
         """How many each has, where that has changed: once in `pace.REMIND`."""
