@@ -9,6 +9,9 @@ from .errors import WrongType, WrongValue
 
 LEAST_MEMORY = 1 << 20
 
+MOST_WEIGHT = 1000
+"""What is more, and what is as much less than 1, is hardly meant."""
+
 Number = TypeVar("Number", int | None, float | None)
 
 
@@ -53,6 +56,13 @@ def positive(value: Number, name: str) -> Number:
         if not value > 0:
             raise WrongValue(f"{name} must be more than 0, not {value!r}")
     return value
+
+
+def weight(value: float, name: str) -> float:
+    require_number(value, name)
+    if not 1 / MOST_WEIGHT <= value <= MOST_WEIGHT:
+        raise WrongValue(f"{name} must be from {1 / MOST_WEIGHT} to {MOST_WEIGHT}, not {value!r}")
+    return float(value)
 
 
 def number_of_bytes(value: int | None, name: str) -> int | None:

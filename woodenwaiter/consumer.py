@@ -29,6 +29,13 @@ class Consumer:
     teardown: Callable[[], Any] | None = None
     durable: int = 0
     slow: float | None = None
+    share: float = 1.0
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the most workers, once it is known how many CPUs there are."""
+        least, most = self.processes if isinstance(self.processes, tuple) else (self.processes,) * 2
+        return int(least), int(most)
 
     def under(self, settings: Settings, client: Client | None) -> Consumer:
         """This consumer as a supervisor with these settings, and maybe this client, runs it."""

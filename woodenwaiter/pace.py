@@ -263,6 +263,38 @@ TRACE_AFTER = 0.2
 TRIAL = 300.0
 """For new code to be loaded before the old one leaves: large applications take a minute."""
 
+# One budget for all queues.
+
+COUNT = 2 * LOOK
+"""Between two counts of what waits in a queue whose workers are all busy, and which may have more:
+two commands, as many as each of these workers asks for meanwhile."""
+
+GROW = COUNT
+"""That tasks wait while all workers are busy, before there are more: two counts have seen it. What
+is done by then was not worth a start."""
+
+OLD_COUNT = 2 * LEASE
+"""After which a count that nobody has renewed says nothing: servers that are silent keep who counts
+for a third of a lease each."""
+
+SHARE = LOOK
+"""Between two looks at who uses its workers, while somebody waits for one."""
+
+HOLD = 0.1
+"""Without use for a worker before it leaves for another queue's sake: between two tasks that come
+one after the other it is idle, too."""
+
+SLICE = 2.0
+"""That a queue keeps a place which others have as much right to: to start a worker takes 50 ms or
+so, hence 3 % of it. As long at most is held what a queue was given again and again."""
+
+LINGER = 10.0
+"""Without use for a worker before it leaves though nobody waits for its place: bursts that are not
+so far apart find it there, and the others are 0.1 s late. It costs but memory and a connection."""
+
+LINGER_LOOK = LINGER / 10
+"""Between two looks for such workers."""
+
 # A drain.
 
 DRAIN = 25.0

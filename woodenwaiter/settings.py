@@ -14,8 +14,11 @@ from .backoff import LONGEST
 from .errors import Misuse, StartupError, WrongValue
 from .logs import FORMATS, LEVELS
 
-Processes = int | str
-"""A number, or "cpus": as many as `cpus.usable_cpus` says."""
+Number = int | str
+"""Or "cpus": as many as `cpus.usable_cpus` says."""
+
+Processes = Number | tuple[Number, Number]
+"""Or from how many to how many."""
 
 
 Threads = int | str
@@ -56,6 +59,7 @@ class Keywords(TypedDict, total=False):
     durable: int
     slow: float | None
     threads: Threads
+    cpus: Number
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,8 @@ class Settings:
         weaker: it serves waiters that were given no address.)
     redis_password_file: has the password for that server, or for the one in
         ``WOODENWAITER_REDIS_URL``, and is read again at each login.
-    processes: workers per queue, "4" or "cpus"; or for single queues, "TABLE:DISH=N"; several are
-        separated by spaces.
+    processes: workers per queue, "4", "cpus", or "0-4" for as many as have work; or for single
+        queues, "TABLE:DISH=N"; several are separated by spaces.
     drain_seconds: how long running tasks may go on after SIGTERM. 25 leaves 5 of the 30 s after
         which Kubernetes kills.
     redis_wait: how long to wait for Redis at the start, in seconds.
@@ -86,6 +90,7 @@ class Settings:
     slow: from how many seconds on a task is told of, with what it cost; None: it is not.
     threads: how many threads libraries that compute are to have in each worker, where no variable
         of the environment says so; AUTO: the CPUs are shared out among the workers.
+    cpus: workers that there may be in all, "4" or "cpus"; "": as many as the queues are to have.
     """
 
     redis: str | None = None
@@ -103,6 +108,7 @@ class Settings:
     redis_password_file: str | None = None
     slow: float | None = None
     threads: Threads = AUTO
+    cpus: Number = ""
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -125,6 +131,11 @@ class Settings:
             f'threads must be a number from 1 to 9999, or "auto", not {self.threads!r}',
         )
         self.processes_by_queue()
+        if self.cpus != "":
+            try:
+                parse_number(self.cpus)
+            except WrongValue as error:
+                raise StartupError(f"cpus: {error}") from None
 
     def processes_by_queue(self) -> dict[str, Processes]:
         """How many workers single queues are to have; under "" all others."""
@@ -172,14 +183,32 @@ class Settings:
         return settings
 
 
-def parse_processes(text: Processes) -> Processes:
-    """A positive number or "cpus"; raises WrongValue for anything else."""
+def parse_processes(given: Processes) -> Processes:
+    """A positive number, "cpus", or a pair of these, of which the first may be 0, as may be written
+    "0-4"; raises WrongValue for anything else."""
+    if isinstance(given, str) and "-" in given:
+        least, _, most = given.partition("-")
+        given = least, most
+    if not isinstance(given, tuple):
+        return parse_number(given)
+    if len(given) != 2:
+        raise WrongValue(f"processes must be a number, or from how many to how many, not {given!r}")
+    pair = parse_number(given[0], at_least=0), parse_number(given[1])
+    if isinstance(pair[0], int) and isinstance(pair[1], int) and pair[0] > pair[1]:
+        raise WrongValue(f"processes must be from how many to how many, not {given!r}")
+    return pair
+
+
+def parse_number(text: Number, at_least: int = 1) -> Number:
+    """Such a number or "cpus"; raises WrongValue for anything else."""
     if text == "cpus":
         return text
     with suppress(ValueError):
-        if (number := int(str(text))) >= 1:
+        if (number := int(str(text))) >= at_least:
             return number
-    raise WrongValue(f'the number of processes must be at least 1, or "cpus", not {text!r}')
+    raise WrongValue(
+        f'the number of processes must be at least {at_least}, or "cpus", not {text!r}'
+    )
 
 
 def _convert(field: Field[Any], text: str, variable: str) -> object:

@@ -21,6 +21,7 @@ from .arguments import (
     require_function,
     require_number,
     require_servable,
+    weight,
 )
 from .backoff import Backoff
 from .errors import Misuse, WrongValue
@@ -178,7 +179,10 @@ class WoodenCustomer:
         end, one at a time, on one event loop that the worker keeps.
     seconds: the length of a wait for tasks; a tenth of a lease, if that is longer, once a wait was
         in vain. A task that comes ends it. There is no sleep while there is work.
-    processes: workers per supervisor, or "cpus" for as many as this machine or container can run.
+    processes: workers per supervisor, or "cpus" for as many as this machine or container can run;
+        ``(least, most)``: as many as have work to do, where least may be 0.
+    share: where all supervisor's queues together have more work than it may have workers (see
+        ``--cpus``), this one's part beside the others'.
     max_deliveries: how often a task is tried before it goes to the dead letters.
     backoff: how long from a failure to the next try; see `Backoff`.
     timeout: seconds that a task may take; then `TaskTimeout` is raised in ``process``, and if that
@@ -201,6 +205,7 @@ class WoodenCustomer:
         seconds: float = 1,
         *,
         processes: Processes = 1,
+        share: float = 1.0,
         max_deliveries: int = 5,
         backoff: Backoff = Backoff(),  # noqa: B008 - immutable
         timeout: float | None = None,
@@ -229,6 +234,7 @@ class WoodenCustomer:
         self.process = process
         self.seconds = seconds
         self.processes = parse_processes(processes)
+        self.share = weight(share, "share")
         self.max_deliveries = max_deliveries
         self.backoff = backoff
         self.timeout = positive(timeout, "timeout")
@@ -252,6 +258,7 @@ class WoodenCustomer:
             handler=self.process,
             wait=self.seconds,
             processes=self.processes,
+            share=self.share,
             policy=Policy(self.max_deliveries, self.backoff),
             timeout=self.timeout,
             stall_timeout=self.stall_timeout,

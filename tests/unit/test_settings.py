@@ -46,7 +46,10 @@ def test_every_queue_gets_its_own_number(counts: dict[str, int]) -> None:
 @given(st.text() | st.integers() | st.none())
 def test_number_of_processes_is_positive_or_cpus_or_refused(text: str) -> None:
     with suppress(WrongValue):
-        assert parse_processes(text) == "cpus" or int(parse_processes(text)) >= 1
+        parsed = parse_processes(text)
+        least, most = parsed if isinstance(parsed, tuple) else (parsed, parsed)
+        assert most == "cpus" or int(most) >= 1
+        assert "cpus" in (least, most) or 0 <= int(least) <= int(most)
 
 
 def test_the_environment_counts_where_nothing_is_given() -> None:

@@ -20,6 +20,7 @@ from woodenwaiter.processes.signals import BELL, FAREWELL
 from woodenwaiter.supervisor.orders import Child, Kill, Order, Say, Tell
 from woodenwaiter.supervisor.places import Place, Setups, Stage
 from woodenwaiter.supervisor.slots import Slot, Slots
+from woodenwaiter.supervisor.staffing import Bounds, Staffing
 
 DRAIN = 20.0
 NO_REDIS = EXIT_REDIS << 8
@@ -40,7 +41,7 @@ class Loop:
         rows: int = 64,
         setup_wait: float | None = None,
     ) -> None:
-        self.scoreboard = Scoreboard(rows)
+        self.scoreboard = Scoreboard(rows, len(workers))
         places = [
             Place(
                 f"t:{'abc'[i]}",
@@ -51,6 +52,8 @@ class Loop:
             for i, n in enumerate(workers)
         ]
         self.slots = Slots(places, self.scoreboard, drain)
+        bounds = [Bounds(n, n) for n in workers]
+        self.staffing = Staffing(self.slots, bounds, self.scoreboard, math.inf)
         self.now = 1000.0
         self.can_fork = True
         self.recovers = True  # the rows of the dead
@@ -176,8 +179,8 @@ class Loop:
             SIGQUIT: lambda: slots.stop(now, code),
             SIGTSTP: lambda: slots.set_quiet(True),
             SIGCONT: lambda: slots.set_quiet(False),
-            SIGTTIN: slots.add_workers,
-            SIGTTOU: slots.remove_workers,
+            SIGTTIN: lambda: self.staffing.add_workers(now),
+            SIGTTOU: lambda: self.staffing.remove_workers(now),
         }
         return self.turn(orders[number]())
 
@@ -325,7 +328,8 @@ def test_worker_that_left_unasked_is_replaced_at_once_as_often_as_that_is() -> N
 def test_places_of_one_queue_number_their_workers_together() -> None:
     places = [Place("t:a", 2), Place("t:b", 1), Place("t:a", 2)]
     slots = Slots(places, Scoreboard(8), DRAIN)
-    slots.add_workers()
+    for queue in range(3):
+        slots.add_worker(queue)
     workers = [(slot.queue, slot.name) for slot in slots.workers()]
     names = [
         f"worker t:{name}"

@@ -116,7 +116,13 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         "--processes",
         action="append",
         metavar="[TABLE:DISH=]N",
-        help="workers per queue, or of one queue; a number or cpus; may be repeated",
+        help="workers per queue, or of one queue; a number, cpus, or a range such as 0-4; may be "
+        "repeated",
+    )
+    parser.add_argument(
+        "--cpus",
+        metavar="N",
+        help="workers in all, at most, which go to the queues that have work; a number or cpus",
     )
     parser.add_argument(
         "--threads",
@@ -175,8 +181,9 @@ def _receive_signals_while_loading() -> None:
 
 def _expected_workers(settings: Settings) -> int:
     """As long as APP, which says how many there are, is not loaded: as many as the CPUs."""
-    counts = settings.processes_by_queue().values() or ("cpus",)
-    return sum(usable_cpus() if count == "cpus" else int(count) for count in counts)
+    counts = [settings.cpus] if settings.cpus else settings.processes_by_queue().values()
+    most = [count[1] if isinstance(count, tuple) else count for count in counts] or ["cpus"]
+    return sum(usable_cpus() if count == "cpus" else int(count) for count in most)
 
 
 def _load(app: str) -> list[Consumer]:

@@ -63,9 +63,9 @@ class Housekeeper:
         sites = {key: Site(client, lease, timeout) for key, client in clients.items()}
         self._sites = list(sites.values())
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
-        for consumer in consumers:
+        for consumer, demand in zip(consumers, scoreboard.demands, strict=True):
             site = sites[identity(consumer.client)]
-            site.add(consumer.queue, consumer.policy, int(consumer.processes))
+            site.add(consumer.queue, consumer.policy, consumer.bounds[1], demand)
             self._places.append((site, consumer.queue))
         setproctitle("woodenwaiter: housekeeper")
 
@@ -125,14 +125,17 @@ class Housekeeper:
                 site, name = self._places[row.queue]
                 rows.setdefault(site, {}).setdefault(name, []).append(row)
         # Those in trouble come last: they may be silent.
-        sites = sorted(self._sites, key=lambda site: site.retry_at)
-        return min(
-            (site.attend(rows.get(site, {})) for site in sites if site not in missing),
-            default=math.inf,
-        )
+        look_at = math.inf
+        for site in sorted(self._sites, key=lambda site: site.retry_at):
+            if site not in missing:
+                look_at = min(look_at, site.attend(rows.get(site, {})))
+                if site.has_news:
+                    ring(self._bell)
+        return look_at
 
     def _sleep(self, seconds: float) -> None:
-        watched = () if self._orphaned else (self._lifeline,)
+        doorbells = [descriptor for site in self._sites for descriptor in site.doorbells]
+        watched = doorbells if self._orphaned else [self._lifeline, *doorbells]
         self._inbox.wait(watched, seconds)
         self._inbox.take()
         self._leaving |= self._scoreboard.is_closing
@@ -145,6 +148,8 @@ class Housekeeper:
         if not self._orphaned:
             log.warning("the supervisor is gone: the workers leave after their running tasks")
             self._orphaned = True
+            for site in self._sites:
+                site.end_counts()
             self._drain_deadline = time.monotonic() + self._drain_seconds
             self._workers = {row: find(row.pid) for row in self._scoreboard if row.pid}
         late = time.monotonic() >= self._drain_deadline

@@ -13,8 +13,10 @@ from .. import pace
 from ..errors import RedisUnusable
 from ..logs import log
 from ..processes.children import send_signal
+from ..processes.demands import Demand
 from ..processes.scoreboard import Row
 from ..processes.signals import BELL
+from ..protocol.backlog import counted
 from ..protocol.capacity import explained
 from ..protocol.client import Client
 from ..protocol.grace import Leases, ServerClock
@@ -28,6 +30,7 @@ from ..protocol.rights import RightsMissing, require_rights
 from ..protocol.stranded import Search
 from ..protocol.tending import Tended, Visit, tend_together
 from ..protocol.verdict import Policy
+from .backlog import Backlog
 from .upkeep import Upkeep
 
 
@@ -47,6 +50,7 @@ class Care:
 
     sweep: Sweep
     upkeep: Upkeep
+    backlog: Backlog
     outage: Outage
     node: Node
     rows: Sequence[Row] = ()
@@ -71,6 +75,8 @@ class Site:
         self._client = client
         self._lease = lease
         self._phase = random.random()
+        self.has_news = False
+        """Whether more was found, when it was attended last, that waits for workers."""
         self._cares: dict[str, Care] = {}
         self._nodes: dict[str, Node] = {}
         self._troubled: set[Outage] = set()  # of those, what this look has met
@@ -80,14 +86,17 @@ class Site:
         self._register_at = -math.inf
         self._search = Search(self.link, time.monotonic())
 
-    def add(self, name: str, policy: Policy, workers: int) -> None:
-        """Care for this queue too, which has so many workers here."""
+    def add(self, name: str, policy: Policy, workers: int, demand: Demand | None = None) -> None:
+        """Care for this queue too, which has so many workers here at most; ``demand``: where what
+        waits for them is told."""
         self.connections += workers
         if name not in self._cares:
             sweep = Sweep(Queue(self.link, name, self._lease), self._lease, self._phase)
-            upkeep = Upkeep(sweep, policy, self._lease)
+            upkeep, backlog = Upkeep(sweep, policy, self._lease), Backlog(sweep)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
-            self._cares[name] = Care(sweep, upkeep, outage, self._node())
+            self._cares[name] = Care(sweep, upkeep, backlog, outage, self._node())
+        if demand:
+            self._cares[name].backlog.add(demand)
 
     def _node(self, queue: str = "") -> Node:
         """The one that has this queue at present; without one, the one that is asked first."""
@@ -133,6 +142,17 @@ class Site:
         self._is_lacking = False
         return True
 
+    @property
+    def doorbells(self) -> list[int]:
+        """The descriptors of those that hang: what comes to a queue without workers rings them."""
+        found = (care.backlog.descriptor for care in self._cares.values())
+        return [descriptor for descriptor in found if descriptor is not None]
+
+    def end_counts(self) -> None:
+        """Nobody is to be started any more."""
+        for care in self._cares.values():
+            care.backlog.end()
+
     def attend(self, rows: Mapping[str, Sequence[Row]]) -> float:
         """Do what is due for every queue; ``rows`` are the workers of each. Returns when there may
         be more to see, should that be soon.
@@ -149,6 +169,7 @@ class Site:
             if not self._is_in_trouble(care):
                 with self._minding(care):
                     look_at = min(look_at, care.upkeep.see_to(care.rows, care.expired, now))
+        self.has_news = self._count(awake, now)
         self._register(awake, now)
         if awake and not self._troubled:
             self._look_for_stranded(awake, now)
@@ -170,6 +191,8 @@ class Site:
             care.node, care.rows, care.expired = self._node(name), rows.get(name, ()), {}
             if now >= max(care.node.outage.retry_at, care.outage.retry_at):
                 yield care
+            else:
+                care.backlog.let_be()
 
     def _tend(self, awake: Sequence[Care], now: float) -> None:
         """All that are due, and with them those that nearly are, in one round trip."""
@@ -187,6 +210,22 @@ class Site:
             care.upkeep.renewed(sent, received)
             care.sweep.made(visit, outcome, sent)
             care.expired = self._expired(care.node, outcome, sent, received)
+
+    def _count(self, awake: Sequence[Care], now: float) -> bool:
+        """What waits, as far as it matters; returns whether something does."""
+        well = [care for care in awake if not self._is_in_trouble(care)]
+        due = [care for care in well if care.backlog.is_to_be_counted(care.rows, now)]
+        numbers: Sequence[int | Exception] = ()
+        try:
+            numbers = counted(self.link, [care.backlog.queue for care in due]) if due else ()
+        except ServerTrouble as error:
+            numbers = [error] * len(due)
+        for care, number in zip(due, numbers, strict=True):
+            with self._minding(care):
+                if isinstance(number, Exception):
+                    raise number
+                care.backlog.is_counted(number, now)
+        return any(isinstance(number, int) and number for number in numbers)
 
     def _exchange(self, visits: Sequence[Visit]) -> Sequence[Tended | Exception]:
         try:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from .. import pace
 from ..names import unique_name
 from .children import ending
+from .demands import DEMAND_BYTES, Demand
 from .diary import DIARY_BYTES, Diary
 from .effort import Effort, Efforts
 
@@ -330,12 +331,16 @@ class Row:
 
 
 class Scoreboard:
-    """The rows of one supervisor's workers, made before the first fork, behind a header."""
+    """The rows of one supervisor's workers, made before the first fork, behind a header; and
+    ``demands``, one for each of its places."""
 
-    def __init__(self, rows: int = ROWS) -> None:
+    def __init__(self, rows: int = ROWS, places: int = 0) -> None:
         self.pool = unique_name()
         self._most = rows
-        self._view = memoryview(mmap.mmap(-1, (rows + 1) * ROW_BYTES))
+        end = (rows + 1) * ROW_BYTES
+        self._view = memoryview(mmap.mmap(-1, end + places * DEMAND_BYTES))
+        starts = range(end, end + places * DEMAND_BYTES, DEMAND_BYTES)
+        self.demands = [Demand(self._view[start : start + DEMAND_BYTES]) for start in starts]
         self._header = self._view[:ROW_BYTES].cast("i")
         self._moments = self._view[:ROW_BYTES].cast("q")
         self._diaries = memoryview(mmap.mmap(-1, rows * DIARY_BYTES))

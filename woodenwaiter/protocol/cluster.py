@@ -214,12 +214,18 @@ class Cluster:
         to do; but not where somebody has named a cluster, and this is none."""
         return is_outage(error) and (self._is_named or not is_hopeless(error))
 
+    def line_for(self, key: str) -> Wire:
+        """A connection of its own to who serves this key, as far as is known."""
+        return self._new_wire_to(self._atlas.owner(self._slot_of(key)) or self.anybody())
+
     def _wire_to(self, node: Node) -> Wire:
         if node not in self._wires:
-            options = {**self._source.options, "host": node[0], "port": node[1]}
-            address = self._address_of(node)
-            self._wires[node] = Wire(self._source.kind, options, self._timeout, address)
+            self._wires[node] = self._new_wire_to(node)
         return self._wires[node]
+
+    def _new_wire_to(self, node: Node) -> Wire:
+        options = {**self._source.options, "host": node[0], "port": node[1]}
+        return Wire(self._source.kind, options, self._timeout, self._address_of(node))
 
     def _address_of(self, node: Node) -> str:
         return f"{self._source.scheme}://{spelled(node)}"

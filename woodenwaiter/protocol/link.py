@@ -171,6 +171,13 @@ class Link:
         cluster = self._cluster or (None if self._home.is_open else self._met_cluster())
         return cluster.nodes() if cluster else [self._home]
 
+    def line_for(self, key: str) -> Wire:
+        """Another connection, to who serves this key, as far as is known; to be opened."""
+        if self._cluster:
+            return self._cluster.line_for(key)
+        options = _options(self._source, self.timeout)
+        return Wire(self._source.kind, options, self.timeout, self.address)
+
     def rest(self, seconds: float, pause: Pause) -> None:
         """Wait for so long without asking for anything. Raises Interrupted where ``pause`` gives
         up."""

@@ -97,13 +97,13 @@ class Queue:
         moment lies where every claim looks first. Raises LeaseLost; and Interrupted where
         ``pause`` gave up: then there may be claims that only the next `claim` will tell of.
         """
-        if self._is_without_bell():
+        if self.is_without_bell():
             self._poll(seconds, pause)
             return self.claim(owner, completed, want, tokens)
         keys, arguments = self._claim(owner, completed, want, tokens)
         claim = ("EVALSHA", scripts.CLAIM.sha, len(keys), *keys, *arguments)
-        rang, claimed = self.link.wait([self._doorbell(seconds), claim], seconds, pause)
-        self._heed(rang)
+        rang, claimed = self.link.wait([self.doorbell(seconds), claim], seconds, pause)
+        self.heed(rang)
         if isinstance(claimed, ResponseError):
             if needs_source(claimed):
                 return self.claim(owner, completed, want, tokens)
@@ -115,20 +115,20 @@ class Queue:
 
         Raises Interrupted where ``pause`` gave up.
         """
-        if self._is_without_bell():
+        if self.is_without_bell():
             self._poll(seconds, pause)
             return True  # for all it knows
-        [rang] = self.link.wait([self._doorbell(seconds)], seconds, pause)
-        self._heed(rang)
+        [rang] = self.link.wait([self.doorbell(seconds)], seconds, pause)
+        self.heed(rang)
         return rang is not None
 
-    def _is_without_bell(self) -> bool:
+    def is_without_bell(self) -> bool:
         return time.monotonic() < self._bell_at
 
     def _poll(self, seconds: float, pause: Pause) -> None:
         self.link.rest(min(seconds, pace.POLL), pause)
 
-    def _heed(self, rang: Any) -> None:
+    def heed(self, rang: Any) -> None:
         """Go without the doorbell for a while where the server refuses it for good."""
         if not isinstance(rang, ResponseError):
             return
@@ -138,7 +138,7 @@ class Queue:
         message = "workers of %s may not wait for tasks, and ask for them every %g s: %s"
         log.log(self._level, message, self.name, pace.POLL, reply_of(rang).whole)
 
-    def _doorbell(self, seconds: float) -> Command:
+    def doorbell(self, seconds: float) -> Command:
         return ("BLMOVE", self.name, self._keys.arrivals, "RIGHT", "LEFT", seconds)
 
     def fail(self, owner: str, seq: int, verdict: Verdict, tokens: Tokens) -> None:
@@ -215,6 +215,10 @@ class Queue:
                     "%s is not in the set %s: %s", self.name, REGISTRY, reply_of(error).whole
                 )
         return True
+
+    def counts(self) -> list[Command]:
+        """What tells, together, how many entries wait for a claim."""
+        return [("LLEN", self.name), ("LLEN", self._keys.arrivals)]
 
     # What an operator does.
 

@@ -24,7 +24,7 @@ from ..text import escaped, listed
 from .apart import Apart
 from .hosts import TITLE
 from .renewal import Renewal
-from .roster import Outline, Roster, surveyed
+from .roster import Outline, Roster, most_workers, places_in, surveyed
 from .supervisor import Supervisor
 from .systemd import Systemd
 
@@ -91,14 +91,16 @@ def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
     """Say who this is, and what it is going to do."""
     log.info("woodenwaiter %s, supervisor, pid %d", __version__, os.getpid())
     for outline in outlines:
-        log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.processes)
+        log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.workers)
+    if settings.cpus != "":
+        log.info("workers in all, at most: %d", places_in(settings))
     for queue in settings.processes_by_queue().keys() - {"", *(o.queue for o in outlines)}:
         log.warning("processes are set for %s, but no customer serves it", queue)
 
 
 def _with_share(roster: Roster, settings: Settings) -> Roster:
     """Share out the CPUs, and tell of what is loaded by now and does not fit."""
-    share = Share.here(share_of(settings.threads, roster.workers))
+    share = Share.here(share_of(settings.threads, most_workers(roster.outlines, settings)))
     if share.misfits and not share.is_adjustable:
         log.log(
             logging.WARNING if share.found > share.number else logging.INFO,

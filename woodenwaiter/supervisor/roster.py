@@ -3,6 +3,7 @@ to its children, and knows only what it needs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from ..processes.scoreboard import ROWS
 from ..processes.thread_counts import Share
 from ..protocol.client import address_of
 from ..protocol.urls import client_at
-from ..settings import Settings
+from ..settings import Number, Settings
 from .embedded import EmbeddedServer, server_for
 
 Load = Callable[[], Sequence[Consumer]]
@@ -33,7 +34,9 @@ class Outline(NamedTuple):
     """What a supervisor needs to know of a consumer: plain data, to be told."""
 
     queue: str
-    processes: int
+    least: int  # workers
+    most: int
+    share: float
     timeout: float | None
     stall_timeout: float | None
     has_setup: bool
@@ -43,7 +46,8 @@ class Outline(NamedTuple):
     def of(cls, consumer: Consumer) -> Outline:
         return cls(
             consumer.queue,
-            int(consumer.processes),
+            *consumer.bounds,
+            consumer.share,
             None if consumer.timeout is None else float(consumer.timeout),
             None if consumer.stall_timeout is None else float(consumer.stall_timeout),
             consumer.setup is not None,
@@ -51,9 +55,14 @@ class Outline(NamedTuple):
         )
 
     @property
+    def workers(self) -> str:
+        """As people are told."""
+        return f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
+
+    @property
     def essence(self) -> Outline:
         """What must stay as it is while the supervisor runs."""
-        return self._replace(processes=0, has_setup=False)
+        return self._replace(least=0, most=0, share=0.0, has_setup=False)
 
 
 @dataclass(frozen=True)
@@ -66,10 +75,6 @@ class Roster:
     server: EmbeddedServer | None = None
     is_loaded: bool = True
     share: Share = EVEN
-
-    @property
-    def workers(self) -> int:
-        return sum(outline.processes for outline in self.outlines)
 
 
 def surveyed(consumers: Sequence[Consumer], settings: Settings) -> Roster:
@@ -105,10 +110,41 @@ def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer
     except WrongValue as error:
         raise StartupError(f"this is no URL of a Redis server: {error}") from None
     under = [consumer.under(settings, client) for consumer in consumers]
-    settled = [replace(c, processes=usable_cpus()) if c.processes == "cpus" else c for c in under]
-    if (workers := sum(int(consumer.processes) for consumer in settled)) > ROWS:
-        raise StartupError(f"{workers} workers: one supervisor has at most {ROWS}")
+    settled = [_counted(consumer) for consumer in under]
+    _require_room([*map(Outline.of, settled)], settings)
     return settled
+
+
+def _counted(consumer: Consumer) -> Consumer:
+    """From how many to how many processes, where it says so by the CPUs that there are."""
+    given = consumer.processes if isinstance(consumer.processes, tuple) else (consumer.processes,)
+    least, most = (int(_number(each)) for each in (given[0], given[-1]))
+    return replace(consumer, processes=(least, max(least, most)))
+
+
+def _number(given: Number) -> Number:
+    return usable_cpus() if given == "cpus" else given
+
+
+def places_in(settings: Settings) -> float:
+    """Workers that there may be in all, whatever the queues may have."""
+    return math.inf if settings.cpus == "" else int(_number(settings.cpus))
+
+
+def most_workers(outlines: Sequence[Outline], settings: Settings) -> int:
+    """That there may be at once."""
+    return int(min(sum(outline.most for outline in outlines), places_in(settings)))
+
+
+def _require_room(outlines: Sequence[Outline], settings: Settings) -> None:
+    least, places = sum(outline.least for outline in outlines), places_in(settings)
+    if least > places:
+        raise StartupError(
+            f"the queues are to have {least} workers at least, and cpus={places} allows fewer: "
+            f"give some a range, as in processes=(0, {places}) or --processes 0-{places}"
+        )
+    if (workers := most_workers(outlines, settings)) > ROWS:
+        raise StartupError(f"{workers} workers: one supervisor has at most {ROWS}")
 
 
 def _divided(consumers: Sequence[Consumer]) -> list[str]:

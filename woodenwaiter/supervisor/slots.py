@@ -34,6 +34,7 @@ class Slot:
     retired: bool = False
     setups: Setups | None = None  # of its place
     setup_failed: bool = False  # when it was last tried here
+    is_routine: bool = False  # whether that it comes or goes is nothing to tell
     relieves: Slot | None = None  # a worker that asked for it; the new one stands by until it left
 
     def not_filled(self, now: float) -> None:
@@ -47,6 +48,7 @@ class Slot:
 
     def died(self, child: Child, now: float) -> None:
         """Its child is to be replaced, at once unless it keeps dying young."""
+        self.is_routine = False
         is_able = child.row is not None and child.row.completed > 0
         is_young = not is_able and now - child.born < pace.YOUNG
         self.young_deaths = self.young_deaths + 1 if is_young else 1
@@ -108,7 +110,7 @@ class Slots:
         self._slots = [Slot(Stage.HOUSEKEEPER, "housekeeper")]
         for queue, place in enumerate(places):
             for _ in range(place.workers):
-                self._add_worker(queue)
+                self.add_worker(queue)
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(tuple(self._slots))
@@ -126,12 +128,35 @@ class Slots:
     def _of_stage(self, stage: Stage) -> list[Slot]:
         return [slot for slot in self._slots if slot.stage == stage]
 
-    def _add_worker(self, queue: int) -> None:
+    @property
+    def is_frozen(self) -> bool:
+        """Whether nobody is to be added or retired: they leave, or claim nothing for now."""
+        return self._quiet or self.is_draining
+
+    def active_workers(self, queue: int | None = None) -> list[Slot]:
+        """Those that are not about to leave, of one queue or of all."""
+        return [slot for slot in self.workers() if not slot.retired and queue in (None, slot.queue)]
+
+    def place(self, queue: int) -> Place:
+        return self._places[queue]
+
+    def add_worker(self, queue: int, former: Slot | None = None) -> Slot:
+        """``former``: one that was retired while it waited to be filled; what it waits for is not
+        forgotten."""
         place = self._places[queue]  # of which several may serve the same queue
         taken = {w.number for w in self.workers() if self._places[w.queue].queue == place.queue}
         number = next(n for n in range(len(taken) + 1) if n not in taken)
         name = f"worker {place.queue:.80} #{number}"
-        self._slots.append(Slot(Stage.WORKERS, name, queue, number, setups=place.setups))
+        slot = Slot(Stage.WORKERS, name, queue, number, setups=place.setups)
+        if former:
+            slot.due, slot.young_deaths = former.due, former.young_deaths
+        self._slots.append(slot)
+        return slot
+
+    def retire(self, slot: Slot) -> list[Order]:
+        """Let a worker leave after its running task, and so whom it relieves."""
+        both = filter(None, (slot, slot.relieves))
+        return [order for each in both for order in self._retire(each)]
 
     # Births.
 
@@ -253,34 +278,6 @@ class Slots:
         self._quiet = quiet
         say = Say("quiet: no new tasks until SIGCONT" if quiet else "taking tasks again")
         return [say, *(order for slot in self.workers() for order in self._hush(slot))]
-
-    def add_workers(self) -> list[Order]:
-        """One for each queue."""
-        if self._stage is not None:
-            return []
-        for queue in range(len(self._places)):
-            self._add_worker(queue)
-        return [self._head_count()]
-
-    def remove_workers(self) -> list[Order]:
-        """Retire the last of each queue, but never its only one."""
-        if self._stage is not None:
-            return []
-        orders: list[Order] = []
-        for queue in range(len(self._places)):
-            active = self._active_workers(queue)
-            if len(active) > 1:
-                last = max(active, key=lambda slot: slot.number)
-                for slot in filter(None, (last, last.relieves)):
-                    orders += self._retire(slot)
-        return [*orders, self._head_count()]
-
-    def _active_workers(self, queue: int | None = None) -> list[Slot]:
-        """Those that are not about to leave, of one queue or of all."""
-        return [slot for slot in self.workers() if not slot.retired and queue in (None, slot.queue)]
-
-    def _head_count(self) -> Say:
-        return Say(f"workers now: {len(self._active_workers())}")
 
     # Time passes.
 

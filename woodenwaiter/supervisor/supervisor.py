@@ -31,20 +31,34 @@ from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
 from .orders import Child, Kill, Order, Say
 from .places import Place, Setups, Stage
 from .renewal import FOR_GOOD, Renewal, unless_ignored
-from .roster import Outline, Roster
+from .roster import Outline, Roster, places_in
 from .shortage import Shortages, descriptors_for, shortage_of
 from .slots import Slot, Slots
+from .staffing import Bounds, Staffing
 from .stalls import Stalls
 from .systemd import Systemd
 from .whereabouts import Whereabouts
 
 
-def place_of(outline: Outline, settings: Settings, *, loads: bool) -> Place:
+def slots_of(roster: Roster, scoreboard: Scoreboard, settings: Settings) -> Slots:
+    loads = not roster.is_loaded
+    places = [_place_of(outline, settings, loads=loads) for outline in roster.outlines]
+    return Slots(places, scoreboard, settings.drain_seconds)
+
+
+def _place_of(outline: Outline, settings: Settings, *, loads: bool) -> Place:
     """``loads``: whether the workers load the application, which may fail as a setup does."""
     may_fail = outline.has_setup or loads
     setups = Setups(outline.queue, settings.setup_wait) if may_fail else None
     silence = outline.stall_timeout
-    return Place(outline.queue, outline.processes, outline.timeout, setups, silence)
+    return Place(outline.queue, outline.least, outline.timeout, setups, silence)
+
+
+def staffing_of(
+    roster: Roster, slots: Slots, scoreboard: Scoreboard, settings: Settings
+) -> Staffing:
+    bounds = [Bounds(outline.least, outline.most, outline.share) for outline in roster.outlines]
+    return Staffing(slots, bounds, scoreboard, places_in(settings))
 
 
 class Supervisor:
@@ -73,22 +87,21 @@ class Supervisor:
         self._lifeline = lifeline
         self._renewal = renewal or Renewal()
         self._pid = os.getpid()
-        self._scoreboard = Scoreboard()
+        self._scoreboard = Scoreboard(places=len(roster.outlines))
         self._incarnations = 0
         self._tally = Tally()
         self._whereabouts = Whereabouts(self._scoreboard, roster.outlines)
         self._shortages = Shortages()
         self._stalls = Stalls(threads, time.monotonic())
         self._strays = set(strays())
-        loads = not roster.is_loaded
-        places = [place_of(outline, settings, loads=loads) for outline in roster.outlines]
-        self._slots = Slots(places, self._scoreboard, settings.drain_seconds)
+        self._slots = slots_of(roster, self._scoreboard, settings)
+        self._staffing = staffing_of(roster, self._slots, self._scoreboard, settings)
 
     def run(self) -> int:
         """Supervise until drained; returns the exit code."""
         self._inbox = SignalInbox((*unless_ignored(SIGNALS), *LAST_MOMENTS, *self._strays))
         former = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._inbox.actions)
-        self._limits = allow_descriptors(descriptors_for(len(self._slots.workers())))
+        self._limits = allow_descriptors(descriptors_for(self._staffing.most))
         self._alive_read, self._alive_write = os.pipe()
         try:
             if self._server:
@@ -105,8 +118,7 @@ class Supervisor:
             set_limits(self._limits)
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
-        seconds = time.monotonic() - self._slots.drain_began
-        log.info("drained in %.1f s; %s", seconds, self._tally)
+        log.info("drained in %.1f s; %s", time.monotonic() - self._slots.drain_began, self._tally)
         if self._renewal.is_ready:
             log.info("starting anew")
         return self._slots.exit_code
@@ -115,8 +127,8 @@ class Supervisor:
         self._apart.look_after_reporter(self._fork, self._alive_read)
         for slot in [s for s in self._slots.to_fill(time.monotonic()) if self._fill(s)]:
             _tell_birth(slot)  # of all at last: two forks share no memory that is used in between
-        timed = (self._slots, self._whereabouts, self._stalls, self._apart, self._renewal)
-        due = min(part.due for part in (*timed, self._systemd))
+        timed = (self._slots, self._staffing, self._whereabouts, self._stalls, self._apart)
+        due = min(part.due for part in (*timed, self._renewal, self._systemd))
         self._listen(None if due == math.inf else due - time.monotonic())
         _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         for dead in self._reap():
@@ -144,15 +156,16 @@ class Supervisor:
             signal.SIGHUP: lambda: self._renew(now),
             signal.SIGTSTP: lambda: slots.set_quiet(True),
             signal.SIGCONT: lambda: slots.set_quiet(False),
-            signal.SIGTTIN: slots.add_workers,
-            signal.SIGTTOU: slots.remove_workers,
+            signal.SIGTTIN: lambda: self._staffing.add_workers(now),
+            signal.SIGTTOU: lambda: self._staffing.remove_workers(now),
+            signal.SIGUSR1: self._staffing.describe,
             **dict.fromkeys(LAST_MOMENTS, lambda: slots.drain(now)),
         }
         if number in FOR_GOOD:
             self._renewal.give_up()
         if number in orders:
             _carry_out(orders[number]())
-        elif number == signal.SIGUSR1:
+        if number == signal.SIGUSR1:
             self._whereabouts.ask(slots.workers(), now)
         elif number in self._strays:
             self._strays.remove(number)  # once is enough
@@ -172,7 +185,7 @@ class Supervisor:
         self._renewal.meet_deadline(now)
         self._whereabouts.tell(self._slots.workers(), now)
         self._stalls.look(self._slots.workers(), now)
-        _carry_out(self._slots.meet_deadlines(now))
+        _carry_out([*self._slots.meet_deadlines(now), *self._staffing.look(now)])
 
     # Births.
 
@@ -318,7 +331,7 @@ def _settle(row: Row, cpu: float) -> None:
 
 
 def _tell_birth(slot: Slot) -> None:
-    level = logging.DEBUG if slot.setup_failed else logging.INFO
+    level = logging.DEBUG if slot.setup_failed or slot.is_routine else logging.INFO
     log.log(level, "%s (pid %d) started", slot.name, slot.child.pid if slot.child else 0)
 
 
@@ -328,8 +341,10 @@ def _tell_end(slot: Slot, child: Child, status: int) -> None:
     if row and row.running:
         seconds = time.monotonic() - row.began
         task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
+    is_well = is_expected and not task and status == 0
+    usual = logging.DEBUG if slot.is_routine else logging.INFO
     log.log(
-        logging.INFO if is_expected and not task and status == 0 else logging.ERROR,
+        usual if is_well else logging.ERROR,
         "%s (pid %d) %s%s%s",
         slot.name,
         child.pid,
