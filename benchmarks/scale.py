@@ -24,7 +24,8 @@ import redis
 
 from woodenwaiter import pace
 from woodenwaiter.housekeeper.site import Site
-from woodenwaiter.processes.scoreboard import Row, Scoreboard, State
+from woodenwaiter.processes.row import Row, State
+from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.protocol import scripts
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.queue import Queue

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from woodenwaiter.processes.diary import DIARY_BYTES, MOST_TEXT, Diary, Progress, fit
 from woodenwaiter.processes.effort import Effort
-from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard
+from woodenwaiter.processes.row import Cause, Row
+from woodenwaiter.processes.scoreboard import Scoreboard
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\n\r\0\x1b\ud800\u202e\u2028🍲é"))
 

@@ -9,7 +9,8 @@ import pytest
 
 from woodenwaiter.housekeeper.upkeep import takeover_of
 from woodenwaiter.processes.children import UNKNOWN_STATUS
-from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard
+from woodenwaiter.processes.row import Cause, Row
+from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.protocol.entry import RECORD_SEPARATOR, Suspicion
 from woodenwaiter.protocol.queue import Oldest
 from woodenwaiter.protocol.recovery import (

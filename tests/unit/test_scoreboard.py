@@ -11,7 +11,8 @@ import pytest
 
 from woodenwaiter.processes.children import UNKNOWN_STATUS, ending
 from woodenwaiter.processes.diary import Progress
-from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State, Tally
+from woodenwaiter.processes.row import Cause, Row, State, Tally
+from woodenwaiter.processes.scoreboard import Scoreboard
 
 from ..support import run
 

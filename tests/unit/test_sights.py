@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from woodenwaiter.housekeeper.sights import Sights
 from woodenwaiter.pace import LONG, SLOW
-from woodenwaiter.processes.scoreboard import Row, Scoreboard
+from woodenwaiter.processes.row import Row
+from woodenwaiter.processes.scoreboard import Scoreboard
 
 NOW = 0.0
 

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from woodenwaiter import pace
 from woodenwaiter.errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, EXIT_SETUP
 from woodenwaiter.pace import respawn_delay
-from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard, State
+from woodenwaiter.processes.row import Cause, Row, State
+from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.processes.signals import BELL, FAREWELL
 from woodenwaiter.supervisor.orders import Child, Kill, Order, Say, Tell
 from woodenwaiter.supervisor.places import Place, Setups, Stage

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from woodenwaiter.pace import TIMEOUT_GRACE
 from woodenwaiter.processes.diary import Progress
-from woodenwaiter.processes.scoreboard import Cause, Row, Scoreboard
+from woodenwaiter.processes.row import Cause, Row
+from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.supervisor.places import Place
 from woodenwaiter.supervisor.time_limits import Measure, TimeLimit
 

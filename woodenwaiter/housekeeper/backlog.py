@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .. import pace
 from ..processes.demands import Demand
-from ..processes.scoreboard import Row, State
+from ..processes.row import Row, State
 from ..protocol.backlog import Doorbell
 from ..protocol.recovery import Sweep
 

@@ -16,7 +16,8 @@ from .. import pace
 from ..consumer import Consumer
 from ..logs import log
 from ..processes.children import UNKNOWN_STATUS
-from ..processes.scoreboard import Cause, Row, Scoreboard, State
+from ..processes.row import Cause, Row, State
+from ..processes.scoreboard import Scoreboard
 from ..processes.signals import SignalInbox, ring
 from ..processes.tree import find, is_alive, kill_session, kill_tree, leads_session
 from ..protocol.capacity import warn_of_crowd, warn_of_eviction

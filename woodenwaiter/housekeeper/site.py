@@ -14,7 +14,7 @@ from ..errors import RedisUnusable
 from ..logs import log
 from ..processes.children import send_signal
 from ..processes.demands import Demand
-from ..processes.scoreboard import Row
+from ..processes.row import Row
 from ..processes.signals import BELL
 from ..protocol.backlog import counted
 from ..protocol.capacity import explained

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from ..processes.scoreboard import Row, State
+from ..processes.row import Row, State
 from ..protocol.grace import Grace, Leases
 from ..protocol.recovery import Sweep, Takeover, lapse_of, take_over
 from ..protocol.verdict import Failure, Policy

@@ -17,7 +17,8 @@ from ..errors import StartupError
 from ..housekeeper.housekeeper import Housekeeper
 from ..logs import log
 from ..processes.fork import leave, unblock_signals
-from ..processes.scoreboard import Row, Scoreboard, State
+from ..processes.row import Row, State
+from ..processes.scoreboard import Scoreboard
 from ..processes.signals import BELL, FAREWELL, TRACE, SignalInbox, reset_in_forks
 from ..processes.thread_counts import allot
 from ..processes.traces import Trace

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..processes.scoreboard import Cause, Row
+from ..processes.row import Cause, Row
 from ..processes.signals import BELL, FAREWELL
 from ..processes.traces import Trace
 from .places import Stage

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from .. import pace
 from ..errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, EXIT_SETUP
-from ..processes.scoreboard import SETTING_UP, Cause, Row, Scoreboard, State
+from ..processes.row import SETTING_UP, Cause, Row, State
+from ..processes.scoreboard import Scoreboard
 from ..processes.signals import BELL
 from .orders import Child, Order, Say, Tell, dismiss, farewell, kill
 from .places import Place, Setups, Stage

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .. import pace
-from ..processes.scoreboard import SETTING_UP, Row, Scoreboard
+from ..processes.row import SETTING_UP, Row
+from ..processes.scoreboard import Scoreboard
 from .budget import Budget, Need
 from .orders import Order, Say
 from .slots import Slot, Slots

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from .. import pace
 from ..logs import log
 from ..processes.leftovers import user_seconds, waited_seconds
-from ..processes.scoreboard import SETTING_UP
+from ..processes.row import SETTING_UP
 from .orders import Child
 from .slots import Slot
 

@@ -20,7 +20,8 @@ from ..logs import log
 from ..processes.children import ending, reap_and_measure, send_signal
 from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import AtEnd, end_process, fork, leave
-from ..processes.scoreboard import Cause, Row, Scoreboard, State, Tally
+from ..processes.row import Cause, Row, State, Tally
+from ..processes.scoreboard import Scoreboard
 from ..processes.signals import SignalInbox, name_of
 from ..processes.traces import Trace
 from ..processes.tree import kill_group, kill_session, kill_tree

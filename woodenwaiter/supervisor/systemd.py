@@ -11,7 +11,8 @@ from enum import Enum
 
 from .. import pace
 from ..logs import log
-from ..processes.scoreboard import SETTING_UP, Scoreboard
+from ..processes.row import SETTING_UP
+from ..processes.scoreboard import Scoreboard
 from .renewal import Renewal
 from .slots import Slot, Slots
 

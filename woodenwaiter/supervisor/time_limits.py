@@ -6,7 +6,7 @@ import math
 from enum import Enum
 
 from .. import pace
-from ..processes.scoreboard import Row
+from ..processes.row import Row
 
 
 class Measure(Enum):

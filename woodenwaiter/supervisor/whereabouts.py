@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from .. import pace
 from ..logs import IN_LINES, log
 from ..processes.children import send_signal
-from ..processes.scoreboard import Row, Scoreboard
+from ..processes.row import Row
+from ..processes.scoreboard import Scoreboard
 from ..processes.signals import TRACE
 from ..text import escaped
 from .roster import Outline

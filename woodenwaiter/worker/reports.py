@@ -8,7 +8,7 @@ from functools import partial
 
 from .. import pace
 from ..processes.diary import Progress, fit
-from ..processes.scoreboard import Row
+from ..processes.row import Row
 from .title import Title
 
 

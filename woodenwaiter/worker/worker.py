@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from os import _exit
 from typing import Any
@@ -21,7 +21,7 @@ from ..processes.footing import Footing
 from ..processes.fork import alone, end_process, fork_mark
 from ..processes.memory import MemoryLimit
 from ..processes.randomness import reseed
-from ..processes.scoreboard import Row, State
+from ..processes.row import Row, State
 from ..processes.signals import FAREWELL, SignalInbox, ring
 from ..protocol.entry import foods
 from ..protocol.introduction import introduced
@@ -101,6 +101,11 @@ def _queue_for(consumer: Consumer, slot: int, lease: float, *, speaks: bool) -> 
     return Queue(link, consumer.queue, lease, speaks=speaks)
 
 
+def _outage_of(queue: Queue, lease: float, *, speaks: bool) -> Outage:
+    tells = Tells.REFUSALS if speaks else Tells.NOTHING
+    return Outage(f"queue {queue.name} on {queue.link.address}", lease, tells=tells)
+
+
 def _failure_is_told(row: Row, seq: int, verdict: Verdict) -> None:
     if isinstance(verdict, Redeliver):
         row.expect_retry(verdict.after, time.monotonic())
@@ -145,10 +150,8 @@ class Worker:
         self._reports = Reports(row, self._title, self._mark)
         self._meter = Meter(row.diary, consumer.slow)
         self._burial = Burial()
-        self._raw, self._leaving = b"", False
-        place = f"queue {consumer.queue} on {self._queue.link.address}"
-        self._outage = Outage(place, lease, tells=Tells.REFUSALS if speaks else Tells.NOTHING)
-        self._interruptible = False
+        self._raw, self._leaving, self._interruptible = b"", False, False
+        self._outage = _outage_of(self._queue, lease, speaks=speaks)
         self._max_tasks = consumer.max_tasks
         self._memory = memory
         if memory and (trouble := memory.start()) and speaks:
@@ -282,7 +285,7 @@ class Worker:
     def _pause(self, fd: int, seconds: float) -> bool:
         """Whether the reply is there; a signal or the supervisor's end comes first, else."""
         watched, end = (fd, self._lifeline), time.monotonic() + seconds
-        ready = self._doze(watched)
+        ready = self._lookout.doze(self._inbox, watched)
         while not (ready or self._inbox or self._row.quiet or self._row.is_dismissed):
             self._title.show("idle")
             if (left := end - time.monotonic()) <= 0:
@@ -290,15 +293,6 @@ class Worker:
             ready = self._inbox.wait(watched, min(left, pace.REST))
             self._check_memory()  # which threads may use
         return fd in ready
-
-    def _doze(self, watched: Iterable[int]) -> set[int]:
-        """Wait for IDLE_AFTER, with an eye on what others may have claimed too much of."""
-        idle_at, nap = time.monotonic() + pace.IDLE_AFTER, pace.NAP
-        while not (ready := self._inbox.wait(watched, nap)) and not self._inbox:
-            if (now := time.monotonic()) >= idle_at:
-                break
-            nap = min(self._lookout.look(now), idle_at) - now
-        return ready
 
     def _get_over(self, error: Exception) -> None:
         """Wait a little for the server to get well, or for a signal."""

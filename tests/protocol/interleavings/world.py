@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from woodenwaiter.processes.diary import DIARY_BYTES, Diary
 from woodenwaiter.processes.effort import Efforts
-from woodenwaiter.processes.scoreboard import ROW_BYTES, Cause, Row
+from woodenwaiter.processes.row import ROW_BYTES, Cause, Row
 
 from .server import Contents, Entries, Failed, Request, task_of
 
