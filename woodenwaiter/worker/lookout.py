@@ -7,9 +7,12 @@ back, would have to look all the time.
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Iterable
 
+from .. import pace
 from ..processes.scoreboard import Row, Scoreboard
-from ..processes.signals import ring
+from ..processes.signals import SignalInbox, ring
 
 
 class Lookout:
@@ -20,6 +23,15 @@ class Lookout:
         self._scoreboard = scoreboard
         self._queue = row.queue
         self._bell = bell
+
+    def doze(self, inbox: SignalInbox, watched: Iterable[int]) -> set[int]:
+        """Wait for IDLE_AFTER as ``inbox.wait`` does, and look meanwhile."""
+        idle_at, nap = time.monotonic() + pace.IDLE_AFTER, pace.NAP
+        while not (ready := inbox.wait(watched, nap)) and not inbox:
+            if (now := time.monotonic()) >= idle_at:
+                break
+            nap = min(self.look(now), idle_at) - now
+        return ready
 
     def look(self, now: float) -> float:
         """Have the housekeeper look at tasks that seem slow, unless it has. Returns when another

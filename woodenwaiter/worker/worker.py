@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from os import _exit
 from typing import Any
@@ -126,8 +126,7 @@ class Worker:
         speaks = row.slot == 0  # for the others of this queue, which meet the same
         self._queue = _queue_for(consumer, row.slot, lease, speaks=speaks)
         self._claims = Claims(row.owner_of, consumer.max_tasks or math.inf)
-        self._row = row
-        self._lookout = lookout
+        self._row, self._lookout = row, lookout
         self._inbox = inbox
         self._footing = Footing(inbox)
         self._is_shaken = True  # by setup
@@ -275,7 +274,7 @@ class Worker:
     def _pause(self, fd: int, seconds: float) -> bool:
         """Whether the reply is there; a signal or the supervisor's end comes first, else."""
         watched, end = (fd, self._lifeline), time.monotonic() + seconds
-        ready = self._doze(watched)
+        ready = self._lookout.doze(self._inbox, watched)
         while not (ready or self._inbox or self._row.quiet or self._row.is_dismissed):
             self._entitle("idle")
             if (left := end - time.monotonic()) <= 0:
@@ -283,15 +282,6 @@ class Worker:
             ready = self._inbox.wait(watched, min(left, pace.REST))
             self._check_memory()  # which threads may use
         return fd in ready
-
-    def _doze(self, watched: Iterable[int]) -> set[int]:
-        """Wait for IDLE_AFTER, with an eye on what others may have claimed too much of."""
-        idle_at, nap = time.monotonic() + pace.IDLE_AFTER, pace.NAP
-        while not (ready := self._inbox.wait(watched, nap)) and not self._inbox:
-            if (now := time.monotonic()) >= idle_at:
-                break
-            nap = min(self._lookout.look(now), idle_at) - now
-        return ready
 
     def _get_over(self, error: Exception) -> None:
         """Wait a little for the server to get well, or for a signal."""
