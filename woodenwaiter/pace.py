@@ -11,7 +11,7 @@ from .backoff import Backoff
 
 # A worker and its claims.
 
-AHEAD = 0.020
+AHEAD = 0.100
 """Of work, that a worker claims at once: what a host's death may rerun, besides running tasks."""
 
 PATIENCE = 2 * AHEAD

@@ -127,6 +127,20 @@ def test_no_task_waits_behind_a_slow_one(app: Application) -> None:
     assert app.begun == list(range(1000))
 
 
+def test_idle_worker_gets_what_waits_behind_a_slow_task(app: Application) -> None:
+    """Though the housekeeper would not look for minutes: who is idle has it look."""
+    app.write(text="from woodenwaiter import pace\npace.LOOK = 600.0", processes=2)
+    app.push(*({"n": n} for n in range(500)))
+    app.push({"n": 500, "sleep": 300}, *({"n": n} for n in range(501, 1000)))
+    supervisor = app.serve("--lease-seconds", "3600")
+    eventually(lambda: len(app.done) == 999)
+    app.let_go(500)
+    eventually(lambda: len(app.done) == 1000)
+    supervisor.signal(signal.SIGQUIT)
+    supervisor.wait()
+    assert app.begun == list(range(1000))
+
+
 def test_what_ran_before_a_slow_task_is_settled_meanwhile(app: Application) -> None:
     app.push(*({"n": n} for n in range(10)), {"n": 10, "sleep": 300})
     app.write(processes=1)

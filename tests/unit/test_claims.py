@@ -329,7 +329,8 @@ def test_runs_no_more_than_it_may() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds_a_task", "want"), [(0.0, 256), (0.0001, 256), (0.001, 100), (0.01, 10), (0.5, 1)]
+    ("seconds_a_task", "want"),
+    [(0.0, 256), (0.0001, 256), (0.001, 100), (0.009, 11), (0.011, 1), (0.5, 1)],
 )
 def test_as_many_as_fit(seconds_a_task: float, want: int) -> None:
     assert next_want(MOST_AHEAD, 1000, 1000 * seconds_a_task) == pytest.approx(want, abs=1)
@@ -339,8 +340,8 @@ def test_grows_step_by_step() -> None:
     assert [next_want(want, want, 0.0) for want in (1, 2, 100, 200)] == [2, 4, 200, 256]
 
 
-def test_a_long_task_is_claimed_alone_or_with_one_other() -> None:
-    assert next_want(MOST_AHEAD, 1, LONG) <= 2
+def test_tasks_that_take_long_are_claimed_one_by_one() -> None:
+    assert next_want(MOST_AHEAD, 3, 3 * LONG) == 1
 
 
 @given(

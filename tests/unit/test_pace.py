@@ -66,8 +66,21 @@ def the_second_look_can_tell(p: ModuleType, lease: float) -> object:
 
 @relation
 def nothing_waits_behind_a_slow_task(p: ModuleType, lease: float) -> object:
-    """Promise 10: a task is seen one look after it began at the latest, and is slow at the next."""
-    return p.LOOK + p.LOOK <= 0.2
+    """Promise 10: a task is seen one look after it began at the latest. Where it seems slow then,
+    it is so SLOW later; else at the next ordinary look."""
+    return p.SLOW <= p.LOOK and max(p.LOOK + p.SLOW, p.LONG + p.LOOK) <= 0.12
+
+
+@relation
+def nothing_waits_behind_a_slow_task_for_who_is_idle(p: ModuleType, lease: float) -> object:
+    """Promise 10: an idle worker has it looked at as soon as it seems slow."""
+    return max(p.LONG, p.NAP) + p.SLOW <= 0.03
+
+
+@relation
+def who_has_nothing_to_look_at_closely_sleeps(p: ModuleType, lease: float) -> object:
+    """A housekeeper while nobody seems slow; a worker in most of its waits."""
+    return p.LOOK >= 0.1 and p.NAP >= 0.005
 
 
 @relation
@@ -300,6 +313,11 @@ class Mutant(NamedTuple):
     breaks: set[str]
 
 
+TAKES_LONG = {
+    "nothing_waits_behind_a_slow_task",
+    "nothing_waits_behind_a_slow_task_for_who_is_idle",
+}
+
 LOOKS_SELDOM = {
     "who_glances_ends_leases_almost_on_time",
     "an_ordinary_link_tells_the_time_well_enough",
@@ -319,16 +337,20 @@ def share(function: str, instead: str, *breaks: str) -> Mutant:
 
 
 MUTANTS = [
-    Mutant("LONG = 0.050", "LONG = 10.0", LOOKS_SELDOM | {"a_glance_is_the_usual_thing"}),
-    Mutant("SLOW = 2 * LONG", "SLOW = LONG / 2", {"a_worker_lets_go_before_anyone_gives_away"}),
+    Mutant("LONG = 0.010", "LONG = 0.050", TAKES_LONG),
+    Mutant("LONG = 0.010", "LONG = 0.005", {"who_has_nothing_to_look_at_closely_sleeps"}),
+    Mutant("SLOW = 1.5 * LONG", "SLOW = LONG / 2", {"a_worker_lets_go_before_anyone_gives_away"}),
+    Mutant("SLOW = 1.5 * LONG", "SLOW = 3 * LONG", TAKES_LONG),
+    Mutant("SLOW = 1.5 * LONG", "SLOW = 11 * LONG", TAKES_LONG | {"the_second_look_can_tell"}),
+    Mutant("LOOK = 0.100", "LOOK = 0.020", {"who_has_nothing_to_look_at_closely_sleeps"}),
+    Mutant("LOOK = 0.100", "LOOK = 0.110", {"nothing_waits_behind_a_slow_task"}),
+    Mutant("LOOK = 0.100", "LOOK = 1.0", LOOKS_SELDOM),
+    Mutant("NAP = LONG / 2", "NAP = LONG / 10", {"who_has_nothing_to_look_at_closely_sleeps"}),
     Mutant(
-        "SLOW = 2 * LONG",
-        "SLOW = 3 * LONG",
-        {"nothing_waits_behind_a_slow_task", "many_hosts_do_not_come_by_all_the_time"},
+        "NAP = LONG / 2",
+        "NAP = 2 * LONG",
+        {"nothing_waits_behind_a_slow_task_for_who_is_idle"},
     ),
-    Mutant("LOOK = SLOW", "LOOK = SLOW / 2", {"the_second_look_can_tell"}),
-    Mutant("LOOK = SLOW", "LOOK = SLOW + 0.01", {"nothing_waits_behind_a_slow_task"}),
-    Mutant("LOOK = SLOW", "LOOK = 10 * SLOW", LOOKS_SELDOM),
     Mutant(
         "PATIENCE = 2 * AHEAD",
         "PATIENCE = 3 * AHEAD",

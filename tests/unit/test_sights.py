@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,8 @@ from woodenwaiter.processes.row import Row
 from woodenwaiter.processes.scoreboard import Scoreboard
 
 NOW = 0.0
+ENOUGH = SLOW + 1e-9
+"""Whatever is added to it."""
 
 
 def at(now: float) -> Callable[[], float]:
@@ -54,7 +57,7 @@ def test_look_that_took_its_time_counts_from_when_it_saw_the_task(sights: Sights
     assert sights.slow_claim(row, NOW, at(NOW + 1)) == 0
     assert look(sights, row, NOW + SLOW) == 0
     assert look(sights, row, NOW + 1 + SLOW - 0.001) == 0
-    assert look(sights, row, NOW + 1 + SLOW) == 1
+    assert look(sights, row, NOW + 1 + ENOUGH) == 1
 
 
 def test_next_look_counts_from_its_beginning(sights: Sights, row: Row) -> None:
@@ -110,7 +113,38 @@ def test_what_was_given_back_is_so_once(sights: Sights, row: Row) -> None:
     row.finish(1)
     row.begin(2, NOW + 10 * SLOW)
     look(sights, row, NOW + 10 * SLOW)
-    assert look(sights, row, NOW + 11 * SLOW) == 2
+    assert look(sights, row, NOW + 10 * SLOW + ENOUGH) == 2
+
+
+def test_look_can_tell_soon_of_what_seems_slow(sights: Sights, row: Row) -> None:
+    look(sights, row, NOW)
+    assert sights.can_tell_at(row, NOW + LONG - 0.001) == math.inf  # ordinary looks will do
+    assert sights.can_tell_at(row, NOW + LONG) == NOW + SLOW
+
+
+def test_look_can_tell_no_sooner_of_what_was_just_seen(sights: Sights, row: Row) -> None:
+    look(sights, row, NOW + 1)
+    assert sights.can_tell_at(row, NOW + 1) == NOW + 1 + SLOW
+
+
+def test_another_look_tells_nothing_of_what_was_given_back(sights: Sights, row: Row) -> None:
+    look(sights, row, NOW + 1)
+    look(sights, row, NOW + 2)
+    sights.gave_back(row)
+    assert sights.can_tell_at(row, NOW + 2) == math.inf
+
+
+def test_no_look_is_hurried_by_what_could_not_be_given_back(sights: Sights, row: Row) -> None:
+    """While its server is away, say."""
+    look(sights, row, NOW + 1)
+    look(sights, row, NOW + 2)
+    assert sights.can_tell_at(row, NOW + 2) == math.inf
+
+
+def test_another_look_tells_nothing_where_nothing_waits(sights: Sights, row: Row) -> None:
+    row.hold(1, 1)
+    look(sights, row, NOW + 1)
+    assert sights.can_tell_at(row, NOW + 1) == math.inf
 
 
 def test_rows_are_seen_apart(sights: Sights) -> None:
@@ -129,7 +163,7 @@ def test_rows_are_seen_apart(sights: Sights) -> None:
     assert look(sights, first, NOW + SLOW) == 4
     sights.gave_back(first)
     assert look(sights, second, NOW + 1) == 0
-    assert look(sights, second, NOW + 1 + SLOW) == 4
+    assert look(sights, second, NOW + 1 + ENOUGH) == 4
 
 
 def test_what_is_forgotten_was_never_seen(sights: Sights, row: Row) -> None:

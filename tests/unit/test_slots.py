@@ -207,6 +207,15 @@ def is_filled(slots: Slots) -> bool:
 # Births and deaths.
 
 
+def test_housekeeper_is_told_that_a_look_is_wanted() -> None:
+    loop = Loop(2)
+    loop.scoreboard.want_look(1.0)
+    told = ["look housekeeper"]
+    assert loop.turn(loop.slots.hear_workers(loop.now)) == told
+    loop.scoreboard.note_look(2.0)
+    assert loop.turn(loop.slots.hear_workers(loop.now)) == []
+
+
 def test_first_early_death_is_forgiven() -> None:
     assert respawn_delay(0) == respawn_delay(1) == 0
     assert [respawn_delay(n) for n in (2, 3, 4)] == [0.1, 0.2, 0.4]

@@ -207,8 +207,7 @@ class Slots:
     # Workers tell.
 
     def hear_workers(self, now: float) -> list[Order]:
-        """Workers ask to be relieved, are ready, maybe to relieve another, or are ending; or have
-        seen what the housekeeper is to look at."""
+        """Workers ask for relief, or a look, are ready, maybe to relieve another, or are ending."""
         housekeepers = self._of_stage(Stage.HOUSEKEEPER) if self._scoreboard.is_look_wanted else []
         return [Tell(slot.child, BELL) for slot in housekeepers if slot.child] + [
             order

@@ -306,6 +306,9 @@ class Claims:
 
 def next_want(want: int, tasks: int, seconds: float) -> int:
     """How many to claim next, after ``tasks`` took ``seconds``: what fits in AHEAD, but no more
-    than twice as many as before, since the next tasks may be of another kind."""
+    than twice as many as before, since the next tasks may be of another kind; and one where each
+    would have the worker let go of the others."""
+    if seconds >= pace.LONG * tasks:
+        return 1
     fitting = pace.AHEAD * tasks / max(seconds, 1e-9)  # the clock's resolution
     return max(1, min(2 * want, int(fitting), MOST_AHEAD))

@@ -137,8 +137,7 @@ class Worker:
         speaks = row.slot == 0  # for the others of this queue, which meet the same
         self._queue = _queue_for(consumer, row.slot, lease, speaks=speaks)
         self._claims = Claims(row.owner_of, consumer.max_tasks or math.inf)
-        self._row = row
-        self._lookout = lookout
+        self._row, self._lookout = row, lookout
         self._inbox = inbox
         self._footing = Footing(inbox)
         self._is_shaken = True  # by setup
