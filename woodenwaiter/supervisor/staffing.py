@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .. import pace
-from ..processes.scoreboard import SETTING_UP, Row, Scoreboard
+from ..processes.scoreboard import Row, Scoreboard
 from .budget import Budget, Need
 from .orders import Order, Say
 from .slots import Slot, Slots
@@ -29,6 +29,26 @@ class Bounds:
         return f"{self.least} to {self.most}" if self.is_range else f"{self.least}"
 
 
+class Tempo:
+    """How fast the workers of a place go through its tasks. ``task``: seconds that one takes, as it
+    was when they were all busy; 0: it is not known."""
+
+    def __init__(self) -> None:
+        self.task = 0.0
+        self._begun = self._workers = 0
+        self._noted_at = math.inf
+        self._were_busy = False
+
+    def note(self, begun: int, workers: int, are_busy: bool, now: float) -> bool:
+        """Those who are there have begun so many tasks; returns whether some just now."""
+        tasks, seconds = begun - self._begun, now - self._noted_at
+        if are_busy and self._were_busy and workers == self._workers and tasks > 0 < seconds:
+            task = seconds * workers / tasks
+            self.task = (self.task + task) / 2 if self.task else task
+        self._begun, self._workers, self._noted_at, self._were_busy = begun, workers, now, are_busy
+        return workers > 0 and tasks != 0
+
+
 class Staffing:
     """Of the places that ``slots`` are for, of which each has ``bounds``; ``places``: workers that
     there may be in all. ``due``: when to look again, whatever happens; times are monotonic seconds.
@@ -44,7 +64,7 @@ class Staffing:
         self._budget = Budget(places, len(bounds))
         self._has_ranges = any(each.is_range for each in bounds)
         self._resting: list[Slot] = []  # retired, after deaths that are not to be forgotten so far
-        self._begun = [0] * len(bounds)  # tasks, by those who are there
+        self._tempos = [Tempo() for _ in bounds]
         self._told: list[int] | None = None
         self._tell_at = -math.inf
         self.due = 0.0 if self._has_ranges else math.inf
@@ -89,15 +109,14 @@ class Staffing:
         starting = sum(_is_starting(slot, now) for slot in workers)
         used = starting + sum(_is_running(slot) for slot in workers)
         begun = sum(row.started for slot in workers for row in _rows(slot))
-        if workers and begun != self._begun[queue]:
+        tempo = self._tempos[queue]
+        if tempo.note(begun, len(workers), used - starting == len(workers), now):
             used = max(1, used)  # between two looks
-        self._begun[queue] = begun
         is_known = now - demand.counted < pace.OLD_COUNT and self._is_able(queue, workers, now)
         waiting = demand.waiting if is_known else 0
         age = now - demand.since if waiting else 0.0
-        return Need(
-            bounds.least, bounds.most, bounds.share, len(workers), used, starting, waiting, age
-        )
+        known = bounds.least, bounds.most, bounds.share, len(workers), used, starting
+        return Need(*known, waiting, age, tempo.task)
 
     def _is_able(self, queue: int, workers: Sequence[Slot], now: float) -> bool:
         """Whether none of its workers keeps dying: what waits is not for more of them then."""
@@ -131,7 +150,7 @@ class Staffing:
     def _next_look(self, needs: Sequence[Need], now: float) -> float:
         """Nobody tells when a worker becomes idle."""
         if any(need.wanted > need.workers for need in needs):
-            return now + pace.SHARE
+            return now + pace.share_every(len(self._bounds))
         if any(need.workers > need.least for need in needs):
             return now + pace.LINGER_LOOK
         return min((slot.due for slot in self._resting if slot.due > now), default=math.inf)
@@ -205,7 +224,7 @@ def _is_starting(slot: Slot, now: float) -> bool:
 
 
 def _is_setting_up(slot: Slot) -> bool:
-    return bool(slot.child and slot.child.row and slot.child.row.state in SETTING_UP)
+    return bool(slot.child and slot.child.row and not slot.child.row.has_claimed)
 
 
 def _worth(slot: Slot) -> tuple[float, ...]:
