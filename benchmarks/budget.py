@@ -62,7 +62,7 @@ def measure(given: argparse.Namespace, server: Server, processes: str, *options:
     """Seconds that all the work takes."""
     command = [sys.executable, "-m", "woodenwaiter.supervisor", "benchmarks.budget:manager()"]
     environment = {**os.environ, PROCESSES: processes}
-    command += ["--redis", server.url(), "--log-level", "debug", *options]
+    command += ["--redis", server.url(), "--log-level", "warning", *options]
     task = json.dumps({"seconds": given.task, "sleep": given.pretend})
     link = Link(server.client, 10)
     queues = [Queue(link, f"d:{n}", lease=30) for n in range(DISHES)]
