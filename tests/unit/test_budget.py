@@ -358,14 +358,12 @@ def test_who_took_turns_holds_nothing_for_that() -> None:
 
 def test_idle_is_who_is_so_at_two_looks() -> None:
     budget = Budget(2, 2)
-    waits = Need(0, 2, backlog=5)
     at_work = Need(0, 2, 1.0, 2, 2, 0, 9, 9.0)
     assert budget.allot([at_work, Need(0, 2)], 0.0) == [2, 0]
-    seen = at_work._replace(used=0)
-    assert budget.allot([seen, waits], 1.0) == [1, 1]
-    seen = seen._replace(workers=1)
-    waits = Need(0, 2, 1.0, 1, 1, 0, 5, 9.0)
-    assert budget.allot([seen, waits], 1.0 + pace.HOLD) == [0, 2]
+    idle, waits = at_work._replace(used=0), Need(0, 2, backlog=5, age=9.0)
+    assert budget.allot([idle, waits], 1.0) == [1, 1]
+    idle, waits = idle._replace(workers=1), waits._replace(workers=1, used=1)
+    assert budget.allot([idle, waits], 1.0 + 2 * pace.HOLD) == [0, 2]
 
 
 def test_worker_that_starts_slowly_keeps_its_place() -> None:
@@ -379,10 +377,11 @@ def test_worker_that_starts_slowly_keeps_its_place() -> None:
 
 def test_what_lingers_gives_way_to_what_lingers_for_less_long() -> None:
     budget = Budget(3, 3)
-    budget.allot([Need(0, 3, 1.0, 1, 1), Need(0, 3), Need(0, 3)], 0.0)
-    budget.allot([Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 1), Need(0, 3)], 1.0)
-    seen = [Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 1, 0, 1, 1.0)]
-    assert budget.allot(seen, 3.0) == [0, 1, 2]
+    used, idle, none = Need(0, 3, 1.0, 1, 1), Need(0, 3, 1.0, 1, 0), Need(0, 3)
+    for now, seen in enumerate([[used, none], [idle, used], [idle, idle], [idle, idle]]):
+        budget.allot([*seen, none], float(now))
+    seen = [idle, idle, Need(0, 3, 1.0, 1, 1, 0, 1, 1.0)]
+    assert budget.allot(seen, 4.0) == [0, 1, 2]
 
 
 # Changes of these decisions are noticed.
