@@ -265,22 +265,30 @@ TRIAL = 300.0
 
 # One budget for all queues.
 
-COUNT = 2 * LOOK
-"""Between two counts of what waits in a queue whose workers are all busy, and which may have more:
-two commands, as many as each of these workers asks for meanwhile."""
 
-GROW = COUNT
+def count_after(waited: float) -> float:
+    """Until the next count of what waits in a queue whose workers are all busy, and which may have
+    more: two commands, and each of these workers sends as many meanwhile. The less often, the
+    longer it has waited: what is not to be had now is not to be had a moment later."""
+    return min(max(LOOK, waited / 2), 1.0)
+
+
+GROW = LOOK
 """That tasks wait while all workers are busy, before there are more: two counts have seen it. What
-is done by then was not worth a start."""
+is done by then was not worth a start. Nor is what is known to take no longer."""
 
 OLD_COUNT = 2 * LEASE
 """After which a count that nobody has renewed says nothing: servers that are silent keep who counts
 for a third of a lease each."""
 
-SHARE = LOOK
-"""Between two looks at who uses its workers, while somebody waits for one."""
 
-HOLD = 0.1
+def share_every(queues: int) -> float:
+    """Between two looks at who uses its workers, while somebody waits for one: each takes 10 µs or
+    so for a queue, hence 2 % of the supervisor's time at most."""
+    return max(HOLD, queues / 2000)
+
+
+HOLD = 0.05
 """Without use for a worker before it leaves for another queue's sake: between two tasks that come
 one after the other it is idle, too."""
 

@@ -228,6 +228,13 @@ def test_dish_at_nothing_gets_one_at_once_and_more_when_its_tasks_still_wait() -
     assert budget.allot([Need(0, 3, 1.0, 1, 1, 0, 1, pace.GROW)], 1.2 + 1) == [2]
 
 
+def test_queue_gets_more_at_once_where_its_tasks_are_known_to_take_long() -> None:
+    budget = Budget(4, 1)
+    assert budget.allot([Need(0, 4, backlog=3, task=pace.GROW / 2)], 0.0) == [3]
+    assert budget.allot([Need(0, 4, 1.0, 3, 3, 0, 3, 0.0, pace.GROW / 2)], 0.1) == [3]
+    assert budget.allot([Need(0, 4, 1.0, 3, 3, 0, 3, 0.0, pace.GROW * 2)], 0.2) == [4]
+
+
 def test_where_one_is_idle_nothing_waits_whatever_is_said() -> None:
     assert Need(0, 8, 1.0, 3, 2, 0, 1000, 50.0).wanted == 2
 
@@ -337,6 +344,28 @@ def test_who_needs_no_longer_what_it_was_given_again_gives_it_soon() -> None:
     assert min(at for at in kitchen.dishes[1].begun if at > began) < began + 0.1 + 0.5
 
 
+def test_who_took_turns_holds_nothing_for_that() -> None:
+    """What it was given again it had always used."""
+    kitchen = Kitchen(1, Dish(always, 0.1), Dish(always, 0.1)).run(30)
+    dish, other = kitchen.dishes
+    while not dish.workers:
+        kitchen.run(0.1)
+    dish.comes, dish.backlog = never, 0
+    ended = kitchen.now
+    kitchen.run(5)
+    assert min(at for at in other.begun if at > ended) < ended + 0.1 + 0.5
+
+
+def test_idle_is_who_is_so_at_two_looks() -> None:
+    budget = Budget(2, 2)
+    at_work = Need(0, 2, 1.0, 2, 2, 0, 9, 9.0)
+    assert budget.allot([at_work, Need(0, 2)], 0.0) == [2, 0]
+    idle, waits = at_work._replace(used=0), Need(0, 2, backlog=5, age=9.0)
+    assert budget.allot([idle, waits], 1.0) == [1, 1]
+    idle, waits = idle._replace(workers=1), waits._replace(workers=1, used=1)
+    assert budget.allot([idle, waits], 1.0 + 2 * pace.HOLD) == [0, 2]
+
+
 def test_worker_that_starts_slowly_keeps_its_place() -> None:
     """Though there are others with as much right to it, and it has not done anything yet."""
     budget = Budget(1, 2)
@@ -348,10 +377,11 @@ def test_worker_that_starts_slowly_keeps_its_place() -> None:
 
 def test_what_lingers_gives_way_to_what_lingers_for_less_long() -> None:
     budget = Budget(3, 3)
-    budget.allot([Need(0, 3, 1.0, 1, 1), Need(0, 3), Need(0, 3)], 0.0)
-    budget.allot([Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 1), Need(0, 3)], 1.0)
-    seen = [Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 0), Need(0, 3, 1.0, 1, 1, 0, 1, 1.0)]
-    assert budget.allot(seen, 3.0) == [0, 1, 2]
+    used, idle, none = Need(0, 3, 1.0, 1, 1), Need(0, 3, 1.0, 1, 0), Need(0, 3)
+    for now, seen in enumerate([[used, none], [idle, used], [idle, idle], [idle, idle]]):
+        budget.allot([*seen, none], float(now))
+    seen = [idle, idle, Need(0, 3, 1.0, 1, 1, 0, 1, 1.0)]
+    assert budget.allot(seen, 4.0) == [0, 1, 2]
 
 
 # Changes of these decisions are noticed.
@@ -359,7 +389,9 @@ def test_what_lingers_gives_way_to_what_lingers_for_less_long() -> None:
 
 def workers_are_allotted_rightly() -> None:
     test_dish_at_nothing_gets_one_at_once_and_more_when_its_tasks_still_wait()
+    test_queue_gets_more_at_once_where_its_tasks_are_known_to_take_long()
     test_where_one_is_idle_nothing_waits_whatever_is_said()
+    test_idle_is_who_is_so_at_two_looks()
     test_fixed_numbers_stay_whatever_happens()
     test_worker_that_starts_slowly_keeps_its_place()
     test_what_lingers_gives_way_to_what_lingers_for_less_long()
@@ -369,6 +401,7 @@ def workers_are_allotted_rightly() -> None:
     test_queue_that_comes_gets_its_part_of_what_others_have()
     test_turns_are_taken_slowly()
     test_who_needs_no_longer_what_it_was_given_again_gives_it_soon()
+    test_who_took_turns_holds_nothing_for_that()
     test_load_that_alternates_does_not_make_workers_come_and_go(0.3)
     test_queues_with_work_have_as_much_as_their_shares_say((1, 1, 1), 2)
     test_queues_with_work_have_as_much_as_their_shares_say((3, 1), 1)
@@ -376,9 +409,11 @@ def workers_are_allotted_rightly() -> None:
 
 MUTANTS: list[tuple[str, str]] = [
     ("if self.backlog and self.used >= self.workers:", "if self.backlog:"),
-    ("if self.age >= pace.GROW else not self.workers", "if True else 0"),
-    ("if self.age >= pace.GROW else not self.workers", "if self.age >= pace.GROW else 1"),
-    ("if self.age >= pace.GROW else not self.workers", "if self.age >= pace.GROW else 0"),
+    ("if self._is_worth_it else not self.workers", "if True else 0"),
+    ("if self._is_worth_it else not self.workers", "if self._is_worth_it else 1"),
+    ("if self._is_worth_it else not self.workers", "if self._is_worth_it else 0"),
+    ("self.backlog * self.task / max(1, self.workers)", "0"),
+    ("self.backlog * self.task / max(1, self.workers)", "self.backlog * self.task"),
     ("max(self.least, min(wanted, self.most))", "min(wanted, self.most)"),
     ("max(self.least, min(wanted, self.most))", "max(self.least, wanted)"),
     ("min(2 * self.hold, pace.SLICE) if is_back else pace.HOLD", "pace.HOLD"),
@@ -386,7 +421,8 @@ MUTANTS: list[tuple[str, str]] = [
     ("self.given_at = now", "pass"),
     ("(self.part - self.workers) * seconds", "0"),
     ("if part < wants else 0.0", "if False else 0.0"),
-    ("account.used_within(account.hold, now)", "account.used_within(0.0, now)"),
+    ("account.used_within(max(account.hold, seen), now)", "account.used_within(seen, now)"),
+    ("account.used_within(max(account.hold, seen), now)", "account.used_within(account.hold, now)"),
     ("need.starting > 0 or now < account.given_at + pace.SLICE", "need.starting > 0"),
     ("need.starting > 0 or now < account.given_at + pace.SLICE", "now < account.given_at + 2"),
     ("(not is_kept, -account.lag, not has_it, -need.age)", "(-account.lag, not has_it, -need.age)"),

@@ -100,6 +100,31 @@ def a_hosts_death_reruns_little(p: ModuleType, lease: float) -> object:
     return p.AHEAD <= 0.1
 
 
+# The budget.
+
+
+@relation
+def who_is_between_two_tasks_keeps_its_place(p: ModuleType, lease: float) -> object:
+    """The looks that have to see it idle are far enough apart for a claim."""
+    return 0.02 <= p.HOLD <= p.share_every(10) and p.share_every(A_CROWD) <= 1
+
+
+@relation
+def workers_do_not_come_and_go(p: ModuleType, lease: float) -> object:
+    """To start one takes 50 ms of a CPU: of each place's time, a twentieth at most."""
+    return p.HOLD < p.SLICE < p.LINGER and p.SLICE >= 20 * 0.05
+
+
+@relation
+def two_counts_have_seen_what_waits(p: ModuleType, lease: float) -> object:
+    return p.count_after(0) <= p.GROW
+
+
+@relation
+def a_count_stays_true_until_the_next(p: ModuleType, lease: float) -> object:
+    return p.count_after(AN_HOUR) + p.reply_within(p.LEASE) < p.OLD_COUNT
+
+
 # Leases.
 
 
@@ -516,6 +541,16 @@ MUTANTS = [
     Mutant(
         "THOROUGH = 15.0", "THOROUGH = 60.0", {"a_clock_that_goes_back_delays_retries_by_seconds"}
     ),
+    Mutant("HOLD = 0.05", "HOLD = 0.01", {"who_is_between_two_tasks_keeps_its_place"}),
+    Mutant(
+        "    return max(HOLD, queues / 2000)",
+        "    return queues / 2000",
+        {"who_is_between_two_tasks_keeps_its_place"},
+    ),
+    Mutant("SLICE = 2.0", "SLICE = 0.5", {"workers_do_not_come_and_go"}),
+    Mutant("LINGER = 10.0", "LINGER = 1.0", {"workers_do_not_come_and_go"}),
+    Mutant("GROW = LOOK", "GROW = LOOK / 2", {"two_counts_have_seen_what_waits"}),
+    Mutant("OLD_COUNT = 2 * LEASE", "OLD_COUNT = 5.0", {"a_count_stays_true_until_the_next"}),
     Mutant("SAME_INTERRUPT = 0.5", "SAME_INTERRUPT = 0.0", {"the_readme_names_the_figures"}),
 ]
 

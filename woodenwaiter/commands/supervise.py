@@ -41,7 +41,7 @@ signals: TERM, INT    drain: finish what runs, give the rest back, leave
          INT twice, QUIT    leave at once; what ran goes back to its queue
          HUP          start anew on new code, under the same pid, once it can be loaded
          TSTP, CONT   take no new tasks; take them again
-         TTIN, TTOU   one worker more, one fewer, for each queue
+         TTIN, TTOU   one worker more, one fewer, for each queue; of a range, its most
          USR1         log what every worker is doing, with tracebacks
 
 exit codes: 0 drained; 1 drained, but tasks had to be killed; 2 wrong usage; 3 APP cannot be

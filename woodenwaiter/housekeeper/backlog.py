@@ -53,7 +53,7 @@ class Backlog:
     def is_counted(self, waiting: int, now: float) -> None:
         """So many wait."""
         self._tell(waiting, now)
-        self._count_at = now + pace.COUNT
+        self._count_at = now + pace.count_after(self._waited(now))
         if not (waiting or self._has_workers or self._doorbell.hang(pace.slumber(0))):
             self._count_at = now + pace.POLL
 
@@ -72,6 +72,9 @@ class Backlog:
             self._rounds.hurry()  # it may have rung just now
         self._doorbell.take_down()
 
+    def _waited(self, now: float) -> float:
+        return max((now - demand.since for demand in self._demands if demand.waiting), default=0.0)
+
     def _tell(self, waiting: int, now: float) -> None:
         for demand in self._demands:
             demand.tell(waiting, now)
@@ -82,4 +85,4 @@ def _takes_tasks(row: Row) -> bool:
 
 
 def _is_idle(row: Row) -> bool:
-    return row.state in (State.LIVE, State.SPENT) and not row.running
+    return row.has_claimed and not row.running

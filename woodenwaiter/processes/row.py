@@ -268,6 +268,11 @@ class Row:
         return self._large[_TOKEN]
 
     @property
+    def has_claimed(self) -> bool:
+        """Whether it is through its setup, is an owner, and was answered once more since."""
+        return self.token > 1 and self.state not in SETTING_UP
+
+    @property
     def started(self) -> int:
         return self._large[_STARTED]
 

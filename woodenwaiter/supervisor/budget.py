@@ -25,7 +25,7 @@ class Need(NamedTuple):
 
     ``workers``: that it has, but for those that are leaving; ``used``: of these, who run a task or
     are being started; ``starting``: of these, the latter; ``backlog``: tasks that wait, as far as
-    known, and for ``age`` seconds there have been some.
+    known, and for ``age`` seconds there have been some; ``task``: seconds that one takes, if known.
     """
 
     least: int
@@ -36,6 +36,7 @@ class Need(NamedTuple):
     starting: int = 0
     backlog: int = 0
     age: float = 0.0
+    task: float = 0.0
 
     @property
     def wanted(self) -> int:
@@ -43,8 +44,14 @@ class Need(NamedTuple):
         said; and what has waited for a moment is worth a first one at most."""
         wanted = self.used
         if self.backlog and self.used >= self.workers:
-            wanted += self.backlog if self.age >= pace.GROW else not self.workers
+            wanted += self.backlog if self._is_worth_it else not self.workers
         return max(self.least, min(wanted, self.most))
+
+    @property
+    def _is_worth_it(self) -> bool:
+        """Whether those who are there would take long for it."""
+        seconds = self.backlog * self.task / max(1, self.workers)
+        return self.age >= pace.GROW or seconds > pace.GROW
 
 
 @dataclass
@@ -109,10 +116,13 @@ class Budget:
         return allotted
 
     def _wants(self, needs: Sequence[Need], now: float) -> list[int]:
-        """What each competes for: what it needs, and what it has and used just now."""
+        """What each competes for: what it needs, and what it has and used just now. That it is of
+        no use, two looks have to see: the first may come between two tasks."""
+        seen = now - self._looked_at
+        used = [account.used_within(max(account.hold, seen), now) for account in self._accounts]
         return [
-            max(need.wanted, min(need.workers, need.most, account.used_within(account.hold, now)))
-            for account, need in zip(self._accounts, needs, strict=True)
+            max(need.wanted, min(need.workers, need.most, number))
+            for need, number in zip(needs, used, strict=True)
         ]
 
     def _whole(self, needs: Sequence[Need], parts: Sequence[float], now: float) -> list[int]:

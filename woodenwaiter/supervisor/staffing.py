@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .. import pace
-from ..processes.row import SETTING_UP, Row
+from ..processes.row import Row
 from ..processes.scoreboard import Scoreboard
 from .budget import Budget, Need
 from .orders import Order, Say
@@ -30,6 +30,36 @@ class Bounds:
         return f"{self.least} to {self.most}" if self.is_range else f"{self.least}"
 
 
+class Tempo:
+    """How fast the workers of a place go through its tasks. ``task``: seconds that one takes, as it
+    was when they were all busy; 0: it is not known."""
+
+    def __init__(self) -> None:
+        self.task = 0.0
+        self._begun: dict[Slot, int] = {}  # tasks
+        self._looked_at = math.inf
+        self._were_busy = False
+
+    def used(self, workers: Sequence[Slot], now: float) -> int:
+        """How many of those who are there run a task, or did a moment ago."""
+        begun = {slot: sum(row.started for row in _rows(slot)) for slot in workers}
+        moved = {slot for slot in workers if begun[slot] != self._begun.get(slot, 0)}
+        busy = {slot for slot in workers if any(row.running for row in _rows(slot))}
+        seconds = now - self._looked_at
+        are_busy = len(busy | moved) == len(workers) > 0
+        if are_busy and self._were_busy and begun.keys() == self._begun.keys():
+            self._learn(sum(begun.values()) - sum(self._begun.values()), len(workers), seconds)
+        self._begun, self._looked_at, self._were_busy = begun, now, are_busy
+        if seconds < pace.LINGER_LOOK / 2:
+            return len(busy | moved)
+        return max(len(busy), min(1, len(moved)))  # whoever had a task, in so long a time
+
+    def _learn(self, tasks: int, workers: int, seconds: float) -> None:
+        if tasks > 0 < seconds:
+            task = seconds * workers / tasks
+            self.task = (self.task + task) / 2 if self.task else task
+
+
 class Staffing:
     """Of the places that ``slots`` are for, of which each has ``bounds``; ``places``: workers that
     there may be in all. ``due``: when to look again, whatever happens; times are monotonic seconds.
@@ -45,7 +75,8 @@ class Staffing:
         self._budget = Budget(places, len(bounds))
         self._has_ranges = any(each.is_range for each in bounds)
         self._resting: list[Slot] = []  # retired, after deaths that are not to be forgotten so far
-        self._begun = [0] * len(bounds)  # tasks, by those who are there
+        self._tempos = [Tempo() for _ in bounds]
+        self._idle_at = [-math.inf] * len(bounds)  # when one was seen: nothing waited then
         self._told: list[int] | None = None
         self._tell_at = -math.inf
         self.due = 0.0 if self._has_ranges else math.inf
@@ -88,17 +119,15 @@ class Staffing:
     def _need(self, queue: int, workers: Sequence[Slot], now: float) -> Need:
         bounds, demand = self._bounds[queue], self._demands[queue]
         starting = sum(_is_starting(slot, now) for slot in workers)
-        used = starting + sum(_is_running(slot) for slot in workers)
-        begun = sum(row.started for slot in workers for row in _rows(slot))
-        if workers and begun != self._begun[queue]:
-            used = max(1, used)  # between two looks
-        self._begun[queue] = begun
-        is_known = now - demand.counted < pace.OLD_COUNT and self._is_able(queue, workers, now)
-        waiting = demand.waiting if is_known else 0
+        tempo = self._tempos[queue]
+        used = starting + tempo.used([slot for slot in workers if _has_started(slot)], now)
+        if used < len(workers):
+            self._idle_at[queue] = now
+        is_known = demand.counted > max(self._idle_at[queue], now - pace.OLD_COUNT)
+        waiting = demand.waiting if is_known and self._is_able(queue, workers, now) else 0
         age = now - demand.since if waiting else 0.0
-        return Need(
-            bounds.least, bounds.most, bounds.share, len(workers), used, starting, waiting, age
-        )
+        known = bounds.least, bounds.most, bounds.share, len(workers), used, starting
+        return Need(*known, waiting, age, tempo.task)
 
     def _is_able(self, queue: int, workers: Sequence[Slot], now: float) -> bool:
         """Whether none of its workers keeps dying: what waits is not for more of them then."""
@@ -132,7 +161,7 @@ class Staffing:
     def _next_look(self, needs: Sequence[Need], now: float) -> float:
         """Nobody tells when a worker becomes idle."""
         if any(need.wanted > need.workers for need in needs):
-            return now + pace.SHARE
+            return now + pace.share_every(len(self._bounds))
         if any(need.workers > need.least for need in needs):
             return now + pace.LINGER_LOOK
         return min((slot.due for slot in self._resting if slot.due > now), default=math.inf)
@@ -197,16 +226,12 @@ def _rows(slot: Slot) -> Iterator[Row]:
         each = each.relieves
 
 
-def _is_running(slot: Slot) -> bool:
-    return not _is_setting_up(slot) and any(row.running for row in _rows(slot))
-
-
 def _is_starting(slot: Slot, now: float) -> bool:
-    return _is_setting_up(slot) if slot.child else slot.due <= now
+    return not _has_started(slot) if slot.child else slot.due <= now
 
 
-def _is_setting_up(slot: Slot) -> bool:
-    return bool(slot.child and slot.child.row and slot.child.row.state in SETTING_UP)
+def _has_started(slot: Slot) -> bool:
+    return bool(slot.child and slot.child.row and slot.child.row.has_claimed)
 
 
 def _worth(slot: Slot) -> tuple[float, ...]:
@@ -214,7 +239,7 @@ def _worth(slot: Slot) -> tuple[float, ...]:
     began first, as it is likely to end first; last who starts, for nothing so far."""
     if not slot.child:
         return 0, -slot.number
-    if _is_setting_up(slot):
+    if not _has_started(slot):
         return 3, -slot.number
     began = [row.began for row in _rows(slot) if row.running]
     return (2, min(began)) if began else (1, -slot.number)
