@@ -283,8 +283,8 @@ for a third of a lease each."""
 
 
 def share_every(queues: int) -> float:
-    """Between two looks at who uses its workers, while somebody waits for one: each takes 10 µs or
-    so for a queue, hence 2 % of the supervisor's time at most."""
+    """Between two looks at who uses its workers, while somebody waits for one: each takes 20 µs or
+    so for a queue, hence 4 % of the supervisor's time at most."""
     return max(HOLD, queues / 2000)
 
 

@@ -139,6 +139,8 @@ class Settings:
 
     def processes_by_queue(self) -> dict[str, Processes]:
         """How many workers single queues are to have; under "" all others."""
+        if isinstance(self.processes, tuple):
+            return {"": parse_processes(self.processes)}
         counts = {}
         for word in str(self.processes).split():
             queue, _, count = word.rpartition("=")

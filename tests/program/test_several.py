@@ -281,6 +281,30 @@ def test_slot_that_is_half_moved_holds_up_no_other_queue(
     eventually(lambda: len(lines(begun)) == 2, "its second delivery", 10)
 
 
+@pytest.mark.parametrize("kind", ["a node", "cluster"])
+def test_dishes_at_nothing_are_served_wherever_they_are(
+    cluster: Cluster, programs: Programs, kind: str
+) -> None:
+    text = source(*[customer(name, processes=(0, 1)) for name in NAMES], handler="note('n', 1)")
+    program = supervise(programs, url_of(cluster, kind), text, "--cpus", "2")
+    program.logged("started")
+    for number, name in enumerate(NAMES, 1):
+        cluster.owner(name).client.lpush(name, "{}")
+        eventually(lambda n=number: len(lines(programs.folder / "n")) == n, name)  # type: ignore[misc]
+    assert program.stop() == 0
+
+
+def test_dish_at_nothing_is_served_by_the_primary_of_a_service(
+    sentinels: Sentinels, programs: Programs
+) -> None:
+    text = source(customer(processes=(0, 1)), handler="note('n', 1)")
+    supervise(programs, sentinels.url, text)
+    waiter = WoodenWaiter.from_url(sentinels.url)
+    waiter.take_dish("t:d", {})
+    eventually(lambda: lines(programs.folder / "n"), "the task")
+    waiter.redis_clt.close()
+
+
 def test_node_that_keeps_the_list_of_queues_is_silent_and_costs_no_lease(
     own_cluster: Cluster, programs: Programs
 ) -> None:

@@ -258,6 +258,25 @@ def test_customer_counts_its_workers() -> None:
     assert WoodenCustomer("t", "d", WAITER, print, processes="cpus").consumer.processes == "cpus"
 
 
+def test_customer_has_from_so_many_to_so_many_workers() -> None:
+    customer = WoodenCustomer("t", "d", WAITER, print, processes=(0, 4), share=2)
+    assert customer.consumer.bounds == (0, 4)
+    assert customer.consumer.share == 2.0
+    assert WoodenCustomer("t", "d", WAITER, print, processes=3).consumer.bounds == (3, 3)
+
+
+@pytest.mark.parametrize("processes", [(0, 0), (2, 1), (1, 2, 3), (-1, 2), (0, None), ()])
+def test_impossible_range_of_processes_is_refused(processes: Any) -> None:
+    with pytest.raises(WrongValue, match="processes"):
+        WoodenCustomer("t", "d", WAITER, print, processes=processes)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1e-9, 1e9, float("nan"), float("inf")])
+def test_impossible_share_is_refused(share: float) -> None:
+    with pytest.raises(WrongValue, match="share must be from"):
+        WoodenCustomer("t", "d", WAITER, print, share=share)
+
+
 def address(waiter: WoodenWaiter) -> dict[str, Any]:
     options = waiter.redis_clt.connection_pool.connection_kwargs
     return {name: options.get(name) for name in ("host", "port", "db", "password")}

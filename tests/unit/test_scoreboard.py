@@ -234,6 +234,21 @@ def test_header_tells_what_concerns_all() -> None:
     assert scoreboard.allocate() is None
 
 
+def test_demands_are_apart_from_the_rows_and_from_each_other() -> None:
+    scoreboard = Scoreboard(rows=1, places=2)
+    row = opened(scoreboard, 7, queue=1, slot=2)
+    first, second = scoreboard.demands
+    first.watch(True)
+    first.tell(5, 100.0)
+    first.tell(3, 101.0)
+    second.tell(0, 102.0)
+    second.tell(2, 103.0)
+    assert (first.is_watched, first.waiting, first.since, first.counted) == (True, 3, 100, 101)
+    assert (second.is_watched, second.waiting, second.since, second.counted) == (False, 2, 103, 103)
+    assert (row.queue, row.slot, row.incarnation) == (1, 2, 7)
+    assert Scoreboard().demands == []
+
+
 def test_full_board_has_no_row_until_one_is_free() -> None:
     scoreboard = Scoreboard(rows=2)
     first, second = opened(scoreboard, 1), opened(scoreboard, 2)

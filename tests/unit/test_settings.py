@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from woodenwaiter import pace
 from woodenwaiter.backoff import LONGEST
 from woodenwaiter.errors import EXIT_USAGE, StartupError, WrongValue
-from woodenwaiter.settings import Keywords, Settings, parse_processes
+from woodenwaiter.settings import Keywords, Processes, Settings, parse_processes
 
 NAMES = st.text(st.sampled_from(string.ascii_letters + string.digits + ":=-_.{}Ã©"), min_size=1)
 
@@ -31,9 +31,12 @@ NAMES = st.text(st.sampled_from(string.ascii_letters + string.digits + ":=-_.{}Ã
         ("4 other:d=3", 4),
         ("2 4", 4),
         ("t:d=cpus", "cpus"),
+        ("0-4", (0, 4)),
+        ("2 t:d=1-cpus", (1, "cpus")),
+        ((0, 4), (0, 4)),
     ],
 )
-def test_processes_of_a_queue(processes: str, expected: int | str | None) -> None:
+def test_processes_of_a_queue(processes: Processes, expected: Processes | None) -> None:
     assert Settings(processes=processes).processes_of("t:d") == expected
 
 
@@ -88,6 +91,13 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         ("PROCESSES", "many"),
         ("PROCESSES", "t:d=-2"),
         ("PROCESSES", "t:d="),
+        ("PROCESSES", "0-0"),
+        ("PROCESSES", "3-2"),
+        ("PROCESSES", "1-2-3"),
+        ("PROCESSES", "-"),
+        ("CPUS", "0"),
+        ("CPUS", "many"),
+        ("CPUS", "1-2"),
         ("ALLOW_OPEN_CONNECTIONS", "maybe"),
         ("THREADS", "0"),
         ("THREADS", "many"),

@@ -14,7 +14,7 @@ from .. import __version__, logs
 from ..consumer import Consumer
 from ..errors import EXIT_USAGE, StartupError, WoodenError, WrongValue
 from ..logs import FORMATS, LEVELS, log
-from ..processes.cpus import usable_cpus
+from ..processes.cpus import number_of
 from ..processes.thread_counts import allot, share_of
 from ..protocol.access import REDIS_PASSWORD_FILE
 from ..protocol.urls import client_from_environment
@@ -183,7 +183,7 @@ def _expected_workers(settings: Settings) -> int:
     """As long as APP, which says how many there are, is not loaded: as many as the CPUs."""
     counts = [settings.cpus] if settings.cpus else settings.processes_by_queue().values()
     most = [count[1] if isinstance(count, tuple) else count for count in counts] or ["cpus"]
-    return sum(usable_cpus() if count == "cpus" else int(count) for count in most)
+    return sum(map(number_of, most))
 
 
 def _load(app: str) -> list[Consumer]:

@@ -66,12 +66,15 @@ class Care:
 
 
 class Site:
-    """The queues on one server, or on one cluster of them, over one connection to each."""
+    """The queues on one server, or on one cluster of them, over one connection to each. ``places``:
+    workers that there may be in all."""
 
-    def __init__(self, client: Client, lease: float, timeout: float) -> None:
+    def __init__(
+        self, client: Client, lease: float, timeout: float, places: float = math.inf
+    ) -> None:
         self.link = Link(client, timeout, introduced("housekeeper"))
-        self.connections = 1
-        """That this supervisor needs here: of its workers, and this one."""
+        self._workers = 0
+        self._places = places
         self._client = client
         self._lease = lease
         self._phase = random.random()
@@ -89,7 +92,7 @@ class Site:
     def add(self, name: str, policy: Policy, workers: int, demand: Demand | None = None) -> None:
         """Care for this queue too, which has so many workers here at most; ``demand``: where what
         waits for them is told."""
-        self.connections += workers
+        self._workers += workers
         if name not in self._cares:
             sweep = Sweep(Queue(self.link, name, self._lease), self._lease, self._phase)
             upkeep, backlog = Upkeep(sweep, policy, self._lease), Backlog(sweep)
@@ -141,6 +144,12 @@ class Site:
         outage.over()
         self._is_lacking = False
         return True
+
+    @property
+    def connections(self) -> int:
+        """That this supervisor needs here: this one, its workers' and, for queues without, those
+        that wait for tasks in their place."""
+        return int(1 + min(self._workers, self._places + len(self._cares)))
 
     @property
     def doorbells(self) -> list[int]:

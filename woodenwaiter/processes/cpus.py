@@ -17,6 +17,11 @@ def usable_cpus(root: Path = Path("/")) -> int:
     return max(1, math.ceil(min(limits)))
 
 
+def number_of(given: int | str) -> int:
+    """Where it may be "cpus", which is as many as there are."""
+    return usable_cpus() if given == "cpus" else int(given)
+
+
 def affinity() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from ..consumer import Consumer
 from ..errors import AppError, StartupError, WrongValue
 from ..logs import log
-from ..processes.cpus import usable_cpus
+from ..processes.cpus import number_of
 from ..processes.scoreboard import ROWS
 from ..processes.thread_counts import Share
 from ..protocol.client import address_of
 from ..protocol.urls import client_at
-from ..settings import Number, Settings
+from ..settings import Settings
 from .embedded import EmbeddedServer, server_for
 
 Load = Callable[[], Sequence[Consumer]]
@@ -118,17 +118,13 @@ def _settled(consumers: Sequence[Consumer], settings: Settings) -> list[Consumer
 def _counted(consumer: Consumer) -> Consumer:
     """From how many to how many processes, where it says so by the CPUs that there are."""
     given = consumer.processes if isinstance(consumer.processes, tuple) else (consumer.processes,)
-    least, most = (int(_number(each)) for each in (given[0], given[-1]))
+    least, most = number_of(given[0]), number_of(given[-1])
     return replace(consumer, processes=(least, max(least, most)))
-
-
-def _number(given: Number) -> Number:
-    return usable_cpus() if given == "cpus" else given
 
 
 def places_in(settings: Settings) -> float:
     """Workers that there may be in all, whatever the queues may have."""
-    return math.inf if settings.cpus == "" else int(_number(settings.cpus))
+    return math.inf if settings.cpus == "" else number_of(settings.cpus)
 
 
 def most_workers(outlines: Sequence[Outline], settings: Settings) -> int:
