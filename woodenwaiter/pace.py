@@ -37,9 +37,9 @@ has the housekeeper look at once: most waits are over by then."""
 LEAST_WAIT = 0.1
 """For a task, however impatient the customer: each wait costs the server two commands."""
 
-COUNTED = 0.001
-"""That a task takes, at least, to have what it costs measured: to ask for that costs as much as a
-no-op task, hence no more than a thousandth."""
+COUNTED = 0.005
+"""Between two times that a busy worker asks how much CPU it has used, at least: among no-op tasks,
+that takes some microseconds. By so much a task's figure may be wrong."""
 
 TITLE_AGAIN = 1.0
 """Between two changes of the process title for what a task tells of its progress."""

@@ -51,7 +51,7 @@ def test_progress_of_one_task_is_not_anothers(scoreboard: Scoreboard) -> None:
 def test_next_worker_of_a_row_begins_a_new_diary(scoreboard: Scoreboard) -> None:
     row = opened(scoreboard)
     row.diary.report(1, Progress(0.5, "one", 100.0))
-    row.diary.spend(Effort(3.0, 2.0))
+    row.diary.spend(3.0, 2.0)
     row.close(0, Cause.BLAMELESS)
     row.free()
     assert opened(scoreboard, 2) is row
@@ -64,7 +64,7 @@ def test_diaries_do_not_overlap(scoreboard: Scoreboard) -> None:
     text = "x" * MOST_TEXT
     for n, row in enumerate(rows, 1):
         row.diary.report(n, Progress(n / 4, text, n))
-        row.diary.spend(Effort(n, 2 * n))
+        row.diary.spend(n, 2 * n)
     for n, row in enumerate(rows, 1):
         assert row.diary.progress(n) == Progress(n / 4, text, n)
         assert row.diary.effort == Effort(n, 2 * n)
@@ -116,15 +116,15 @@ def test_reader_never_sees_half_of_what_is_being_written(scoreboard: Scoreboard)
 def test_queue_keeps_what_its_dead_spent(scoreboard: Scoreboard) -> None:
     first, second = opened(scoreboard, 1, queue=1), opened(scoreboard, 2, queue=1)
     other = opened(scoreboard, 3, queue=2)
-    first.diary.spend(Effort(1.0, 0.5))
-    second.diary.spend(Effort(2.0, 0.25))
-    other.diary.spend(Effort(8.0, 8.0))
+    first.diary.spend(1.0, 0.5)
+    second.diary.spend(2.0, 0.25)
+    other.diary.spend(8.0, 8.0)
     first.close(signal.SIGKILL, Cause.CHARGED)
     assert scoreboard.effort_for(1) == Effort(3.0, 0.75)
     first.free()
     assert scoreboard.effort_for(1) == Effort(3.0, 0.75)
     again = opened(scoreboard, 4, queue=1)
-    again.diary.spend(Effort(4.0, 4.0))
+    again.diary.spend(4.0, 4.0)
     assert scoreboard.effort_for(1) == Effort(7.0, 4.75)
     assert scoreboard.effort_for(2) == Effort(8.0, 8.0)
     assert scoreboard.effort_for(0) == Effort()
@@ -132,14 +132,14 @@ def test_queue_keeps_what_its_dead_spent(scoreboard: Scoreboard) -> None:
 
 def test_row_of_a_fork_that_failed_adds_nothing(scoreboard: Scoreboard) -> None:
     row = opened(scoreboard)
-    row.diary.spend(Effort(1.0, 1.0))
+    row.diary.spend(1.0, 1.0)
     row.free()
     assert scoreboard.effort_for(0) == Effort()
 
 
 def test_end_of_a_worker_adds_the_task_that_it_ran(scoreboard: Scoreboard) -> None:
     diary = opened(scoreboard).diary
-    diary.spend(Effort(2.0, 1.0))
+    diary.spend(2.0, 1.0)
     diary.settle(3.0, 4.0)
     assert diary.effort == Effort(5.0, 4.0)
     diary.settle(0.0, 0.0)  # where nobody was told what it had used

@@ -57,15 +57,15 @@ class Diary:
         self._words[_BUSY] = self._words[_CPU] = self._words[_TOLD_AT] = 0
         self._note[:_TEXT] = bytes(_TEXT)
 
-    def spend(self, effort: Effort) -> None:
-        """So much was spent so far."""
-        self._words[_BUSY], self._words[_CPU] = int(effort.busy * 1e9), int(effort.cpu * 1e9)
+    def spend(self, busy: float, cpu: float) -> None:
+        """So many seconds so far, as in `Effort`."""
+        self._words[_BUSY], self._words[_CPU] = int(busy * 1e9), int(cpu * 1e9)
 
     def settle(self, seconds: float, cpu: float) -> None:
         """The worker is no more. It had used so much CPU in all, and was cut off in a task that had
         taken so many seconds; or they are 0."""
         busy, known = self.effort
-        self.spend(Effort(busy + seconds, max(cpu, known)))
+        self.spend(busy + seconds, max(cpu, known))
 
     @property
     def effort(self) -> Effort:

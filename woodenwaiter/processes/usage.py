@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage, struct_rusage
 from typing import NamedTuple
 
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -34,16 +34,20 @@ class Reading(NamedTuple):
 
     @classmethod
     def now(cls) -> Reading:
-        """It costs about a microsecond."""
-        own = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = cpu_of(own) + cpu_of(resource.getrusage(resource.RUSAGE_CHILDREN))
-        return cls(time.monotonic(), cpu, own.ru_maxrss * PEAK_UNIT)
+        return cls(time.monotonic(), *used())
 
     def since(self, former: Reading) -> Cost:
         return Cost(self.at - former.at, self.cpu - former.cpu, self.peak - former.peak)
 
 
-def cpu_of(usage: resource.struct_rusage) -> float:
+def used() -> tuple[float, int]:
+    """Seconds of CPU and peak of memory, as in `Reading`. It costs about a microsecond."""
+    own, children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+    cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return cpu, own.ru_maxrss * PEAK_UNIT
+
+
+def cpu_of(usage: struct_rusage) -> float:
     return usage.ru_utime + usage.ru_stime
 
 

@@ -305,9 +305,8 @@ class Worker:
     def _run(self) -> None:
         """Run claims in their order, until one fails or the rest is to be asked for again."""
         claims, row, mark, signals = self._claims, self._row, self._mark, self._inbox.pending
-        meter, now = self._meter, time.monotonic()
-        self._is_shaken = True
-        meter.resume(now)
+        self._is_shaken, now = True, time.monotonic()
+        due = self._meter.resume(now)
         while (raw := claims.begin()) is not None:
             seq = claims.completed + 1
             self._raw = raw
@@ -327,15 +326,16 @@ class Worker:
                 return
             row.finish(seq)
             now = time.monotonic()  # after whoever looks can see that it is done
-            if now >= meter.due:
-                self._measure(now)
+            if now >= due:
+                due = self._measure(now)
             claims.finish(now, signalled=bool(signals))
-        meter.pause(now)
+        self._meter.pause(now)
 
-    def _measure(self, now: float) -> None:
-        """The running task ends."""
+    def _measure(self, now: float) -> float:
+        """The running task ends. Returns when to do so again."""
         if slow := self._meter.measure(self._row.began, now):
             log.warning("task %s of %s took %s", self._delivery().id, self._queue.name, slow)
+        return self._meter.due
 
     def _fail(self, raw: bytes, seq: int, error: BaseException) -> None:
         self._row.note_failure(seq)
