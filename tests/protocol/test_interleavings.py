@@ -225,7 +225,7 @@ MUTANTS: dict[str, tuple[tuple[str, str, str], dict[str, Any], str]] = {
         "begins what was given to others",
     ),
     "claim that obeys when it comes late": (
-        ("CLAIM", "if last >= token then", "if false then"),
+        ("CLAIM", "if last > token then", "if false then"),
         {"faults": Faults(slow=1, late=1), "tasks": 4},
         "runs task 1 again",
     ),
