@@ -55,7 +55,7 @@ class Moves:
         self._standing = Standing(owner, completed + len(claims), tokens.fresh)
         if 0 < len(claims) <= 2 * self._most:
             size = sum(map(len, claims)) // len(claims)
-            self._number = self._enough // size if size >= LARGE else 0
+            self._number = max(1, self._enough // size) if size >= LARGE else 0
         elif claims:
             self._number = 0
 

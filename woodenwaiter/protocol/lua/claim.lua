@@ -14,9 +14,10 @@ if not settled then
   end
   return false
 end
-if last > token then
-  return {} -- late, from a broken connection: its sender has asked again since, and gone on; what
-  -- was moved for it is found by the next
+-- Late, from a broken connection: its sender has asked again since, and gone on; what was moved for it
+-- is found by the next. Or it comes twice, and is told of what it was given, nothing new.
+if last > token or (last == token and redis.call('LLEN', CLAIMS) == 0) then
+  return {}
 end
 settle(owner, settled, completed, token)
 extend_lease(owner, ARGV[5])
