@@ -14,7 +14,7 @@ import pytest
 
 from woodenwaiter import pace
 from woodenwaiter.housekeeper import sights, upkeep
-from woodenwaiter.protocol import recovery
+from woodenwaiter.protocol import moves, recovery
 from woodenwaiter.protocol import scripts as lua
 from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.worker import claims
@@ -112,6 +112,38 @@ ALONE = [
 @pytest.mark.parametrize("faults", SMALL, ids=name)
 def test_every_interleaving_of_few_faults(scripts: Server, faults: Faults) -> None:
     assert Explorer(scripts, faults).explore() > 500
+
+
+MOVES = [
+    Faults(moves=2),
+    Faults(moves=2, lost=1),
+    Faults(moves=2, failures=1),
+    Faults(moves=2, crashes=1),
+    Faults(moves=2, late=1),
+    Faults(moves=2, slow=1),
+    Faults(moves=2, expiries=1),
+]
+MORE_MOVES = [
+    Faults(moves=2, late=1, slow=1),
+    Faults(moves=2, late=1, expiries=1),
+    Faults(moves=2, crashes=1, expiries=1),
+    Faults(moves=2, lost=1, slow=1),
+    Faults(moves=2, hosts=1),
+    Faults(moves=1, rollbacks=1),
+]
+
+
+@pytest.mark.parametrize("faults", MOVES, ids=name)
+def test_every_interleaving_of_moves_before_a_claim(scripts: Server, faults: Faults) -> None:
+    """One worker and its housekeepers; two workers in the larger search."""
+    assert Explorer(scripts, faults, workers=1, tasks=4).explore() > 50
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("faults", MOVES + MORE_MOVES, ids=name)
+def test_every_interleaving_of_moves_of_two_workers(scripts: Server, faults: Faults) -> None:
+    assert Explorer(scripts, faults).explore() > 5_000
 
 
 FAILOVERS = [
@@ -225,7 +257,7 @@ MUTANTS: dict[str, tuple[tuple[str, str, str], dict[str, Any], str]] = {
         "begins what was given to others",
     ),
     "claim that obeys when it comes late": (
-        ("CLAIM", "if last >= token then", "if false then"),
+        ("CLAIM", "if last > token or (", "if ("),
         {"faults": Faults(slow=1, late=1), "tasks": 4},
         "runs task 1 again",
     ),
@@ -268,6 +300,16 @@ MUTANTS: dict[str, tuple[tuple[str, str, str], dict[str, Any], str]] = {
         ("CLAIM", "standing(owner, ARGV[6])", "standing(owner, 0)"),
         {"faults": Faults(rollbacks=1, failures=1), "workers": 1},
         "is lost",
+    ),
+    "claim that leaves what was moved for an owner that has ended": (
+        ("CLAIM", "    put_back(0) -- what", "    -- what"),
+        {"faults": Faults(moves=2, late=1, expiries=1), "workers": 1},
+        "whom nobody knows",
+    ),
+    "claim that does not count what was moved": (
+        ("CLAIM", "redis.call('LLEN', CLAIMS) == moves and", "redis.call('LLEN', CLAIMS) > 0 and"),
+        {"faults": Faults(moves=2, slow=1), "workers": 1, "tasks": 4},
+        "again",
     ),
     "fail that obeys a server with older data": (
         ("FAIL", "standing(owner, ARGV[3])", "standing(owner, 0)"),
@@ -345,6 +387,28 @@ def test_finds_what_is_wrong_with_a_worker_that(scripts: Server, mutant: str) ->
     change, faults, finding = WORKERS[mutant]
     with pytest.raises(Violation, match=finding):
         Explorer(scripts, faults, module=mutant_of(claims, change)).explore()
+
+
+MOVING = {
+    "has claims already": (
+        ("is_empty = self._standing == (owner, completed, tokens.known)", "is_empty = True"),
+        Faults(moves=2, lost=1, slow=1),
+    ),
+    "has sent moves that may come late": (
+        (" or owner == self._unsure", ""),
+        Faults(moves=2, late=1, slow=1),
+    ),
+}
+
+
+@pytest.mark.parametrize("mutant", MOVING)
+def test_finds_what_is_wrong_with_moves_for_an_owner_that(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch, mutant: str
+) -> None:
+    change, faults = MOVING[mutant]
+    monkeypatch.setattr(explorer, "moving", mutant_of(moves, change))
+    with pytest.raises(Violation, match=BEGINS):
+        Explorer(scripts, faults, workers=1, tasks=4).explore()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from woodenwaiter.errors import LeaseLost
+from woodenwaiter.protocol import moves
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.link import Link
@@ -197,7 +198,7 @@ class Machine(RuleBasedStateMachine):
         worker = self.chosen(number)
         if worker.queue.oldest_claim(worker.owner, 0)[0] > worker.completed - ago >= 0:
             last = worker.queue.tokens[worker.owner]
-            tokens, completed = Tokens(last - 1, last), worker.completed - ago
+            tokens, completed = Tokens(last - 2, last - 1), worker.completed - ago
             with suppress(LeaseLost):  # the server came back with older data
                 assert worker.queue.claim(worker.owner, completed, want, tokens) == []
 
@@ -357,7 +358,11 @@ class Machine(RuleBasedStateMachine):
     "histories",
     [40, pytest.param(1000, marks=[pytest.mark.exhaustive, pytest.mark.timeout(1800)])],
 )
-def test_every_history(client: Any, histories: int) -> None:
+@pytest.mark.parametrize("large", [moves.LARGE, 1], ids=["small", "large"])
+def test_every_history(
+    client: Any, monkeypatch: pytest.MonkeyPatch, large: int, histories: int
+) -> None:
+    monkeypatch.setattr(moves, "LARGE", large)
     Machine.client = client
     run_state_machine_as_test(
         Machine,

@@ -92,10 +92,12 @@ class Link:
         ``pause`` does the waiting, for up to ``seconds`` and the server's own delay. When it gives
         up, the connection is dropped, so that the server ends the wait as well; raises Interrupted.
         """
-        outcomes = self._ask(
-            (*commands, *self._replicas.commands),
-            ready=lambda wire: wire.await_reply(seconds + self.timeout, pause),
-        )
+        return self.together(commands, lambda wire: wire.await_reply(seconds + self.timeout, pause))
+
+    def together(self, commands: Sequence[Command], ready: Ready | None = None) -> list[Any]:
+        """Send the commands, which are all for one queue, at once; return their replies, among them
+        as errors what was refused of them alone. ``ready`` returns when there is one."""
+        outcomes = self._ask((*commands, *self._replicas.commands), ready=ready)
         for outcome in outcomes:
             if isinstance(outcome, Exception) and is_outage(outcome):
                 raise outcome

@@ -24,6 +24,7 @@ from . import scripts
 from .entry import LONGEST_HEADER, RUNS_ALONE, mark_of
 from .keys import REGISTRY, Keys, text_of_name
 from .link import Command, Link, Pause, ServerTrouble
+from .moves import Moves, are_claims
 from .replies import Meaning, is_outage, meaning_of, needs_source, reply_of
 from .scripts import Script
 from .tending import Tended, Visit, tend_together
@@ -67,6 +68,7 @@ class Queue:
         self._is_unlisted = False
         self._bell_at = 0.0  # when to try the doorbell again
         self._keys = Keys(name)
+        self._moves = Moves(ENOUGH_BYTES)
 
     # What a worker does.
 
@@ -79,8 +81,37 @@ class Queue:
 
         They are all that the owner holds afterwards. Raises LeaseLost.
         """
+        moves = self._moves.before(owner, completed, want, tokens)
+        claims = self.move_and_claim(owner, completed, want, tokens, moves) if moves else None
+        if claims is None:
+            claims = self._claim_by_script(owner, completed, want, tokens)
+        self._moves.claimed(owner, completed, tokens, claims)
+        return claims
+
+    def _claim_by_script(
+        self, owner: str, completed: int, want: int, tokens: Tokens
+    ) -> list[bytes]:
         keys, arguments = self._claim(owner, completed, want, tokens)
         return _claimed(self.link.run(scripts.CLAIM, keys, arguments))
+
+    def move_and_claim(
+        self, owner: str, completed: int, want: int, tokens: Tokens, moves: int
+    ) -> list[bytes] | None:
+        """Move so many entries, each by a command, then `claim`, in one round trip; None: ask the
+        script for what is claimed. Where somebody comes in between, it says what there is, and puts
+        back what was moved for an owner that is none."""
+        keys, arguments = self._claim(owner, completed, want, tokens)
+        move = ("LMOVE", self.name, self._keys.claims(owner), "RIGHT", "LEFT")
+        claim = ("EVALSHA", scripts.CLAIM.sha, len(keys), *keys, *arguments, moves)
+        self._moves.begun(owner)
+        try:
+            *moved, claimed = self.link.together([move] * moves + [claim])
+        except ResponseError:  # a full server, which does not refuse a script
+            moved, claimed = [], 0
+        self._moves.answered()
+        if isinstance(claimed, int | ResponseError):
+            return moved if are_claims(moved, claimed) else None
+        return _claimed(claimed)
 
     def wait_and_claim(
         self,
@@ -108,7 +139,9 @@ class Queue:
             if needs_source(claimed):
                 return self.claim(owner, completed, want, tokens)
             raise claimed
-        return _claimed(claimed)
+        claims = _claimed(claimed)
+        self._moves.claimed(owner, completed, tokens, claims)
+        return claims
 
     def wait(self, seconds: float, pause: Pause) -> bool:
         """Wait up to ``seconds``; whether there is something to claim. Asks least of the server.

@@ -12,6 +12,7 @@ from typing import Any
 from woodenwaiter import pace
 from woodenwaiter.housekeeper.sights import Sights
 from woodenwaiter.housekeeper.upkeep import takeover_of
+from woodenwaiter.protocol import moves as moving
 from woodenwaiter.protocol.recovery import Takeover, lapse_of
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.worker import claims as decisions
@@ -127,7 +128,7 @@ class Explorer:
             if deliveries > world.task(name).charges:
                 raise Violation(f"task {name.decode()} is charged more than its failures")
         for owner, _ in world.contents.claims:
-            if world.contents.settled_of(owner) is None:
+            if world.contents.settled_of(owner) is None and not self._is_moving_for(world, owner):
                 raise Violation(f"claims of {owner}, whom nobody knows")
         for worker in world.workers:
             if worker.running is not None and not self._is_entitled(world, worker):
@@ -140,6 +141,13 @@ class Explorer:
             or not self._owner(worker)  # its failure went with its release
             or self._holds_running(world, worker)
             or (self._is_failing(worker) and settled is not None and settled >= worker.row.started)
+        )
+
+    def _is_moving_for(self, world: World, owner: str) -> bool:
+        """Whether the script is still to come that puts back what was moved."""
+        late = any(request[:2] == ("move_and_claim", owner) for request in world.late)
+        return late or any(
+            worker.moved is not None and self._owner(worker) == owner for worker in world.workers
         )
 
     def _check_end(self, world: World) -> None:
@@ -216,6 +224,9 @@ class Explorer:
         return world
 
     def _live(self, world: World, index: int, worker: Worker) -> Iterator[Step]:
+        if worker.moved is not None:
+            yield from self._move(world, index, worker, worker.moved)
+            return
         if worker.running is not None and not self._is_failing(worker):
             yield from self._running(world, index, worker)
             return
@@ -276,11 +287,71 @@ class Explorer:
         if rung is not None:
             yield (letter, "is woken"), rung.with_worker(index, rung=True)
             return
+        if not claim.waits and world.faults.moves and world.contents.queue:
+            worker = world.workers[index]
+            if self._moves(worker, claim):
+                yield from self._move(world.spend("moves"), index, worker, ())
         yield from self._request(world, index, claim)
         if claim.waits:
             _, contents = self._server.perform(world.contents, _request(claim))
             for ran in (world, world.with_contents(contents)):
                 yield from self._interrupted(ran, index, *_request(claim))
+
+    def _moves(self, worker: Worker, claim: Claim) -> int:
+        """How many entries the product would move in front of this claim, of so large ones that
+        two are enough."""
+        moves = moving.Moves(2 * moving.LARGE)
+        large, answered = b"x" * moving.LARGE, Tokens(-1, claim.tokens.known)
+        moves.claimed(claim.owner, worker.through - 1, answered, [large])
+        if worker.unsure == worker.row.generation:
+            moves.begun(claim.owner)
+        return moves.before(claim.owner, claim.completed, claim.want, claim.tokens)
+
+    def _move(
+        self, world: World, index: int, worker: Worker, moved: tuple[Any, ...]
+    ) -> Iterator[Step]:
+        """One command after the other of such a claim: anybody's may come in between, and the last
+        ones late, or never."""
+        steps, _ = self._minds.steps(worker.mind, quiet=worker.quiet, leaving=worker.leaving)
+        [claim] = [step for step in steps if isinstance(step, Claim) and not step.waits]
+        moves = self._moves(worker, claim)
+        rest = ("move_and_claim", *claim[:4], moves, moves - len(moved))
+        if len(moved) < moves:
+            entry, contents = self._server.perform(world.contents, ("move", claim.owner))
+            after = world.with_contents(contents).with_worker(index, moved=(*moved, entry))
+            yield (worker.letter, "moves", entry), after
+        else:
+            yield from self._claim_moved(world, index, claim, moved)
+        broken = world.with_worker(index, moved=None)
+        if moved and world.faults.late:
+            after = (
+                broken.with_late(rest)
+                .spend("late")
+                .with_worker(index, unsure=worker.row.generation)
+            )
+            yield (worker.letter, *rest, "-> delayed"), self._think(after, index, "unheard", claim)
+        for label, after in self._deaths(broken, index) if moved else ():
+            yield (*label, "before", *rest), after
+        for label, after in self._deaths(broken.with_late(rest), index) if moved else ():
+            yield (*label, "while under way", *rest), after
+
+    def _claim_moved(
+        self, world: World, index: int, claim: Claim, moved: tuple[Any, ...]
+    ) -> Iterator[Step]:
+        request = ("claim_moved", *claim[:4], len(moved))
+        reply, contents = self._server.perform(world.contents, request)
+        ran = world.with_contents(contents).with_worker(index, moved=None)
+        label = (ran.workers[index].letter, *request, "->", reply)
+        if reply == len(moved) and not moving.are_claims(moved, reply):
+            yield label, ran.with_worker(index, through=0)  # it asks the script for them
+        else:
+            claims = moved if reply == len(moved) else reply
+            yield label, self._go_on(self._heard(ran, index, claim, claims), index)
+        if world.faults.lost:
+            after = ran.spend("lost").with_worker(index, unsure=ran.workers[index].row.generation)
+            yield (*label, "-> reply lost"), self._think(after, index, "unheard", claim)
+        for label_of_death, after in self._deaths(ran, index):
+            yield (*label_of_death, "after", *request), after
 
     def _ring(self, world: World) -> World | None:
         if not world.contents.queue:
@@ -323,6 +394,7 @@ class Explorer:
         if isinstance(step, Release):
             return self._think(world, index, "released")
         if isinstance(step, Fail):
+            world = world.with_worker(index, through=0)
             return self._finished(world, index, "refused" if reply == LOST else "told")
         if reply == LOST:
             return self._think(world, index, "lost")
@@ -330,6 +402,8 @@ class Explorer:
             raise Violation("more was claimed than wanted")
         world = self._think(world, index, "claimed", reply, 0.0)
         row = world.workers[index].row
+        if world.faults.moves:
+            world = world.with_worker(index, through=row.completed + len(reply))
         if reply:
             row = row._replace(first=row.completed + 1, last=row.completed + len(reply))
         return world.with_worker(index, row=row)
@@ -556,6 +630,9 @@ class Explorer:
         """Requests whose senders wait no more are carried out at last."""
         for number, request in enumerate(world.late):
             rest = world._replace(late=world.late[:number] + world.late[number + 1 :])
+            if request[0] == "move_and_claim":
+                yield self._late_move(rest, request)
+                continue
             for variant in self._variants(world, request):
                 reply, contents = self._server.perform(world.contents, variant)
                 ran = rest.with_contents(contents)
@@ -563,6 +640,16 @@ class Explorer:
                 if world.faults.lost and variant[0] == "give_back":
                     again = ran.with_late(request).spend("lost")
                     yield ("late, and sent again:", *variant, "->", reply), again
+
+    def _late_move(self, world: World, request: Request) -> Step:
+        """The next of the commands, or the script behind them."""
+        *claim, moves, left = request[1:]
+        if left:
+            entry, contents = self._server.perform(world.contents, ("move", claim[0]))
+            after = world.with_late((*request[:-1], left - 1))
+            return ("late: move for", claim[0], "->", entry), after.with_contents(contents)
+        reply, contents = self._server.perform(world.contents, ("claim_moved", *claim, moves))
+        return ("late: claim_moved", *claim, moves, "->", reply), world.with_contents(contents)
 
     @staticmethod
     def _variants(world: World, request: Request) -> Iterator[Request]:
@@ -588,7 +675,7 @@ def _check_charge(before: World, after: World, owner: str, failed: Failed | None
             raise Violation(f"task {task.decode()} killed {owner} uncharged")
 
 
-TOKENS_AT = {"enroll": 3, "claim": 4, "fail": 4, "release": 3, "give_back": 3}
+TOKENS_AT = {"enroll": 3, "claim": 4, "move_and_claim": 4, "fail": 4, "release": 3, "give_back": 3}
 """Where a request has its token, or tokens."""
 
 

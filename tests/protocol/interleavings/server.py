@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import redis
 
 from woodenwaiter.errors import LeaseLost
+from woodenwaiter.protocol import scripts
 from woodenwaiter.protocol.entry import Suspicion, load
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.queue import Oldest, Queue
+from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
 
 Entries = tuple[bytes, ...]
@@ -101,6 +103,8 @@ class Server:
         self._present: Contents | None = None
         self.requests: dict[str, Callable[..., Any]] = {
             "ring": self._ring,
+            "move": self._move,
+            "claim_moved": self._claim_moved,
             "lapsed": self._release_lapsed,
         }
 
@@ -136,6 +140,20 @@ class Server:
         """The first half of `Queue.wait_and_claim`."""
         arrivals = self._prefix + "arrivals"
         self._queue.link.call("BLMOVE", self._queue.name, arrivals, "RIGHT", "LEFT", 10)
+
+    def _move(self, owner: str) -> Any:
+        """One of the commands in front of a claim."""
+        claims = f"{self._prefix}claims:{owner}"
+        entry = self._queue.link.call("LMOVE", self._queue.name, claims, "RIGHT", "LEFT")
+        return entry and anonymous(entry)
+
+    def _claim_moved(
+        self, owner: str, completed: int, want: int, tokens: Tokens, moves: int
+    ) -> Any:
+        """What is behind them."""
+        keys, arguments = self._queue._claim(owner, completed, want, tokens)
+        reply = self._queue.link.run(scripts.CLAIM, keys, [*arguments, moves])
+        return LOST if reply is None else reply
 
     def _release_lapsed(self, owner: str, completed: int, verdict: Verdict | None) -> Any:
         return self._queue.release(owner, completed, 0, verdict, lapsed=True)

@@ -133,6 +133,9 @@ class Worker(NamedTuple):
     failure is yet to be told; ``took``: seconds for which that one was seen running;
     ``rung``: its wait has moved an entry, its claim is still to come; ``quiet``, ``leaving``: what
     it was told; ``lapsed``: its claims were given to others;
+    ``moved``: what its commands in front of a claim have moved so far; None: it sends no such;
+    ``through``: how many claims the last one that was answered brought it to; ``unsure``: the
+    generation for which such commands may come late;
     ``failed``: the verdict of its housekeeper on what it died of.
     """
 
@@ -146,6 +149,9 @@ class Worker(NamedTuple):
     leaving: bool = False
     lapsed: bool = False
     failed: Failed | None = None
+    moved: tuple[Any, ...] | None = None
+    through: int = 0
+    unsure: int = -1
 
     @property
     def letter(self) -> str:
@@ -162,7 +168,8 @@ class Faults(NamedTuple):
     ``failures``: of a handler; ``rests``: a worker is told to be quiet, and to go on;
     ``pushes``: tasks that come while others run already; ``drains``: workers told to leave;
     ``rollbacks``: the server comes back with what it had some steps ago; ``swaps``: another server
-    answers, which has what this one had some steps ago, and the two change places.
+    answers, which has what this one had some steps ago, and the two change places;
+    ``moves``: claims with commands in front of them that move what seems to be large.
     """
 
     crashes: int = 0
@@ -177,6 +184,7 @@ class Faults(NamedTuple):
     drains: int = 2
     rollbacks: int = 0
     swaps: int = 0
+    moves: int = 0
 
 
 class Task(NamedTuple):

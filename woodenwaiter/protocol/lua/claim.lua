@@ -1,16 +1,23 @@
 -- Settles what is done and hands out what to run next. After it, the owner's claims are exactly
 -- what it returned: those it had lost sight of if there are any, else new ones; at most `want`.
 -- ARGV: owner, completed, want, bytes after which to stop, lease in ms, the token that the owner
--- knows, this request's own, the mark of what runs alone on its host, ms until it is tried again
--- Returns the claims, oldest first; nil for an owner that this server does not know, or not so far.
+-- knows, this request's own, the mark of what runs alone on its host, ms until it is tried again;
+-- how many entries were to be moved to its claims by commands just before, if any
+-- Returns the claims, oldest first; their number, if it is the last argument; nil for an owner that
+-- this server does not know, or not so far.
 local owner, completed, want, enough = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local settled, last = standing(owner, ARGV[6])
-local token = tonumber(ARGV[7])
+local token, moves = tonumber(ARGV[7]), tonumber(ARGV[10] or 0)
 if not settled then
+  if not redis.call('HGET', SETTLED, owner) then
+    put_back(0) -- what was moved for an owner that has ended
+  end
   return false
 end
-if last >= token then
-  return {} -- late, from a broken connection: its sender has asked again since, and gone on
+-- Late, from a broken connection: its sender has asked again since, and gone on; what was moved for it
+-- is found by the next. Or it comes twice, and is told of what it was given, nothing new.
+if last > token or (last == token and redis.call('LLEN', CLAIMS) == 0) then
+  return {}
 end
 settle(owner, settled, completed, token)
 extend_lease(owner, ARGV[5])
@@ -53,7 +60,17 @@ local function without_crowd(claims)
   return claims
 end
 
+-- A fair share of what waits: no task queues for one worker while another has none.
+local function share(moved)
+  local waiting = redis.call('LLEN', ARRIVALS) + redis.call('LLEN', QUEUE) + moved
+  return math.min(want, math.ceil(waiting / redis.call('HLEN', SETTLED)))
+end
+
 put_back(want)
+if moves > 0 and redis.call('LLEN', CLAIMS) == moves and put_back(share(moves)) == 0 then
+  return moves
+end
+
 local claims = {}
 local held = redis.call('LRANGE', CLAIMS, 0, -1)
 for i = #held, 1, -1 do
@@ -63,10 +80,7 @@ if #without_crowd(claims) > 0 then
   return claims
 end
 
--- A fair share of what waits: no task queues for one worker while another has none.
-local waiting = redis.call('LLEN', ARRIVALS) + redis.call('LLEN', QUEUE)
-want = math.min(want, math.ceil(waiting / redis.call('HLEN', SETTLED)))
-
+want = share(0)
 -- Portions double, so that large entries are noticed before many of them are taken.
 local bytes = 0
 for _, source in ipairs({ARRIVALS, QUEUE}) do
