@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from woodenwaiter.errors import EXIT_USAGE
+from woodenwaiter.errors import EXIT_SETUP, EXIT_USAGE
 from woodenwaiter.processes.tree import is_alive
 
 from ..application import Application, Code, Supervisor, customer, kill_all
@@ -299,9 +299,17 @@ def test_fixed_numbers_ask_for_nothing_more(
     app.push({"n": 0, "sleep": 60}, {"n": 1})
     app.serve()
     eventually(lambda: app.begun == [0])
-    calls = server.client.info("commandstats")["cmdstat_llen"]["calls"]
-    time.sleep(1)
-    assert server.client.info("commandstats")["cmdstat_llen"]["calls"] == calls
+
+    def counts() -> int:
+        return int(server.client.info("commandstats")["cmdstat_llen"]["calls"])
+
+    def stands_still() -> bool:
+        """Scripts count as well, at the beginning."""
+        before = counts()
+        time.sleep(1)
+        return counts() == before
+
+    eventually(stands_still, "a second without a count")
     app.let_go(0)
 
 
@@ -351,4 +359,23 @@ def test_relief_goes_on(app: Application) -> None:
     supervisor = app.serve("--cpus", "1")
     eventually(lambda: len(app.done) == 10)
     assert len(supervisor.workers()) <= 2
+    assert supervisor.stop() == 0
+
+
+def test_setup_that_fails_in_a_queue_at_nothing_ends_it_in_time(app: Application) -> None:
+    app.write(text="def setup(): raise ValueError", processes=(0, 1), setup=Code("setup"))
+    supervisor = app.serve("--setup-wait", "2")
+    is_at_nothing(app, supervisor)
+    app.push({"n": 0})
+    assert supervisor.wait() == EXIT_SETUP
+    assert app.client.llen("t:d") + app.client.llen("{t:d}:arrivals") == 1
+
+
+def test_application_that_only_workers_import_follows_the_load(app: Application) -> None:
+    app.write(customer(processes=(0, 2)), customer("t:e", processes=(0, 1), share=2.0))
+    supervisor = app.serve("--import-in", "worker", "--cpus", "2")
+    is_at_nothing(app, supervisor)
+    app.push({"n": 0})
+    app.client.lpush("t:e", '{"n": 1}')
+    eventually(lambda: app.done == [0, 1])
     assert supervisor.stop() == 0
