@@ -26,9 +26,6 @@ def _sum(replies: Sequence[int | Exception]) -> int | Exception:
     return error or sum(reply for reply in replies if isinstance(reply, int))
 
 
-LATE = ResponseError("there is no answer")
-
-
 class Doorbell:
     """Of a queue without workers: a wait on a connection of its own, which its owner watches beside
     others'. What it moves lies where each claim looks first.
@@ -72,7 +69,9 @@ class Doorbell:
     def answer(self) -> bool:
         """Take it down; returns whether its wait went well, be it that it was in vain."""
         try:
-            outcome = self._wire.outcome() if self._wire and self._is_ready() else LATE
+            if self._wire is None or not self._is_ready():
+                return False
+            outcome = self._wire.outcome()
             if isinstance(outcome, ResponseError):
                 self._queue.heed(outcome)
         except ServerTrouble:
