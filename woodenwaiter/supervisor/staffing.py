@@ -108,7 +108,7 @@ class Staffing:
         orders = [
             order
             for workers, number in zip(active, allotted, strict=True)
-            for slot in sorted(workers, key=_worth)[: max(0, len(workers) - number)]
+            for slot in sorted(workers, key=self._worth)[: max(0, len(workers) - number)]
             for order in self._retire(slot)
         ]
         self._add(needs, allotted)
@@ -133,6 +133,10 @@ class Staffing:
         """Whether none of its workers keeps dying: what waits is not for more of them then."""
         known = [*workers, *(slot for slot in self._resting if slot.queue == queue)]
         return all(slot.child or slot.due <= now for slot in known)
+
+    def _worth(self, slot: Slot) -> tuple[float, ...]:
+        """The lower, the sooner it is retired: of a fixed number, the last."""
+        return _worth(slot) if self._bounds[slot.queue].is_range else (-slot.number,)
 
     def _retire(self, slot: Slot) -> list[Order]:
         slot.is_routine = True
