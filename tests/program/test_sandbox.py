@@ -150,7 +150,7 @@ def test_more_workers_than_one_supervisor_has_are_refused(app: Application) -> N
 def test_worker_too_many_is_told_once(app: Application) -> None:
     rows = """
         from woodenwaiter.processes.scoreboard import Scoreboard
-        Scoreboard.__init__.__defaults__ = (3,)
+        Scoreboard.__init__.__defaults__ = (3, 0)
     """
     app.write(text=rows, processes=2)
     supervisor = app.serve().ready(2)
@@ -166,7 +166,7 @@ def test_worker_too_many_is_told_once(app: Application) -> None:
 def test_deaths_that_await_recovery_are_told_apart(app: Application, server: Server) -> None:
     rows = """
         from woodenwaiter.processes.scoreboard import Scoreboard
-        Scoreboard.__init__.__defaults__ = (2,)
+        Scoreboard.__init__.__defaults__ = (2, 0)
     """
     app.write(text=rows, processes=2)
     supervisor = app.serve().ready(2)

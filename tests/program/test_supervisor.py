@@ -214,7 +214,7 @@ def test_another_host_takes_over_when_a_host_dies(app: Application) -> None:
     app.let_go(0)
     supervisor = app.serve("--lease-seconds", "1")
     eventually(lambda: app.done == [0, 1, 2, 3, 4])
-    assert "ran out; its tasks that are back in the queue: 1" in supervisor.log
+    supervisor.logged("ran out; its tasks that are back in the queue: 1")
     assert supervisor.stop() == 0
     assert app.begun == [0, 0, 1, 2, 3, 4]
 

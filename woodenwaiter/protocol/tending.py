@@ -16,7 +16,7 @@ from .. import pace
 from . import scripts
 from .keys import Keys, text_of_name
 from .link import Command, Link
-from .replies import needs_source
+from .replies import Meaning, meaning_of, needs_source
 from .scripts import Script
 
 MOST_EXPIRED = 100
@@ -110,7 +110,9 @@ def _glance(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception | No
     glances = {i: _commands(visit) for i, visit in enumerate(visits) if visit.time is not None}
     try:
         replies = iter(link.exchange([c for commands in glances.values() for c in commands]))
-    except ResponseError:  # of a full server, say, which lets the script through
+    except ResponseError as error:
+        if not _may_run_scripts(error):
+            raise
         return outcomes
     for i, commands in glances.items():
         outcomes[i] = seen(visits[i], [next(replies) for _ in commands])
@@ -136,13 +138,18 @@ def seen(visit: Visit, replies: Sequence[Any]) -> Tended | Exception | None:
     """What a glance tells; None: that there is more to do, or that it is time to look closely."""
     for reply in replies:
         if isinstance(reply, Exception):
-            return None if isinstance(reply, ResponseError) else reply
+            return None if _may_run_scripts(reply) else reply
     _, (seconds, microseconds), soonest, owners, waiting, clock = replies
     time = int(seconds) + int(microseconds) / 1e6
     lapse = float(soonest[1]) / 1000 - time if soonest else -1
     if waiting or lapse <= 0 or _is_odd(visit, time) or not _is_fresh(clock, time):
         return None
     return Tended(0, None, time, owners, {}, lapse)
+
+
+def _may_run_scripts(error: Exception) -> bool:
+    """Whether a server that refuses a command so may let the script through, as a full one does."""
+    return isinstance(error, ResponseError) and meaning_of(error) is not Meaning.AWAY
 
 
 def _is_odd(visit: Visit, time: float) -> bool:

@@ -139,7 +139,7 @@ class Staffing:
         return _worth(slot) if self._bounds[slot.queue].is_range else (-slot.number,)
 
     def _retire(self, slot: Slot) -> list[Order]:
-        slot.is_routine = True
+        slot.is_routine = self._bounds[slot.queue].is_range
         if slot.young_deaths:
             self._resting.append(slot)
         return self._slots.retire(slot)
