@@ -28,8 +28,8 @@ class Standing(NamedTuple):
 class Moves:
     """Of one connection's claims. ``enough``: bytes after which a claim stops.
 
-    They are counted on only where nothing else can be among the owner's claims: all that it was
-    given is done, and no request of its own can come late that moves something.
+    They are sent only where nothing else can be among the owner's claims: all that it was given is
+    done, and no request of its own can come late that moves something.
     """
 
     def __init__(self, enough: int) -> None:
@@ -47,7 +47,7 @@ class Moves:
         return min(self._number, want) if is_empty else 0
 
     def begun(self, owner: str) -> None:
-        """Until `claimed` it is not known what of them has come."""
+        """Until `answered` it is not known what of them has come."""
         self._unsure = owner
 
     def claimed(self, owner: str, completed: int, tokens: Tokens, claims: Sequence[bytes]) -> None:
