@@ -144,10 +144,16 @@ class Explorer:
         )
 
     def _is_moving_for(self, world: World, owner: str) -> bool:
-        """Whether the script is still to come that puts back what was moved."""
-        late = any(request[:2] == ("move_and_claim", owner) for request in world.late)
-        return late or any(
-            worker.moved is not None and self._owner(worker) == owner for worker in world.workers
+        """Whether somebody is still to come who puts back what was moved: the script, or who
+        recovers the dead worker."""
+        if any(request[:2] == ("move_and_claim", owner) for request in world.late):
+            return True
+        dead = (Life.DEAD, Life.JUDGED)
+        return any(
+            worker.row.owner == owner
+            if worker.life in dead
+            else worker.moved is not None and self._owner(worker) == owner
+            for worker in world.workers
         )
 
     def _check_end(self, world: World) -> None:
@@ -343,7 +349,7 @@ class Explorer:
         ran = world.with_contents(contents).with_worker(index, moved=None)
         label = (ran.workers[index].letter, *request, "->", reply)
         if reply == len(moved) and not moving.are_claims(moved, reply):
-            yield label, ran.with_worker(index, through=0)  # it asks the script for them
+            yield label, ran.with_worker(index, through=-1)  # it asks the script for them
         else:
             claims = moved if reply == len(moved) else reply
             yield label, self._go_on(self._heard(ran, index, claim, claims), index)
