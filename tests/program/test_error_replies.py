@@ -130,23 +130,17 @@ def test_refused_request_costs_its_task_nothing(served: Served, request_: str) -
     assert len(trouble_in(served.supervisor)) <= 2 * len(replies), "the housekeeper's, the worker's"
 
 
-def test_refused_promotion_costs_nothing_more(served: Served) -> None:
-    for reply in ONE_OF_EACH:
-        served.refuse("TEND", reply)
-        served.push(fails=True)
-        served.heal()
-        served.await_all()
-    served.end(deliveries=2)
-
-
 def is_forbidden(reply: str) -> bool:
     """Whether waiting is not tried again after it for a while."""
     return REPLIES.get(reply, Meaning.FORBIDDEN) is Meaning.FORBIDDEN
 
 
-def test_refused_report_of_a_failure_costs_one_delivery(served: Served) -> None:
+@pytest.mark.parametrize("request_", ["FAIL", "TEND"])
+def test_refused_report_or_promotion_of_a_failure_costs_one_delivery(
+    served: Served, request_: str
+) -> None:
     for reply in ONE_OF_EACH:
-        served.refuse("FAIL", reply)
+        served.refuse(request_, reply)
         served.push(fails=True)
         served.heal()
         served.await_all()

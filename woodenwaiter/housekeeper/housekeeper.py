@@ -16,7 +16,7 @@ from .. import pace
 from ..consumer import Consumer
 from ..logs import log
 from ..processes.children import UNKNOWN_STATUS
-from ..processes.cpus import number_of
+from ..processes.cpus import places_in
 from ..processes.row import Cause, Row, State
 from ..processes.scoreboard import Scoreboard
 from ..processes.signals import SignalInbox, ring
@@ -62,7 +62,7 @@ class Housekeeper:
         clients = {identity(consumer.client): consumer.client for consumer in consumers}
         # Should all be silent, a look still takes no longer than owners may wait for their renewal.
         timeout = pace.reply_within(lease) / len(clients)
-        places = math.inf if settings.cpus == "" else number_of(settings.cpus)
+        places = places_in(settings.cpus)
         sites = {key: Site(client, lease, timeout, places) for key, client in clients.items()}
         self._sites = list(sites.values())
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue

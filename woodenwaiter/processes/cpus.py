@@ -22,6 +22,11 @@ def number_of(given: int | str) -> int:
     return usable_cpus() if given == "cpus" else int(given)
 
 
+def places_in(given: int | str) -> float:
+    """Likewise, where "" is as many as one likes."""
+    return math.inf if given == "" else number_of(given)
+
+
 def affinity() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -13,6 +13,7 @@ from .. import __version__, logs, pace
 from ..consumer import Consumer
 from ..errors import AppError, Misuse, StartupError
 from ..logs import log
+from ..processes.cpus import places_in
 from ..processes.leftovers import leftovers, native_threads, open_connections, python_threads
 from ..processes.signals import in_main_thread
 from ..processes.thread_counts import Share, share_of
@@ -24,7 +25,7 @@ from ..text import escaped, listed
 from .apart import Apart
 from .hosts import TITLE
 from .renewal import Renewal
-from .roster import Outline, Roster, most_workers, places_in, surveyed
+from .roster import Outline, Roster, most_workers, surveyed
 from .supervisor import Supervisor
 from .systemd import Systemd
 
@@ -93,7 +94,7 @@ def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
     for outline in outlines:
         log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.workers)
     if settings.cpus != "":
-        log.info("workers in all, at most: %d", places_in(settings))
+        log.info("workers in all, at most: %d", places_in(settings.cpus))
     for queue in settings.processes_by_queue().keys() - {"", *(o.queue for o in outlines)}:
         log.warning("processes are set for %s, but no customer serves it", queue)
 
@@ -127,9 +128,10 @@ def _inspect(settings: Settings) -> str:
                 "uses them, start with --allow-open-connections"
             )
         log.warning("loading the application left open connections, to %s", peers)
-    if native := listed(native_threads()):
-        log.info("loading the application started threads of libraries, not forked: %s", native)
-    return listed([*python_threads(), *native_threads()])
+    if native := native_threads():
+        message = "loading the application started threads of libraries, not forked: %s"
+        log.info(message, listed(native))
+    return listed([*python_threads(), *native])
 
 
 def _shared_connections() -> str:

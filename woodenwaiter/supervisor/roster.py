@@ -3,7 +3,6 @@ to its children, and knows only what it needs."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from typing import NamedTuple
 from ..consumer import Consumer
 from ..errors import AppError, StartupError, WrongValue
 from ..logs import log
-from ..processes.cpus import number_of
+from ..processes.cpus import number_of, places_in
 from ..processes.scoreboard import ROWS
 from ..processes.thread_counts import Share
 from ..protocol.client import address_of
@@ -122,18 +121,13 @@ def _counted(consumer: Consumer) -> Consumer:
     return replace(consumer, processes=(least, max(least, most)))
 
 
-def places_in(settings: Settings) -> float:
-    """Workers that there may be in all, whatever the queues may have."""
-    return math.inf if settings.cpus == "" else number_of(settings.cpus)
-
-
 def most_workers(outlines: Sequence[Outline], settings: Settings) -> int:
     """That there may be at once."""
-    return int(min(sum(outline.most for outline in outlines), places_in(settings)))
+    return int(min(sum(outline.most for outline in outlines), places_in(settings.cpus)))
 
 
 def _require_room(outlines: Sequence[Outline], settings: Settings) -> None:
-    least, places = sum(outline.least for outline in outlines), places_in(settings)
+    least, places = sum(outline.least for outline in outlines), places_in(settings.cpus)
     if least > places:
         raise StartupError(
             f"the queues are to have {least} workers at least, and cpus={places} allows fewer: "

@@ -81,11 +81,6 @@ class Staffing:
         self._tell_at = -math.inf
         self.due = 0.0 if self._has_ranges else math.inf
 
-    @property
-    def most(self) -> int:
-        """Workers that there may be, as things are."""
-        return int(min(sum(bounds.most for bounds in self._bounds), self._places))
-
     # Time passes, and tasks come.
 
     def look(self, now: float) -> list[Order]:
@@ -99,9 +94,7 @@ class Staffing:
         return [*self._follow(now), *self._tell(now)]
 
     def _follow(self, now: float) -> list[Order]:
-        active: list[list[Slot]] = [[] for _ in self._bounds]
-        for slot in self._slots.active_workers():
-            active[slot.queue].append(slot)
+        active = self._active()
         self._resting = [s for s in self._resting if now < s.due + pace.RESPAWN.longest]
         needs = [self._need(queue, workers, now) for queue, workers in enumerate(active)]
         allotted = self._budget.allot(needs, now)
@@ -115,6 +108,13 @@ class Staffing:
         self._watch([*map(len, active)])
         self.due = self._next_look(needs, now)
         return orders
+
+    def _active(self) -> list[list[Slot]]:
+        """Of each place, who is not about to leave."""
+        active: list[list[Slot]] = [[] for _ in self._bounds]
+        for slot in self._slots.active_workers():
+            active[slot.queue].append(slot)
+        return active
 
     def _need(self, queue: int, workers: Sequence[Slot], now: float) -> Need:
         bounds, demand = self._bounds[queue], self._demands[queue]
@@ -207,9 +207,7 @@ class Staffing:
 
     def _tell(self, now: float) -> list[Order]:
         """How many each has, where that has changed: once in `pace.REMIND`."""
-        workers = [0] * len(self._bounds)
-        for slot in self._slots.active_workers():
-            workers[slot.queue] += 1
+        workers = [*map(len, self._active())]
         if workers == self._told or now < self._tell_at:
             return []
         is_news, self._told, self._tell_at = self._told is not None, workers, now + pace.REMIND

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ..errors import StartupError
 from ..logs import log
 from ..processes.children import ending, reap_and_measure, send_signal
+from ..processes.cpus import places_in
 from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import AtEnd, end_process, fork, leave
 from ..processes.row import Cause, Row, State, Tally
@@ -32,7 +33,7 @@ from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
 from .orders import Child, Kill, Order, Say
 from .places import Place, Setups, Stage
 from .renewal import FOR_GOOD, Renewal, unless_ignored
-from .roster import Outline, Roster, places_in
+from .roster import Outline, Roster, most_workers
 from .shortage import Shortages, descriptors_for, shortage_of
 from .slots import Slot, Slots
 from .staffing import Bounds, Staffing
@@ -59,7 +60,7 @@ def staffing_of(
     roster: Roster, slots: Slots, scoreboard: Scoreboard, settings: Settings
 ) -> Staffing:
     bounds = [Bounds(outline.least, outline.most, outline.share) for outline in roster.outlines]
-    return Staffing(slots, bounds, scoreboard, places_in(settings))
+    return Staffing(slots, bounds, scoreboard, places_in(settings.cpus))
 
 
 class Supervisor:
@@ -102,7 +103,8 @@ class Supervisor:
         """Supervise until drained; returns the exit code."""
         self._inbox = SignalInbox((*unless_ignored(SIGNALS), *LAST_MOMENTS, *self._strays))
         former = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._inbox.actions)
-        self._limits = allow_descriptors(descriptors_for(self._staffing.most))
+        most = most_workers(self._roster.outlines, self._settings)
+        self._limits = allow_descriptors(descriptors_for(most))
         self._alive_read, self._alive_write = os.pipe()
         try:
             if self._server:
