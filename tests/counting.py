@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,11 +15,13 @@ from woodenwaiter.protocol.verdict import Verdict
 
 
 class CountingQueue(Queue):
-    """Tests say what is claimed and settled; ``tokens`` has where each owner stands."""
+    """Tests say what is claimed and settled; ``tokens`` has where each owner stands, ``asked`` with
+    what each claimed: completed, want, and its tokens."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.tokens: Counter[str] = Counter()
+        self.asked: defaultdict[str, list[tuple[int, int, Tokens]]] = defaultdict(list)
         self._tried: Counter[str] = Counter()
 
     @contextmanager
@@ -40,6 +42,7 @@ class CountingQueue(Queue):
         if tokens:
             return super().claim(owner, completed, want, tokens)
         with self._fresh(owner) as fresh:
+            self.asked[owner].append((completed, want, fresh))
             return super().claim(owner, completed, want, fresh)
 
     def wait_and_claim(  # type: ignore[override]

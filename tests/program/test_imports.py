@@ -220,7 +220,7 @@ def test_processes_that_an_import_started_end(app: Application, start: str, numb
         anew(supervisor)
     else:
         supervisor.wait()
-        assert not supervisor.left_behind()
+        await_end_of(supervisor.left_behind())  # a thread's last fork may just be ending
     assert "can only join" not in supervisor.log
 
 
