@@ -101,7 +101,7 @@ def slumber(wait: float) -> float:
     """The length of a wait of a worker that has long been idle: one command in so many seconds.
     What is pushed, a signal and the supervisor's end wake it, and TCP tells it of a peer that is
     dead: the wait's end is for none of these."""
-    return max(wait, 60.0)
+    return max(wait, 120.0)
 
 
 REST = 3.0
@@ -136,8 +136,14 @@ def round_every(lease: float, hosts: float) -> float:
 
 
 THOROUGH = 15.0
-"""Between two visits to a queue, whichever of its hosts makes them, that do more than glance: by so
-much retries may come late when the server's clock goes back, as who glances leaves no mark."""
+"""Between two visits to a queue, whichever of its hosts makes them, that do more than glance: by
+about so much retries may come late when the server's clock goes back, as who glances leaves no mark."""
+
+
+def closely_every(hosts: float) -> float:
+    """Between two such visits by the same one of a queue's hosts, which counts them anew."""
+    return min(hosts * THOROUGH, 300.0)
+
 
 CLOCK_WIDTH = 0.5
 """Of what is known of the server's clock, at most, for leases to be extended by it: they may end as

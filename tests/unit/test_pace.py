@@ -221,12 +221,18 @@ def an_ordinary_link_tells_the_time_well_enough(p: ModuleType, lease: float) -> 
 @relation
 def a_glance_is_the_usual_thing(p: ModuleType, lease: float) -> object:
     """Of a queue's visits, as its hosts make them together, and of a lone one's, each other."""
-    return 8 * p.ROUND <= p.THOROUGH > p.LEASE / 3 + p.LOOK
+    return 8 * p.ROUND <= p.closely_every(1) > p.LEASE / 3 + p.LOOK
 
 
 @relation
 def a_clock_that_goes_back_delays_retries_by_seconds(p: ModuleType, lease: float) -> object:
-    return p.THOROUGH <= 15  # as README.rst says
+    """As README.rst says, and sooner where there is a crowd."""
+    return all(p.closely_every(hosts) / hosts <= 15 for hosts in (1, 16, A_CROWD))
+
+
+@relation
+def hosts_are_counted_again(p: ModuleType, lease: float) -> object:
+    return p.closely_every(A_CROWD) <= 300
 
 
 @relation
@@ -238,7 +244,7 @@ def many_hosts_do_not_come_by_all_the_time(p: ModuleType, lease: float) -> objec
 @relation
 def a_sleeping_worker_asks_for_little(p: ModuleType, lease: float) -> object:
     """Not even 16,000 of them, of some 10 µs of a server each."""
-    return p.slumber(p.LEAST_WAIT) >= 60 and 10 * p.slumber(p.LEAST_WAIT) <= p.CLAIM_AGAIN
+    return p.slumber(p.LEAST_WAIT) >= 60 and 5 * p.slumber(p.LEAST_WAIT) <= p.CLAIM_AGAIN
 
 
 @relation
@@ -446,14 +452,14 @@ MUTANTS = [
         {"many_hosts_do_not_come_by_all_the_time"},
     ),
     Mutant(
-        "    return max(wait, 60.0)",
+        "    return max(wait, 120.0)",
         "    return max(wait, 3.0)",
         {"a_sleeping_worker_asks_for_little"},
     ),
     Mutant("CLAIM_AGAIN = 600.0", "CLAIM_AGAIN = 30.0", {"a_sleeping_worker_asks_for_little"}),
     Mutant(
-        "    return max(wait, 60.0)",
-        "    return 60.0",
+        "    return max(wait, 120.0)",
+        "    return 120.0",
         {"a_sleeping_worker_asks_no_more_often_than_its_customer_does"},
     ),
     Mutant(
@@ -540,6 +546,11 @@ MUTANTS = [
     Mutant("THOROUGH = 15.0", "THOROUGH = 5.0", {"a_glance_is_the_usual_thing"}),
     Mutant(
         "THOROUGH = 15.0", "THOROUGH = 60.0", {"a_clock_that_goes_back_delays_retries_by_seconds"}
+    ),
+    Mutant(
+        "    return min(hosts * THOROUGH, 300.0)",
+        "    return hosts * THOROUGH",
+        {"hosts_are_counted_again"},
     ),
     Mutant("HOLD = 0.05", "HOLD = 0.01", {"who_is_between_two_tasks_keeps_its_place"}),
     Mutant(

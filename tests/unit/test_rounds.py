@@ -116,6 +116,27 @@ def test_nobody_waits_too_long_to_renew(hosts: int, lease: float) -> None:
     assert max(steady(hosts, lease=lease).gaps) <= pace.renew_every(lease) + late
 
 
+@pytest.mark.parametrize("hosts", [1, 16])
+def test_somebody_looks_closely_now_and_then(hosts: int) -> None:
+    """Each first, and all of a queue's together as often as one would."""
+    draw, looks = random.Random(hosts).random, 0
+    for rounds in [Rounds(LEASE, draw(), draw) for _ in range(hosts)]:
+        assert rounds.is_close(100)
+        for now in range(100, 3100, 10):
+            is_close = rounds.is_close(now)
+            rounds.made(now, hosts if is_close else None, 0, None)
+            looks += is_close
+        rounds.hurry()
+        assert rounds.is_close(3100)
+    assert 0.7 <= (looks - hosts) * pace.THOROUGH / 3000 <= 1.1
+
+
+def test_who_glances_knows_how_many_hosts_there_were() -> None:
+    rounds = one(hosts=7)
+    rounds.made(110, None, 0, None)
+    assert rounds.hosts == 7
+
+
 def one(hosts: float = 1, draws: float = 0.5) -> Rounds:
     """That was made at 100 and has nothing else to come for."""
     rounds = Rounds(LEASE, 1.0, lambda: draws)
@@ -260,6 +281,7 @@ def visits_are_decided_rightly() -> None:
         test_somebody_comes_soon(hosts)
         test_hosts_do_not_multiply_what_they_do(hosts)
         test_nobody_waits_too_long_to_renew(hosts, LEASE)
+        test_somebody_looks_closely_now_and_then(hosts)
     test_somebody_is_there_when_a_lease_ends(8)
     test_one_host_comes_for_each_retry_as_it_is_due()
     test_who_put_a_retry_off_comes_within_a_second()
@@ -286,6 +308,9 @@ MUTANTS: list[tuple[str, str]] = [
     ("if lapse is not None:", "if False:"),
     ("now + lapse +", "now +"),
     ("self.hosts = max(1.0, hosts)", "self.hosts = 1.0"),
+    ("return self.is_urgent or now >=", "return now >="),
+    ("closely_every(self.hosts) * part", "closely_every(1.0) * part"),
+    ("closely_every(self.hosts) * part", "closely_every(self.hosts) * 10"),
 ]
 
 

@@ -62,7 +62,7 @@ class Care:
 
     def visit(self, now: float) -> Visit:
         """What to ask for."""
-        return self.sweep.visit([row.owner for row in self.rows], self.node.clock.reads(now))
+        return self.sweep.visit([row.owner for row in self.rows], now, self.node.clock.reads(now))
 
 
 class Site:

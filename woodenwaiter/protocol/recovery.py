@@ -117,17 +117,17 @@ class Sweep:
         self._portion = Portion()
         self._register_at = -math.inf
 
-    def visit(self, owners: Sequence[str], time: float | None = None) -> Visit:
+    def visit(self, owners: Sequence[str], now: float, time: float | None = None) -> Visit:
         """What to ask for, in the name of these owners, which are all of this host's; ``time``: the
         server's, as far as it is known."""
-        is_routine = owners and not self.rounds.is_urgent
-        return self.queue.visit(owners, self._portion.size, time if is_routine else None)
+        may_glance = owners and not self.rounds.is_close(now)
+        return self.queue.visit(owners, self._portion.size, time if may_glance else None)
 
     def made(self, visit: Visit, tended: Tended, now: float) -> None:
         """The visit was made; ``now`` is from before it."""
         promoted, following = tended.promoted, tended.following
         self._portion.note(promoted, is_crowd=following == 0)
-        hosts = tended.owners / max(1, len(visit.owners))
+        hosts = None if tended.owners is None else tended.owners / max(1, len(visit.owners))
         self.rounds.made(now, hosts, promoted, following, tended.lapse)
 
     def register(self, now: float) -> bool:

@@ -37,6 +37,7 @@ class Rounds:
         self._chance = chance
         self._made = -math.inf
         self._next = -math.inf
+        self._close_at = -math.inf
         self._calm_at = math.inf  # unless something happens before
 
     @property
@@ -63,22 +64,29 @@ class Rounds:
     def is_nearly_due(self, now: float) -> bool:
         return now >= self._next - NEARLY * self._every
 
+    def is_close(self, now: float) -> bool:
+        """Whether one that is made now is to do more than glance."""
+        return self.is_urgent or now >= self._close_at
+
     def made(
         self,
         now: float,
-        hosts: float,
+        hosts: float | None,
         promoted: int,
         following: float | None,
         lapse: float | None = None,
     ) -> None:
-        """A visit was made at ``now``, by one of so many hosts; so many retries came to the queue,
-        and the next is due in ``following`` seconds: 0 where it is, but did not come; the next
-        lease runs out in ``lapse`` seconds."""
-        self.hosts = max(1.0, hosts)
+        """A visit was made at ``now``, by one of so many hosts, None: they were not counted; so many
+        retries came to the queue, and the next is due in ``following`` seconds: 0 where it is, but
+        did not come; the next lease runs out in ``lapse`` seconds."""
+        part = self._phase if self.is_urgent else 1
+        if hosts is not None:
+            self.hosts = max(1.0, hosts)
+            self._close_at = now + pace.closely_every(self.hosts) * part
         self._made = now
         if self.hosts > 1 or promoted or following is not None or math.isinf(self._calm_at):
             self._calm_at = now + pace.CALM
-        self._next = now + self._every * (self._phase if self.is_urgent else 1)
+        self._next = now + self._every * part
         self.is_urgent = False
         if following is not None:
             self._next = min(self._next, now + self._until_retry(promoted, following))

@@ -6,7 +6,6 @@ together cost the server less than half of the script that does what there is to
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -28,14 +27,14 @@ class Tended(NamedTuple):
 
     ``promoted``: how many retries came; ``following``: seconds until the next is due, 0 where some
     are that did not come, None if none waits; ``time``: the server's, in seconds; ``owners``: how
-    many there are; ``expired``: the owners whose leases ran out, and when each did; ``lapse``:
-    seconds until the next one does, None where some have, or none will.
+    many there are, None where a glance did; ``expired``: the owners whose leases ran out, and when
+    each did; ``lapse``: seconds until the next one does, None where some have, or none will.
     """
 
     promoted: int
     following: float | None
     time: float
-    owners: int
+    owners: int | None
     expired: dict[str, float]
     lapse: float | None
 
@@ -107,44 +106,51 @@ def _left(milliseconds: int) -> float | None:
 def _glance(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception | None]:
     """What the visits tell for which that does."""
     outcomes: list[Tended | Exception | None] = [None] * len(visits)
-    glances = {i: _commands(visit) for i, visit in enumerate(visits) if visit.time is not None}
+    nodes = {
+        i: link.address_for(visit.keys.queue)
+        for i, visit in enumerate(visits)
+        if visit.time is not None
+    }
+    firsts = {node: i for i, node in reversed(nodes.items())}
+    glances = {i: _commands(visits[i], firsts[node] == i) for i, node in nodes.items()}
     try:
         replies = iter(link.exchange([c for commands in glances.values() for c in commands]))
     except ResponseError as error:
         if not _may_run_scripts(error):
             raise
         return outcomes
+    times: dict[str, Any] = {}
     for i, commands in glances.items():
-        outcomes[i] = seen(visits[i], [next(replies) for _ in commands])
+        found = [next(replies) for _ in commands]
+        time = times.setdefault(nodes[i], found[-1])
+        outcomes[i] = seen(visits[i], [*found[:3], time])
     return outcomes
 
 
-def _commands(visit: Visit) -> list[Command]:
-    """The leases are only ever extended, as the time may be wrong. The second follows the first, to
-    whichever server of a cluster."""
+def _commands(visit: Visit, is_first: bool) -> list[Command]:
+    """The leases are only ever extended, as the time may be wrong. A server's first visit asks for
+    it, behind what leads there in a cluster."""
     keys, end = visit.keys, int(((visit.time or 0) + visit.lease) * 1000)
     renewed = [part for owner in visit.owners for part in (end, owner)]
     return [
         ("ZADD", keys.leases, "XX", "GT", *renewed),
-        ("TIME",),
         ("ZRANGE", keys.leases, 0, 0, "WITHSCORES"),
-        ("ZCARD", keys.leases),
         ("EXISTS", keys.arrivals, keys.delayed),
-        ("GET", keys.clock),
+        *([("TIME",)] if is_first else []),
     ]
 
 
 def seen(visit: Visit, replies: Sequence[Any]) -> Tended | Exception | None:
-    """What a glance tells; None: that there is more to do, or that it is time to look closely."""
+    """What a glance tells; None: that there is more to do."""
     for reply in replies:
         if isinstance(reply, Exception):
             return None if _may_run_scripts(reply) else reply
-    _, (seconds, microseconds), soonest, owners, waiting, clock = replies
+    _, soonest, waiting, (seconds, microseconds) = replies
     time = int(seconds) + int(microseconds) / 1e6
     lapse = float(soonest[1]) / 1000 - time if soonest else -1
-    if waiting or lapse <= 0 or _is_odd(visit, time) or not _is_fresh(clock, time):
+    if waiting or lapse <= 0 or _is_odd(visit, time):
         return None
-    return Tended(0, None, time, owners, {}, lapse)
+    return Tended(0, None, time, None, {}, lapse)
 
 
 def _may_run_scripts(error: Exception) -> bool:
@@ -155,9 +161,3 @@ def _may_run_scripts(error: Exception) -> bool:
 def _is_odd(visit: Visit, time: float) -> bool:
     """Whether the leases that were just given would end at the wrong time."""
     return abs(time - (visit.time or 0)) > pace.unnoticed_step(visit.lease)
-
-
-def _is_fresh(clock: bytes | None, time: float) -> bool:
-    """Whether somebody looked closely a moment ago, and no times are being put right."""
-    steady = re.fullmatch(rb"(\d+) 0 -", clock or b"")
-    return steady is not None and 0 <= time - int(steady[1]) / 1000 < pace.THOROUGH

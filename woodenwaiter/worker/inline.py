@@ -75,7 +75,7 @@ class InlineWorker:
         return (owner, claimed[0]) if claimed else None
 
     def _tend(self, sent: float) -> None:
-        visit = self._sweep.visit([])
+        visit = self._sweep.visit([], sent)
         tended = self._queue.tend(visit.owners, visit.most)
         received = time.monotonic()
         self._sweep.made(visit, tended, sent)
