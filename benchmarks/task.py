@@ -41,7 +41,8 @@ def noop(foods: Foods) -> None:
 
 
 def run_timed(foods: Foods, ledger: Ledger) -> None:
-    """Compute for ``spin`` rounds or sleep for ``sleep`` seconds, and note when and where."""
+    """Compute for ``spin`` rounds or ``compute`` seconds, or sleep for ``sleep`` seconds, and note
+    when and where."""
     n = foods["n"]
     ledger.pids[n] = os.getpid()
     ledger.started[n] = time.monotonic()
@@ -49,6 +50,9 @@ def run_timed(foods: Foods, ledger: Ledger) -> None:
     cpu = time.thread_time()
     if "spin" in foods:
         spin(foods["spin"])
+    elif "compute" in foods:
+        while time.thread_time() < cpu + foods["compute"]:
+            spin(200)
     elif "sleep" in foods:
         time.sleep(foods["sleep"])
     ledger.cpu[n] = time.thread_time() - cpu

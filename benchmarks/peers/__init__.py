@@ -34,7 +34,7 @@ class Peer:
 
 
 def names() -> list[str]:
-    found = (module.name for module in pkgutil.iter_modules(__path__))
+    found = (module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
     return sorted(name for name in found if not name.startswith("_"))
 
 
