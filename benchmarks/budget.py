@@ -3,8 +3,8 @@
 Ten dishes, of which one or two have work at a time: as much as keeps all CPUs busy for some
 seconds; when it is done, the load moves to the next. Once each dish has one process, once all share
 as many as there are CPUs; beside it plain loops, and others that serve ten queues with so many.
-Ideal is the work divided by the CPUs. On a machine that is not quiet, ``--pretend`` has tasks sleep: as if each
-worker had a CPU of its own.
+Ideal is the work divided by the CPUs. On a machine that is not quiet, ``--pretend`` has tasks
+sleep: as if each worker had a CPU of its own.
 """
 
 from __future__ import annotations

@@ -136,8 +136,8 @@ def round_every(lease: float, hosts: float) -> float:
 
 
 THOROUGH = 15.0
-"""Between two visits to a queue, whichever of its hosts makes them, that do more than glance: by
-about so much retries may come late when the server's clock goes back, as who glances leaves no mark."""
+"""Between two visits to a queue, whichever of its hosts makes them, that do more than glance: about
+so much later retries may come when the server's clock goes back, as who glances leaves no mark."""
 
 
 def closely_every(hosts: float) -> float:

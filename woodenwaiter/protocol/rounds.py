@@ -76,9 +76,9 @@ class Rounds:
         following: float | None,
         lapse: float | None = None,
     ) -> None:
-        """A visit was made at ``now``, by one of so many hosts, None: they were not counted; so many
-        retries came to the queue, and the next is due in ``following`` seconds: 0 where it is, but
-        did not come; the next lease runs out in ``lapse`` seconds."""
+        """A visit was made at ``now``, by one of so many hosts, None where they were not counted;
+        so many retries came to the queue, and the next is due in ``following`` seconds: 0 where it
+        is, but did not come; the next lease runs out in ``lapse`` seconds."""
         part = self._phase if self.is_urgent else 1
         if hosts is not None:
             self.hosts = max(1.0, hosts)
