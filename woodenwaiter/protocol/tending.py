@@ -106,38 +106,36 @@ def _left(milliseconds: int) -> float | None:
 def _glance(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception | None]:
     """What the visits tell for which that does."""
     outcomes: list[Tended | Exception | None] = [None] * len(visits)
-    nodes = {
-        i: link.address_for(visit.keys.queue)
-        for i, visit in enumerate(visits)
-        if visit.time is not None
-    }
-    firsts = {node: i for i, node in reversed(nodes.items())}
-    glances = {i: _commands(visits[i], firsts[node] == i) for i, node in nodes.items()}
+    nodes: dict[str, list[int]] = {}
+    for i, visit in enumerate(visits):
+        if visit.time is not None:
+            nodes.setdefault(link.address_for(visit.keys.queue), []).append(i)
+    commands = [c for there in nodes.values() for c in _commands([visits[i] for i in there])]
     try:
-        replies = iter(link.exchange([c for commands in glances.values() for c in commands]))
+        replies = iter(link.exchange(commands))
     except ResponseError as error:
         if not _may_run_scripts(error):
             raise
         return outcomes
-    times: dict[str, Any] = {}
-    for i, commands in glances.items():
-        found = [next(replies) for _ in commands]
-        time = times.setdefault(nodes[i], found[-1])
-        outcomes[i] = seen(visits[i], [*found[:3], time])
+    for there in nodes.values():
+        found = [[next(replies) for _ in range(3)] for _ in there]
+        time = next(replies)
+        for i, each in zip(there, found, strict=True):
+            outcomes[i] = seen(visits[i], [*each, time])
     return outcomes
 
 
-def _commands(visit: Visit, is_first: bool) -> list[Command]:
-    """The leases are only ever extended, as the time may be wrong. A server's first visit asks for
-    it, behind what leads there in a cluster."""
-    keys, end = visit.keys, int(((visit.time or 0) + visit.lease) * 1000)
-    renewed = [part for owner in visit.owners for part in (end, owner)]
-    return [
-        ("ZADD", keys.leases, "XX", "GT", *renewed),
-        ("ZRANGE", keys.leases, 0, 0, "WITHSCORES"),
-        ("EXISTS", keys.arrivals, keys.delayed),
-        *([("TIME",)] if is_first else []),
-    ]
+def _commands(visits: Sequence[Visit]) -> list[Command]:
+    """Of visits to one server: three each, and one for its time, which follows them there in a
+    cluster. The leases are only ever extended, as the time may be wrong."""
+    commands: list[Command] = []
+    for visit in visits:
+        keys, end = visit.keys, int(((visit.time or 0) + visit.lease) * 1000)
+        renewed = [part for owner in visit.owners for part in (end, owner)]
+        commands.append(("ZADD", keys.leases, "XX", "GT", *renewed))
+        commands.append(("ZRANGE", keys.leases, 0, 0, "WITHSCORES"))
+        commands.append(("EXISTS", keys.arrivals, keys.delayed))
+    return [*commands, ("TIME",)]
 
 
 def seen(visit: Visit, replies: Sequence[Any]) -> Tended | Exception | None:
