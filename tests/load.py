@@ -178,10 +178,14 @@ class Load:
     def await_end(self) -> None:
         link = Link(self.waiter.client, 5)
         queues = [Queue(link, name, LEASE) for name in self.queues]
-        busy = ("waiting", "claimed", "delayed")
+
+        def holdings() -> list[list[int]]:
+            sizes = [queue.sizes() for queue in queues]
+            return [[of[state] for of in sizes] for state in ("waiting", "claimed", "delayed")]
 
         def is_idle() -> bool:
-            return not any(queue.sizes()[state] for queue in queues for state in busy)
+            # What moves while sizes are read may be nowhere: not twice in a row.
+            return not any(map(sum, holdings() + holdings()))
 
         try:
             eventually(is_idle, "queues that are empty", 30)

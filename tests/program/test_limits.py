@@ -153,6 +153,17 @@ def test_worker_that_does_not_end_is_relieved_all_the_same(app: Application) -> 
     eventually(lambda: len(supervisor.workers()) == 1)
 
 
+def test_workers_that_end_slowly_do_not_pile_up(app: Application) -> None:
+    app.write(processes=1, max_tasks=1, teardown=Code("lambda: time.sleep(0.3)"))
+    supervisor = app.serve().ready(1)
+    app.push(*({"n": n} for n in range(6)))
+    most = 0
+    while len(app.done) < 6:
+        most = max(most, len(supervisor.workers()))
+    assert most == 2
+    assert supervisor.stop() == 0
+
+
 def test_worker_leaves_when_it_has_grown(app: Application) -> None:
     then = NOTE_PID + '; handle.kept = bytearray(foods.get("bytes", 0))'
     app.write(then=then, processes=1, max_memory=150 * 2**20)

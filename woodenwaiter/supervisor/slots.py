@@ -222,7 +222,7 @@ class Slots:
         slot.hear_of_setup(state)
         if state in (State.LIVE, State.SPENT) and slot.relieves and slot.relieves.child:
             orders += dismiss(slot.relieves.child)
-        if state == State.SPENT and not slot.retired:
+        if state == State.SPENT and not slot.retired and not self._has_predecessor(slot):
             former = replace(slot, retired=True)
             self._slots.append(former)
             slot.child, slot.due, slot.relieves = None, 0.0, former
@@ -231,11 +231,16 @@ class Slots:
             orders += self._take_over_from(slot) if state == State.LEFT else []
         return orders
 
+    def _has_predecessor(self, slot: Slot) -> bool:
+        """Whether one that was here before has not ended: where to end takes longer than to be
+        spent, they would pile up."""
+        return any(w.retired and (w.queue, w.number) == (slot.queue, slot.number) for w in self)
+
     def _take_over_from(self, former: Slot) -> list[Order]:
         orders: list[Order] = []
         for slot in self.workers():
             if slot.relieves is former:
-                slot.relieves = former.relieves  # it may have stood by itself
+                slot.relieves = None
                 orders += self._hush(slot)
         return orders
 

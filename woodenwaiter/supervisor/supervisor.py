@@ -133,9 +133,9 @@ class Supervisor:
         timed = (self._slots, self._staffing, self._whereabouts, self._stalls, self._apart)
         due = min(part.due for part in (*timed, self._renewal, self._systemd))
         self._listen(None if due == math.inf else due - time.monotonic())
-        _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         for dead in self._reap():
             self._note_end(*dead)
+        _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         self._meet_deadlines()
         self._systemd.look(self._slots, self._scoreboard, self._renewal)
 
