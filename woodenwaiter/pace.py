@@ -250,13 +250,31 @@ SETUP_WAIT = 60.0
 """For the first success of a queue's setup, unless told otherwise."""
 
 REFORK = 1.0
-"""After a fork that failed, at least: the machine is short of something."""
+"""After a fork that failed, at least, or an inquiry that could not be taken: the machine is short
+of something."""
 
 TIMEOUT_GRACE = 5.0
 """That a handler has after TaskTimeout was raised in it."""
 
 NOTIFY_AGAIN = 0.1
 """Until systemd, whose socket was full, is told again."""
+
+STATUS = 5.0
+"""Between two lines for systemd on how the supervisor fares, at least."""
+
+ANSWER = 5.0
+"""For a supervisor's loop to answer who asks after its health, unless told otherwise: it may first
+have many workers of a large application to start."""
+
+ASK_AGAIN = 0.01
+"""Between two attempts to ask, where many others do."""
+
+
+def answered_lately(lease: float) -> float:
+    """Since Redis answered a housekeeper, at most, for all to be well: that asks again within a
+    third of the lease, and a slow answer takes another."""
+    return renew_every(lease) + LOOK + reply_within(lease)
+
 
 STALL = 30.0
 """Of a first task that computes nothing, before the log says what may be wrong with it."""

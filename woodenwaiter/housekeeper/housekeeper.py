@@ -134,6 +134,7 @@ class Housekeeper:
                 look_at = min(look_at, site.attend(rows.get(site, {})))
                 if site.has_news:
                     ring(self._bell)
+        self._scoreboard.note_answer(min(site.answered_at for site in self._sites))
         return look_at
 
     def _sleep(self, seconds: float) -> None:

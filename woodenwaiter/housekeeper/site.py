@@ -55,6 +55,7 @@ class Care:
     node: Node
     rows: Sequence[Row] = ()
     expired: Leases = field(default_factory=dict)
+    answered_at: float = 0.0  # when its server did last (monotonic seconds)
 
     def is_due(self, now: float) -> bool:
         """Whether the queue is to be tended: some of these workers may have delayed a retry."""
@@ -157,6 +158,11 @@ class Site:
         found = (care.backlog.descriptor for care in self._cares.values())
         return [descriptor for descriptor in found if descriptor is not None]
 
+    @property
+    def answered_at(self) -> float:
+        """When the servers of all queues had answered, in monotonic seconds; 0: not yet."""
+        return min(care.answered_at for care in self._cares.values())
+
     def end_counts(self) -> None:
         """Nobody is to be started any more."""
         for care in self._cares.values():
@@ -213,6 +219,8 @@ class Site:
         outcomes = self._exchange(visits)
         received = time.monotonic()
         for care, visit, outcome in zip(due, visits, outcomes, strict=True):
+            if not (isinstance(outcome, Exception) and is_outage(outcome)):
+                care.answered_at = received
             if isinstance(outcome, Exception):
                 self._note(care, outcome)
                 continue

@@ -17,7 +17,7 @@ ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits reco
 # The header before the rows: 32-bit words.
 _USED, _REDIS_WAS_USABLE, _IS_CLOSING = range(3)
 # … and, behind them, 64-bit ones.
-_LOOKED, _WANTED = 2, 3
+_LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 
 
 class Scoreboard:
@@ -86,6 +86,16 @@ class Scoreboard:
     @property
     def looked_at(self) -> float:
         return self._moments[_LOOKED] / 1e9
+
+    def note_answer(self, moment: float) -> None:
+        """Each of the queues' servers has answered the housekeeper at that moment, or since; who
+        has just been started does not know as much as the one before."""
+        self._moments[_ANSWERED] = max(self._moments[_ANSWERED], int(moment * 1e9))
+
+    @property
+    def answered_at(self) -> float:
+        """The latest such moment that is known of (monotonic seconds); 0: there is none."""
+        return self._moments[_ANSWERED] / 1e9
 
     def want_look(self, now: float) -> None:
         """A worker sees what the housekeeper should see as well, before its next ordinary look."""

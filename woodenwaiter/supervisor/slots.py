@@ -102,7 +102,7 @@ class Slots:
         self._places = places
         self._scoreboard = scoreboard
         self._drain_seconds = drain_seconds
-        self._quiet = False
+        self.is_quiet = False
         self._interrupted_at = math.inf
         self._stage: Stage | None = None  # of the drain; None: it has not begun
         self._stage_deadline = math.inf
@@ -132,7 +132,7 @@ class Slots:
     @property
     def is_frozen(self) -> bool:
         """Whether nobody is to be added or retired: they leave, or claim nothing for now."""
-        return self._quiet or self.is_draining
+        return self.is_quiet or self.is_draining
 
     def active_workers(self, queue: int | None = None) -> list[Slot]:
         """Those that are not about to leave, of one queue or of all."""
@@ -167,7 +167,7 @@ class Slots:
 
     def stands_by(self, slot: Slot) -> bool:
         """Whether its worker is to claim nothing for now."""
-        return self._quiet or slot.relieves is not None
+        return self.is_quiet or slot.relieves is not None
 
     def filled(self, slot: Slot, child: Child) -> None:
         if child.row:
@@ -278,9 +278,9 @@ class Slots:
 
     def set_quiet(self, quiet: bool) -> list[Order]:
         """Claim nothing, or go on."""
-        if quiet == self._quiet:
+        if quiet == self.is_quiet:
             return []
-        self._quiet = quiet
+        self.is_quiet = quiet
         say = Say("quiet: no new tasks until SIGCONT" if quiet else "taking tasks again")
         return [say, *(order for slot in self.workers() for order in self._hush(slot))]
 

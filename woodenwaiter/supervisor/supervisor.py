@@ -28,8 +28,10 @@ from ..processes.traces import Trace
 from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
 from .apart import Apart
+from .condition import answer_of
 from .embedded import EmbeddedServer
 from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
+from .inquiries import Inquiries
 from .orders import Child, Kill, Order, Say
 from .places import Place, Setups, Stage
 from .renewal import FOR_GOOD, Renewal, unless_ignored
@@ -40,6 +42,7 @@ from .staffing import Bounds, Staffing
 from .stalls import Stalls
 from .systemd import Systemd
 from .whereabouts import Whereabouts
+from .wishes import asked_for
 
 
 def slots_of(roster: Roster, scoreboard: Scoreboard, settings: Settings) -> Slots:
@@ -106,6 +109,7 @@ class Supervisor:
         most = most_workers(self._roster.outlines, self._settings)
         self._limits = allow_descriptors(descriptors_for(most))
         self._alive_read, self._alive_write = os.pipe()
+        self._inquiries = Inquiries()
         try:
             if self._server:
                 self._start(self._server)
@@ -116,6 +120,7 @@ class Supervisor:
         finally:
             self._renewal.end_trial()  # of a drain that it is not the reason of
             gc.unfreeze()
+            self._inquiries.end()
             os.close(self._alive_read)
             os.close(self._alive_write)
             set_limits(self._limits)
@@ -131,18 +136,20 @@ class Supervisor:
         for slot in [s for s in self._slots.to_fill(time.monotonic()) if self._fill(s)]:
             _tell_birth(slot)  # of all at last: two forks share no memory that is used in between
         timed = (self._slots, self._staffing, self._whereabouts, self._stalls, self._apart)
-        due = min(part.due for part in (*timed, self._renewal, self._systemd))
+        due = min(part.due for part in (*timed, self._renewal, self._systemd, self._inquiries))
         self._listen(None if due == math.inf else due - time.monotonic())
         for dead in self._reap():
             self._note_end(*dead)
         _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         self._meet_deadlines()
-        self._systemd.look(self._slots, self._scoreboard, self._renewal)
+        self._systemd.look(self._slots, self._scoreboard, self._renewal, self._tally)
 
     def _listen(self, seconds: float | None) -> bool:
         """Sleep until a signal comes or the time is up; returns whether it is time to leave."""
-        watched = () if self._lifeline is None else (self._lifeline,)
-        if self._inbox.wait(watched, seconds):
+        lifeline = () if self._lifeline is None else (self._lifeline,)
+        ready = self._inbox.wait((*lifeline, *self._inquiries.watched()), seconds)
+        self._inquiries.answer(ready, self._fares)
+        if self._lifeline in ready:
             self._lifeline = None
             _carry_out(self._slots.drain(time.monotonic()))
             log.warning("the program that launched this supervisor is gone")
@@ -150,26 +157,21 @@ class Supervisor:
             self._act_on(number)
         return self._slots.is_draining
 
+    def _fares(self) -> str:
+        """The answer to who asks."""
+        lease, now = self._settings.lease_seconds, time.monotonic()
+        return answer_of(self._slots, self._scoreboard, self._tally, lease, now)
+
     def _act_on(self, number: int) -> None:
-        slots, now, code = self._slots, time.monotonic(), 128 + number
-        orders: dict[int, Callable[[], Iterable[Order]]] = {
-            signal.SIGTERM: lambda: slots.drain(now),
-            signal.SIGINT: lambda: slots.interrupt(now, code),
-            signal.SIGQUIT: lambda: slots.stop(now, code),
-            signal.SIGHUP: lambda: self._renew(now),
-            signal.SIGTSTP: lambda: slots.set_quiet(True),
-            signal.SIGCONT: lambda: slots.set_quiet(False),
-            signal.SIGTTIN: lambda: self._staffing.add_workers(now),
-            signal.SIGTTOU: lambda: self._staffing.remove_workers(now),
-            signal.SIGUSR1: self._staffing.describe,
-            **dict.fromkeys(LAST_MOMENTS, lambda: slots.drain(now)),
-        }
+        now = time.monotonic()
         if number in FOR_GOOD:
             self._renewal.give_up()
-        if number in orders:
-            _carry_out(orders[number]())
+        if number == signal.SIGHUP:
+            _carry_out(self._renew(now))
+        else:
+            _carry_out(asked_for(number, self._slots, self._staffing, now))
         if number == signal.SIGUSR1:
-            self._whereabouts.ask(slots.workers(), now)
+            self._whereabouts.ask(self._slots.workers(), now)
         elif number in self._strays:
             self._strays.remove(number)  # once is enough
             log.warning("%s came, and means nothing here: it is ignored", name_of(number))
@@ -270,6 +272,7 @@ class Supervisor:
         set_limits(self._limits)
         self._bell = self._inbox.bequeath()
         os.close(self._alive_write)
+        self._inquiries.leave()
         for slot in self._slots:
             if slot.child and slot.child.trace:
                 slot.child.trace.close()

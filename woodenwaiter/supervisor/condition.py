@@ -1,0 +1,51 @@
+"""How a supervisor fares, in a few words: for systemd, and for who asks after its health."""
+
+from __future__ import annotations
+
+from .. import pace
+from ..processes.row import SETTING_UP, Tally
+from ..processes.scoreboard import Scoreboard
+from ..text import escaped, listed
+from .slots import Slot, Slots
+
+
+def answer_of(slots: Slots, scoreboard: Scoreboard, past: Tally, lease: float, now: float) -> str:
+    """Whether it is ready, and why, or what it has done. ``past``: what became of the tasks of
+    workers that are no more; ``now``: in monotonic seconds."""
+    why_not = _why_not_ready(slots, scoreboard, lease, now)
+    return f"not ready: {why_not}" if why_not else f"ready: {summary(slots, past)}"
+
+
+def _why_not_ready(slots: Slots, scoreboard: Scoreboard, lease: float, now: float) -> str:
+    if slots.is_draining:
+        return "draining"
+    if not scoreboard.answered_at:
+        return "Redis has not answered yet"
+    if (silence := now - scoreboard.answered_at) > pace.answered_lately(lease):
+        return f"Redis has not answered for {silence:.0f} s"
+    if unserved := unserved_queues(slots):
+        return f"no worker of {listed(unserved)} is up"
+    return ""
+
+
+def unserved_queues(slots: Slots) -> set[str]:
+    """Those of whose workers none is through its setup, as they are shown."""
+    workers = slots.workers()
+    unserved = {slot.queue for slot in workers} - {slot.queue for slot in workers if _is_up(slot)}
+    return {escaped(slots.place(queue).queue)[:80] for queue in unserved}
+
+
+def _is_up(slot: Slot) -> bool:
+    """Whether its worker is through its setup."""
+    return bool(slot.child and slot.child.row and slot.child.row.state not in SETTING_UP)
+
+
+def summary(slots: Slots, past: Tally) -> str:
+    """How many workers it has, and what became of tasks."""
+    workers = slots.workers() if slots.is_draining else slots.active_workers()
+    up, tally = sum(map(_is_up, workers)), past
+    for slot in workers:
+        if slot.child and slot.child.row:
+            tally = tally.plus(slot.child.row.tally)
+    quiet = "quiet; " if slots.is_quiet else ""
+    return f"{quiet}workers up: {up} of {len(workers)}; {tally}"
