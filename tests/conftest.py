@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,14 @@ def app(programs: Programs, server: Server) -> Application:
     app = Application(programs, server)
     app.write()
     return app
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_supervisor_among_the_users() -> Iterator[None]:
+    """Who asks after the health of theirs does not meet a test's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)
