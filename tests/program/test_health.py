@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,7 @@ import pytest
 
 from woodenwaiter import pace
 from woodenwaiter.processes.meeting import name_of
+from woodenwaiter.supervisor.inquiries import AT_ONCE, Inquiries
 
 from ..application import Application, Code, Supervisor
 from ..support import PYTHON, Server, eventually, run
@@ -355,7 +358,7 @@ def test_pid_1(app: Application) -> None:
     one, other = (first(app.serve(inside=UNSHARE)) for _ in range(2))
     for supervisor in (one, other):
         told = "supervisor 1 is live; ready: workers up: 2 of 2; tasks done: 0"
-        becomes((0, told), lambda supervisor=supervisor: probe_in(supervisor))
+        becomes((0, told), partial(probe_in, supervisor))
     other.suspend()
     assert probe_in(one)[0] == 0
     assert probe_in(other, "--timeout", "0.2")[0] == 1
@@ -404,6 +407,19 @@ def test_flood_holds_up_nobody(app: Application, meeting: Path) -> None:
         for thread in threads:
             thread.join()
     assert supervisor.stop() == 0
+
+
+def test_so_many_are_answered_at_once(meeting: Path) -> None:
+    inquiries = Inquiries()
+    askers = [socket.socket(socket.AF_UNIX) for _ in range(2 * AT_ONCE)]
+    for asker in askers:
+        asker.connect(address_in(meeting))
+    for answered in (AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE):
+        inquiries.answer({*inquiries.watched()}, lambda: "well")
+        assert len(select.select(askers, (), (), 0)[0]) == answered
+    inquiries.end()
+    for asker in askers:
+        asker.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits others")

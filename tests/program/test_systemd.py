@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from woodenwaiter import pace
 from woodenwaiter.errors import EXIT_REDIS, EXIT_SETUP
 
 from ..application import Application, Code, customer
@@ -50,14 +51,24 @@ class Manager:
                     sender.sendto(b"STATUS=full", self._socket.getsockname())
 
     def told(self) -> str:
-        """The next message, if there is one."""
+        """The next message of more than how the service fares, if there is one."""
+        while message := self.received():
+            if not message.startswith(("STATUS=", "WATCHDOG=1")):
+                return message
+        return ""
+
+    def next(self) -> str:
+        return eventually(self.told, "a message")
+
+    def received(self) -> str:
         try:
             return self._socket.recv(4096).decode()
         except BlockingIOError:
             return ""
 
-    def next(self) -> str:
-        return eventually(self.told, "a message")
+    def await_message(self, text: str) -> None:
+        """One that contains it."""
+        eventually(lambda: text in self.received(), text)
 
     def close(self) -> None:
         self._socket.close()
@@ -200,3 +211,87 @@ def test_run_speaks_for_its_program(
     monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
     app.run("raise SystemExit(manager.run())")
     assert manager.next() == READY
+
+
+# How it fares.
+
+
+def test_status_is_told_when_it_has_changed(app: Application, manager: Manager) -> None:
+    supervisor = app.serve(NOTIFY_SOCKET=manager.address)
+    manager.await_message("STATUS=starting")
+    assert manager.next() == READY
+    app.push({"n": 0})
+    manager.await_message("STATUS=serving; workers up: 2 of 2; tasks done: 1")
+    supervisor.signal(signal.SIGTSTP)
+    manager.await_message("STATUS=serving; quiet; workers up: 2 of 2; tasks done: 1")
+
+
+def test_status_in_a_drain(app: Application, manager: Manager) -> None:
+    supervisor = app.serve(NOTIFY_SOCKET=manager.address).ready(2)
+    app.push({"n": 0, "sleep": 300})
+    eventually(lambda: app.begun)
+    supervisor.signal(signal.SIGTERM)
+    manager.await_message("STATUS=draining; workers up: 1 of 1; tasks done: 0")
+    app.let_go(0)
+
+
+def test_status_that_stays_is_not_repeated(app: Application, manager: Manager) -> None:
+    app.serve(NOTIFY_SOCKET=manager.address)
+    manager.await_message("STATUS=serving; workers up: 2 of 2; tasks done: 0")
+    until = time.monotonic() + 1.5 * pace.STATUS
+    while time.monotonic() < until:
+        assert not manager.received()
+        time.sleep(0.1)
+
+
+# Its watchdog.
+
+
+def watched(manager: Manager, **others: str) -> dict[str, str]:
+    return {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "400000", **others}
+
+
+def test_signs_of_life_come_in_time_and_from_the_loop(app: Application, manager: Manager) -> None:
+    supervisor = app.serve(**watched(manager)).ready(2)
+    app.push({"n": 0, "sleep": 300})
+    for _ in range(10):
+        began = time.monotonic()
+        manager.await_message("WATCHDOG=1")
+        took = time.monotonic() - began
+    assert 0.1 < took < 0.4
+    supervisor.signal(signal.SIGSTOP)
+    eventually(lambda: not manager.received(), "silence")
+    time.sleep(1)
+    assert not manager.received()
+    supervisor.signal(signal.SIGCONT)
+    manager.await_message("WATCHDOG=1")
+    app.let_go(0)
+
+
+def test_watchdog_is_patient_with_an_import(app: Application, manager: Manager) -> None:
+    """Of new code, which gives no sign of life: as long as its trial may take."""
+    supervisor = app.serve(**watched(manager))
+    assert manager.next() == "READY=1\nWATCHDOG_USEC=400000\nSTATUS=serving"
+    supervisor.signal(signal.SIGHUP)
+    [micros] = re.findall(r"^WATCHDOG_USEC=(\d+)$", manager.next(), re.MULTILINE)
+    assert int(micros) >= pace.TRIAL * 1e6
+    assert manager.next() == "READY=1\nWATCHDOG_USEC=400000\nSTATUS=serving"
+
+
+@pytest.mark.parametrize(
+    "others", [{"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "x"}]
+)
+def test_watchdog_of_nobody_or_of_another(
+    app: Application, manager: Manager, others: dict[str, str]
+) -> None:
+    app.serve(**watched(manager, **others))
+    manager.await_message("STATUS=serving; workers up: 2 of 2")
+    assert not manager.received()
+
+
+def test_workers_are_not_watched(app: Application, manager: Manager) -> None:
+    app.write(then='note("watched", [n for n in os.environ if n.startswith("WATCHDOG")])')
+    app.serve(**watched(manager))
+    app.push({"n": 0})
+    eventually(lambda: app.done)
+    assert app.noted("watched") == ["[]"]

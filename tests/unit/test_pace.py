@@ -261,6 +261,18 @@ def a_worker_idles_no_longer_than_5_s_once_the_server_is_back(
     return p.reconnect(lease).longest <= 5
 
 
+@relation
+def a_slow_answer_leaves_a_service_ready(p: ModuleType, lease: float) -> object:
+    """Redis is asked as often as leases are renewed, and may take its time."""
+    return p.answered_lately(lease) >= p.renew_every(lease) + p.LOOK + p.reply_within(lease)
+
+
+@relation
+def a_service_is_not_ready_for_longer_than_its_leases_hold(p: ModuleType, lease: float) -> object:
+    """Where Redis is away."""
+    return p.answered_lately(lease) < lease
+
+
 # A drain.
 
 
@@ -404,6 +416,7 @@ MUTANTS = [
     share(
         "renew_every",
         "lease * 2 / 3",
+        "a_service_is_not_ready_for_longer_than_its_leases_hold",
         "a_renewal_may_fail",
         "a_short_outage_costs_no_lease",
         "ordinary_looks_are_no_outage",
@@ -419,6 +432,7 @@ MUTANTS = [
     share(
         "reply_within",
         "lease * 2 / 3",
+        "a_service_is_not_ready_for_longer_than_its_leases_hold",
         "a_renewal_may_fail",
         "an_unnoticed_step_costs_no_lease",
     ),
@@ -427,6 +441,11 @@ MUTANTS = [
         "    return max(1, int(timeout / 2)), max(1, int(timeout / 4)), 2",
         "    return max(1, int(timeout / 2)), max(1, int(timeout / 4)), 3",
         {"a_server_that_vanished_is_missed_like_a_silent_one"},
+    ),
+    Mutant(
+        "    return renew_every(lease) + LOOK + reply_within(lease)",
+        "    return renew_every(lease) + LOOK",
+        {"a_slow_answer_leaves_a_service_ready"},
     ),
     share("outage_from", "lease * 2 / 3", "a_short_outage_costs_no_lease"),
     share("outage_from", "lease / 5", "ordinary_looks_are_no_outage"),

@@ -54,7 +54,7 @@ class Systemd:
         self._status = ""
         self._status_due = 0.0
         self._ping_due = 0.0 if patience < math.inf else math.inf
-        self.due = math.inf
+        self.due = 0.0 if address else math.inf
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str]) -> Systemd:
