@@ -217,8 +217,10 @@ def test_run_speaks_for_its_program(
 
 
 def test_status_is_told_when_it_has_changed(app: Application, manager: Manager) -> None:
+    app.write(setup=Code("wait"), text=WAIT)
     supervisor = app.serve(NOTIFY_SOCKET=manager.address)
     manager.await_message("STATUS=starting")
+    (app.folder / "set-up").touch()
     assert manager.next() == READY
     app.push({"n": 0})
     manager.await_message("STATUS=serving; workers up: 2 of 2; tasks done: 1")
@@ -285,8 +287,10 @@ def test_watchdog_of_nobody_or_of_another(
     app: Application, manager: Manager, others: dict[str, str]
 ) -> None:
     app.serve(**watched(manager, **others))
-    manager.await_message("STATUS=serving; workers up: 2 of 2")
-    assert not manager.received()
+    told = ""
+    while "STATUS=serving; workers up: 2 of 2" not in told:
+        told += eventually(manager.received)
+    assert "WATCHDOG" not in told
 
 
 def test_workers_are_not_watched(app: Application, manager: Manager) -> None:
