@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
@@ -26,7 +27,7 @@ from woodenwaiter.settings import Settings
 from ..support import Command, Programs, Server, eventually, free_port, lines
 from .test_pid1 import UNSHARE, can_unshare, first
 from .test_readme import TEXT
-from .test_systemd import READY, STOPPING, Manager, needs_linux
+from .test_systemd import STOPPING, Manager, needs_linux
 
 BLOCKS = {
     name: re.sub("(?m)^    ", "", block)
@@ -139,16 +140,18 @@ def test_unit_runs(
     manager = Manager(str(folder / "notify"))
     confined = ("setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
     inside = confined if os.geteuid() == 0 and shutil.which("setpriv") else ()
-    environment = {**python_here, variable: server.url, "NOTIFY_SOCKET": manager.address}
+    patience = str(int(float(service["WatchdogSec"]) * 1e6))
+    asked = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": patience}
+    environment = {**python_here, variable: server.url, **asked}
     supervisor = programs.enter_context(
         Command(folder, *inside, "python", *arguments, **environment)
     )
-    assert manager.next() == READY
+    assert manager.next().startswith("READY=1\n")
     assert is_run(server, folder)
     reload = service["ExecReload"].replace("$MAINPID", str(supervisor.pid))
     subprocess.run(shlex.split(reload), check=True)
     assert manager.next().startswith("RELOADING=1\n")
-    assert manager.next() == READY
+    assert manager.next().startswith("READY=1\n")
     assert supervisor.stop() == 0
     assert manager.next() == STOPPING
     manager.close()
@@ -175,6 +178,21 @@ def test_image_has_no_shell_and_no_root() -> None:
     assert image()["STOPSIGNAL"] == "SIGTERM"
 
 
+def probe_of_image() -> tuple[float, list[str]]:
+    """How long it may take, in seconds, and its command."""
+    options, command = image()["HEALTHCHECK"].split("CMD ")
+    [timeout] = re.findall(r"--timeout=(\d+)s", options)
+    probe: list[str] = json.loads(command)
+    return float(timeout), probe
+
+
+def is_well(probe: list[str], container: psutil.Process, environment: dict[str, Any]) -> bool:
+    """What it finds inside."""
+    enter = ("nsenter", "--target", str(container.pid), "--pid", "--mount")
+    inside = {**os.environ, **environment}
+    return subprocess.run([*enter, *probe], env=inside, check=False).returncode == 0
+
+
 @needs_namespaces
 def test_image_runs_as_pid_1(
     programs: Programs, folder: Path, server: Server, python_here: dict[str, Any]
@@ -183,6 +201,9 @@ def test_image_runs_as_pid_1(
     environment = {**python_here, "WOODENWAITER_REDIS_URL": server.url}
     container = programs.enter_context(Command(folder, *UNSHARE, *command, **environment))
     assert is_run(server, folder)
+    timeout, probe = probe_of_image()
+    assert timeout > pace.ANSWER
+    assert is_well(probe, first(container), python_here)
     first(container).send_signal(getattr(signal, image()["STOPSIGNAL"]))
     assert container.wait() == 0
 
@@ -236,32 +257,37 @@ def test_deployment_gives_the_supervisor_its_time() -> None:
     assert pod()["terminationGracePeriodSeconds"] >= drain + AFTER_DRAIN
 
 
+def test_deployment_gives_probes_their_time() -> None:
+    [container] = pod()["containers"]
+    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[kind]["timeoutSeconds"] > pace.ANSWER
+    for kind in ("startupProbe", "livenessProbe"):  # an import, which answers nobody
+        assert container[kind]["failureThreshold"] * container[kind]["periodSeconds"] >= 120
+
+
 @needs_namespaces
 def test_deployment_runs_and_is_ready_once_set_up(
     programs: Programs, folder: Path, server: Server, python_here: dict[str, Any]
 ) -> None:
-    wait = (
-        "import os, time\ndef wait():\n    while not os.path.exists('set-up'): time.sleep(0.01)\n"
-    )
     text = (folder / "tasks.py").read_text()
     text = text.replace('processes="cpus"', 'processes="cpus", setup=wait')
-    (folder / "tasks.py").write_text(wait + text)
+    (folder / "tasks.py").write_text(WAIT + text)
     [worker] = pod()["containers"]
     [variable] = [each["name"] for each in worker["env"]]
     environment = {**python_here, variable: server.url}
     command = [*command_of_image(), *worker["args"]]
     container = programs.enter_context(Command(folder, *UNSHARE, *command, **environment))
 
-    def is_ready() -> bool:
-        enter = ("nsenter", "--target", str(supervisor.pid), "--pid", "--mount")
-        probe = worker["readinessProbe"]["exec"]["command"]
-        return subprocess.run([*enter, *probe], check=False).returncode == 0
+    def passes(kind: str) -> bool:
+        return is_well(worker[kind]["exec"]["command"], supervisor, python_here)
 
     supervisor = first(container)
     container.logged("#0 (pid")
-    assert not is_ready()
+    eventually(lambda: passes("startupProbe"), "that the pod has started")
+    assert passes("livenessProbe")
+    assert not passes("readinessProbe")
     (folder / "set-up").touch()
-    eventually(is_ready, "that the pod is ready")
+    eventually(lambda: passes("readinessProbe"), "that the pod is ready")
     assert is_run(server, folder)
     supervisor.terminate()
     assert container.wait() == 0
