@@ -142,7 +142,7 @@ def test_unit_runs(
     inside = confined if os.geteuid() == 0 and shutil.which("setpriv") else ()
     patience = str(int(float(service["WatchdogSec"]) * 1e6))
     asked = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": patience}
-    environment = {**python_here, variable: server.url, **asked}
+    environment: dict[str, Any] = {**python_here, variable: server.url, **asked}
     supervisor = programs.enter_context(
         Command(folder, *inside, "python", *arguments, **environment)
     )
