@@ -26,6 +26,7 @@ EXIT_DRAINED = 0
 EXIT_KILLED = 1
 EXIT_OUTPUT = 1  # of what only prints
 EXIT_UNKNOWN = 1  # likewise, of a queue
+EXIT_UNWELL = 1  # of a probe
 EXIT_USAGE = 2
 EXIT_APP = 3
 EXIT_REDIS = 4

@@ -246,6 +246,18 @@ def test_status_that_stays_is_not_repeated(app: Application, manager: Manager) -
         time.sleep(0.1)
 
 
+def test_status_is_whole_again_after_a_reload_that_failed(
+    app: Application, manager: Manager
+) -> None:
+    supervisor = app.serve(NOTIFY_SOCKET=manager.address)
+    manager.await_message("STATUS=serving; workers up: 2 of 2; tasks done: 0")
+    (app.folder / "app.py").write_text("no Python")
+    supervisor.signal(signal.SIGHUP)
+    manager.await_message("RELOADING=1")
+    assert manager.next() == READY
+    manager.await_message("STATUS=serving; workers up: 2 of 2; tasks done: 0")
+
+
 # Its watchdog.
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import pace
-from ..errors import EXIT_UNKNOWN
+from ..errors import EXIT_UNWELL
 from ..processes.meeting import ask, find_supervisors, folders, objection_to
 
 DESCRIPTION = """\
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_well, line = examine(given.pid, given.timeout, is_to_be_ready=given.ready)
     with suppress(OSError):  # nobody reads it: the exit code is what matters
         os.write(1, f"{line}\n".encode(errors="backslashreplace"))
-    return 0 if is_well else EXIT_UNKNOWN
+    return 0 if is_well else EXIT_UNWELL
 
 
 def examine(pid: int | None, seconds: float, *, is_to_be_ready: bool) -> tuple[bool, str]:

@@ -50,8 +50,8 @@ class Systemd:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._patience = patience
         self._has_served = False
-        self._phase: Phase | None = None  # that was told last, and so was the status
-        self._status = ""
+        self._phase: Phase | None = None  # that was told last
+        self._status = ""  # that was told since
         self._status_due = 0.0
         self._ping_due = 0.0 if patience < math.inf else math.inf
         self.due = 0.0 if address else math.inf
@@ -97,7 +97,7 @@ class Systemd:
             patience = self._patience if phase is Phase.SERVING else self._patience + pace.TRIAL
             news += f"{PATIENCE}={int(patience * 1e6)}\n"
         if is_told := self._tell(f"{news}STATUS={phase.word}"):
-            self._phase = phase
+            self._phase, self._status = phase, ""
         return is_told
 
     def _tell_status(self, status: str) -> bool:
