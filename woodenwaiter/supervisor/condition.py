@@ -11,7 +11,7 @@ from .slots import Slot, Slots
 
 def answer_of(slots: Slots, scoreboard: Scoreboard, past: Tally, lease: float, now: float) -> str:
     """Whether it is ready, and why, or what it has done. ``past``: what became of the tasks of
-    workers that are no more; ``now``: in monotonic seconds."""
+    workers that are no more; ``lease`` in seconds, ``now`` in monotonic ones."""
     why_not = _why_not_ready(slots, scoreboard, lease, now)
     return f"not ready: {why_not}" if why_not else f"ready: {summary(slots, past)}"
 
@@ -32,7 +32,7 @@ def unserved_queues(slots: Slots) -> set[str]:
     """Those of whose workers none is through its setup, as they are shown."""
     workers = slots.workers()
     unserved = {slot.queue for slot in workers} - {slot.queue for slot in workers if _is_up(slot)}
-    return {escaped(slots.place(queue).queue)[:80] for queue in unserved}
+    return {f"{escaped(slots.place(queue).queue):.80}" for queue in unserved}
 
 
 def _is_up(slot: Slot) -> bool:
@@ -42,10 +42,10 @@ def _is_up(slot: Slot) -> bool:
 
 def summary(slots: Slots, past: Tally) -> str:
     """How many workers it has, and what became of tasks."""
-    workers = slots.workers() if slots.is_draining else slots.active_workers()
-    up, tally = sum(map(_is_up, workers)), past
-    for slot in workers:
+    tally = past
+    for slot in slots.workers():
         if slot.child and slot.child.row:
             tally = tally.plus(slot.child.row.tally)
+    workers = slots.workers() if slots.is_draining else slots.active_workers()
     quiet = "quiet; " if slots.is_quiet else ""
-    return f"{quiet}workers up: {up} of {len(workers)}; {tally}"
+    return f"{quiet}workers up: {sum(map(_is_up, workers))} of {len(workers)}; {tally}"
