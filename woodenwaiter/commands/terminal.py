@@ -5,19 +5,48 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
+import re
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
+from .. import pace
+from ..errors import EXIT_USAGE
 from ..stderr import Stderr
 from ..text import escaped
 
 
 class Parser(argparse.ArgumentParser):
-    """Echoes what it does not understand as text."""
+    """Echoes what it does not understand as text; of a wrong value, it says no more than that."""
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("argument ") and "invalid choice" not in message:
+            self.exit(EXIT_USAGE, f"{self.prog}: error: {escaped(message)}\n")
         super().error(escaped(message))
+
+
+def number(text: str) -> int:
+    """From 1 on."""
+    if not re.fullmatch("0*[1-9][0-9]*", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r:.50}")
+    return int(text[:18])  # there are not as many
+
+
+def seconds(text: str) -> float:
+    """From LEAST_WATCH on."""
+    with suppress(ValueError):
+        if pace.LEAST_WATCH <= (value := float(text)) < math.inf:
+            return value
+    raise argparse.ArgumentTypeError(f"seconds from {pace.LEAST_WATCH:g} on, not {text!r:.50}")
+
+
+def some_text(text: str) -> str:
+    """Which everything would have, were it empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("a text to look for, not an empty one")
+    return text
 
 
 def open_standard_descriptors() -> None:

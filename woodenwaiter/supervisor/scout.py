@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,13 +24,16 @@ END = b"\n"
 """Of what the scout tells. What the import has started may hold the pipe open for longer."""
 
 
+Told = dict[str, Any]
+
+
 def scouted(app: str, load: Load, settings: Settings) -> Roster:
     """The roster of an application whose name is ``app``, and which `load` loads: in this process's
     children, never in itself. A signal that ends this process meanwhile ends the scout as well.
 
     Raises StartupError where it cannot be loaded.
     """
-    report = Scout(load, settings).report(app)
+    report = Scout(lambda: _found(load, settings)).report(app)
     if "error" in report:
         error = StartupError(report["error"])
         error.exit_code = report["exit_code"]
@@ -40,12 +44,24 @@ def scouted(app: str, load: Load, settings: Settings) -> Roster:
     return loaded_by_children(outlines, server, load, settings)
 
 
-class Scout:
-    """A process that loads an application, tells what is in it, and ends."""
+def _found(load: Load, settings: Settings) -> Told:
+    try:
+        roster = surveyed(load(), settings)
+    except StartupError as error:
+        return {"error": str(error), "exit_code": error.exit_code}
+    server = roster.server.arguments if roster.server else None
+    return {"outlines": roster.outlines, "server": server}
 
-    def __init__(self, load: Load, settings: Settings) -> None:
-        self._load = load
-        self._settings = settings
+
+class Scout:
+    """A process that loads an application, tells what is in it, and ends.
+
+    ``tell`` returns that, as what any reader of JSON takes: an application's own kind of string or
+    number would have its module loaded by whoever unpickles it.
+    """
+
+    def __init__(self, tell: Callable[[], Told]) -> None:
+        self._tell = tell
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         heeded = {n for n in FOR_GOOD if signal.getsignal(n) != signal.SIG_IGN}
@@ -62,22 +78,12 @@ class Scout:
         unblock_signals()
         logs.set_role("scout")
         with open(self._writing, "wb") as out:
-            out.write(json.dumps(self._found()).encode() + END)
+            out.write(json.dumps(self._tell()).encode() + END)
         return 0
-
-    def _found(self) -> dict[str, Any]:
-        """As what any reader of JSON takes: an application's own kind of string or number would
-        have its module loaded by whoever unpickles it."""
-        try:
-            roster = surveyed(self._load(), self._settings)
-        except StartupError as error:
-            return {"error": str(error), "exit_code": error.exit_code}
-        server = roster.server.arguments if roster.server else None
-        return {"outlines": roster.outlines, "server": server}
 
     # In its parent.
 
-    def report(self, app: str) -> dict[str, Any]:
+    def report(self, app: str) -> Told:
         try:
             told, status = self._listen()
         finally:
@@ -88,7 +94,7 @@ class Scout:
         kill_session(self._pid)
         if not told.endswith(END):
             raise AppError(f"{app}: the process that was to load it {ending(status or 0)}")
-        report: dict[str, Any] = json.loads(told)
+        report: Told = json.loads(told)
         return report
 
     def _listen(self) -> tuple[bytes, int | None]:
