@@ -76,9 +76,8 @@ def _print(finding: Finding, look: Look) -> None:
     grade, about = f"{finding.grade.value:<8}", f"{finding.about:<12}"
     margin = " " * (len(grade) + len(about))
     columns = (look.columns or WIDEST) - len(margin)
-    lines = textwrap.wrap(escaped(finding.text), columns)
-    if finding.remedy:
-        lines += textwrap.wrap(escaped(finding.remedy), columns)
+    parts = [escaped(part) for part in (finding.text, finding.remedy) if part]
+    lines = [n for part in parts for n in textwrap.wrap(part, columns, break_on_hyphens=False)]
     print(look.styled(grade, STYLES[finding.grade]) + about + lines[0])
     for line in lines[1:]:
         print(margin + line)

@@ -56,9 +56,9 @@ COLUMNS: Sequence[Column] = (
     ("waiting", lambda of: _number(of.waiting)),
     ("claimed", lambda of: _number(of.claimed)),
     ("delayed", lambda of: _number(of.delayed)),
-    ("next due", _next_due),
     ("dead", lambda of: _number(of.dead, "red")),
     ("workers", _workers),
+    ("next due", _next_due),
 )
 
 

@@ -50,7 +50,7 @@ def _node_findings(node: Wire) -> Iterator[Finding]:
     began = time.monotonic()
     node.call("PING")
     took = time.monotonic() - began
-    yield ok("reach", f"Redis at {node.address} answers within {took * 1000:.1f} ms")
+    yield ok("reach", f"Redis at {node.address} answered in {took * 1000:.2f} ms")
     try:
         facts = _facts(node.call("INFO"))
     except ResponseError as error:
@@ -154,8 +154,8 @@ def _clock(node: Wire) -> Iterator[Finding]:
             raise
         return
     skew = int(seconds) + int(microseconds) / 1e6 - (before + time.time()) / 2
-    told = f"{span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} this machine's"
     if abs(skew) < pace.SKEW:
-        yield ok("clock", told)
+        yield ok("clock", f"within {pace.SKEW:g} s of this machine's")
     else:
+        told = f"{span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} this machine's"
         yield warning("clock", told, "Let both follow one time (NTP): logs and letters disagree")

@@ -94,14 +94,14 @@ def _of_limits(told: Told) -> Iterator[Finding]:
 def _memory(workers: int, wanted: int, limit: int | None) -> Finding:
     """``wanted``: bytes that workers may have by their own limits; ``limit``: all of them."""
     if limit is None:
-        return ok("memory here", "no limit of a cgroup")
-    text = f"the cgroup's limit is {_size(limit)}"
+        return ok("cgroup", "sets no limit of memory")
+    text = f"its limit of memory is {_size(limit)}"
     if workers * LEAST_OF_WORKER > limit:
-        return trouble("memory here", f"{text}, for {workers} workers", "Raise it, or take fewer")
+        return trouble("cgroup", f"{text}, for {workers} workers", "Raise it, or take fewer")
     if wanted > limit:
         told = f"{text}, and max_memory allows the workers {_size(wanted)} in all"
-        return warning("memory here", told, "Raise it, or lower max_memory")
-    return ok("memory here", text)
+        return warning("cgroup", told, "Raise it, or lower max_memory")
+    return ok("cgroup", text)
 
 
 def _size(number: int) -> str:
