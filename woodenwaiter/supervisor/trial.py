@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import StartupError
-from ..findings import Finding, ok, trouble, warning
+from ..findings import Finding, Grade, ok, trouble, warning
 from ..processes.leftovers import leftovers, native_threads
 from ..processes.limits import descriptors_at_most, memory_at_most
-from ..settings import Settings
+from ..settings import IN_WORKER, Settings
 from ..text import listed
 from .boot import shared_connections
 from .roster import Load, Outline, most_workers, surveyed
@@ -37,9 +37,9 @@ def try_out(app: str, load: Load, settings: Settings) -> Trial:
     except StartupError as error:
         told = {"error": str(error)}
     if "error" in told:
-        return Trial((trouble("app", told["error"], "Nothing of it can run before"),), {})
+        return Trial((trouble("app", told["error"], "Put that right first"),), {})
     outlines = [Outline(*outline) for outline in told["outlines"]]
-    findings = (*_of_app(app, outlines), *_of_import(told), *_of_limits(told))
+    findings = (*_of_app(app, outlines), *_of_import(told, settings), *_of_limits(told))
     return Trial(findings, {outline.queue: outline.address for outline in outlines})
 
 
@@ -65,11 +65,15 @@ def _of_app(app: str, outlines: list[Outline]) -> Iterator[Finding]:
     yield ok("app", f"{app} can be loaded; queues, and workers of each: {served}")
 
 
-def _of_import(told: Told) -> Iterator[Finding]:
+def _of_import(told: Told, settings: Settings) -> Iterator[Finding]:
+    if settings.import_in == IN_WORKER:
+        return  # whose own all of it is
     remedy = "Make it in setup, or start with --import-in worker"
     if told["connections"]:
         text = f"the import leaves open connections, to {told['connections']:.200}"
-        yield trouble("import", text, f"{remedy}: workers would get each other's answers")
+        grade = Grade.WARNING if settings.allow_open_connections else Grade.TROUBLE
+        because = "workers would get each other's answers"
+        yield Finding(grade, "import", text, f"{remedy}: {because}")
     if told["leftovers"]:
         text = f"the import leaves {listed(told['leftovers'])}"
         yield warning("import", text, f"{remedy}: workers do not have it")
