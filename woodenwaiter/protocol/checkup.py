@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -11,7 +12,7 @@ from .. import pace
 from ..findings import Finding, ok, trouble, warning
 from ..text import span
 from .link import OLDEST, Link, ServerTrouble, unusable
-from .replies import is_outage, reply_of
+from .replies import is_outage
 from .wire import Wire
 
 CROWDED = 0.8
@@ -26,8 +27,6 @@ def server_findings(link: Link) -> Iterator[Finding]:
     what is in `link.ServerTrouble`: that is what it tells."""
     try:
         nodes = link.nodes()
-        if nodes[0].address == link.address:
-            nodes[0].call("PING")
     except ServerTrouble as error:
         yield out_of_reach(link.address, error)
         return
@@ -40,29 +39,34 @@ def server_findings(link: Link) -> Iterator[Finding]:
 
 def out_of_reach(address: str, error: Exception) -> Finding:
     """Of a server that does not answer, or nobody like us."""
-    told = str(unusable(address, error))
-    text, _, remedy = told.rpartition(". ")
+    text, _, remedy = str(unusable(address, error)).rpartition(". ")
     return trouble("reach", text, remedy)
 
 
 def _node_findings(node: Wire) -> Iterator[Finding]:
-    node.call("PING")  # connects
-    began = time.monotonic()
-    node.call("PING")
-    took = time.monotonic() - began
+    facts = _facts(_told(node, "INFO") or b"")
+    began = time.time()
+    clock = _told(node, "TIME")
+    took = time.time() - began
     yield ok("reach", f"Redis at {node.address} answered in {took * 1000:.2f} ms")
+    if not (facts and clock):
+        text = "this user may not ask for all that is to be known of it"
+        yield warning("server", text, "Allow it: ACL SETUSER … +info +time")
+    if facts:
+        of_server = (_version, _role, _persistence, _eviction, _memory, _connections)
+        yield from filter(None, (of(facts) for of in of_server))
+    if clock:
+        yield _clock(int(clock[0]) + int(clock[1]) / 1e6 - (began + took / 2))
+
+
+def _told(node: Wire, command: str) -> Any:
+    """None where this user may not ask."""
     try:
-        facts = _facts(node.call("INFO"))
+        return node.call(command)
     except ResponseError as error:
         if is_outage(error):
             raise
-        told = f"not looked at: {reply_of(error).whole}"
-        yield warning("server", told, "Let this user ask: ACL SETUSER … +info")
-        facts = {}
-    for of in (_version, _role, _persistence, _eviction, _memory, _connections):
-        if facts and (finding := of(facts)):
-            yield finding
-    yield from _clock(node)
+        return None
 
 
 def _facts(reply: bytes) -> Facts:
@@ -88,8 +92,8 @@ def _role(facts: Facts) -> Finding | None:
     if facts.get("role", "master") == "master":
         return None
     primary = f"{facts.get('master_host')}:{facts.get('master_port')}"
-    told = f"a replica of {primary}, which takes no tasks"
-    return trouble("role", told, "Name its primary, or the sentinels that know it")
+    text = f"a replica of {primary}, which takes no tasks"
+    return trouble("role", text, "Name its primary, or the sentinels that know it")
 
 
 def _persistence(facts: Facts) -> Finding:
@@ -105,8 +109,8 @@ def _persistence(facts: Facts) -> Finding:
     if facts.get("aof_enabled") == "1":
         return ok("persistence", "it keeps an append-only file")
     changes = _number(facts, "rdb_changes_since_last_save")
-    told = f"no append-only file: {changes:,} changes are in memory only"
-    return warning("persistence", told, "Set appendonly yes, or lose them when it ends")
+    text = f"no append-only file: {changes:,} changes are in memory only"
+    return warning("persistence", text, "Set appendonly yes, or lose them when it ends")
 
 
 def _eviction(facts: Facts) -> Finding:
@@ -118,10 +122,10 @@ def _eviction(facts: Facts) -> Finding:
     remedy = "Set maxmemory-policy noeviction"
     if policy.startswith("allkeys") and _number(facts, "maxmemory"):
         return trouble("eviction", f"{policy}: when its memory is full, tasks are lost", remedy)
-    told = f"{policy}: loses no task as it is, as it has no maxmemory"
+    text = f"{policy}: loses no task as it is, as it has no maxmemory"
     if policy.startswith("volatile"):
-        told = f"{policy}: loses no task, as these do not expire"
-    return warning("eviction", told, remedy)
+        text = f"{policy}: loses no task, as these do not expire"
+    return warning("eviction", text, remedy)
 
 
 def _memory(facts: Facts) -> Finding:
@@ -129,33 +133,25 @@ def _memory(facts: Facts) -> Finding:
     mib = f"{used / 2**20:,.0f} MiB are used"
     if not most:
         return ok("memory", f"{mib}; maxmemory sets no limit")
-    told = f"{mib}, of {most / 2**20:,.0f}"
+    text = f"{mib}, of {most / 2**20:,.0f}"
     if used < most * CROWDED:
-        return ok("memory", told)
-    return warning("memory", told, "Raise maxmemory, drop dead letters, or add workers")
+        return ok("memory", text)
+    return warning("memory", text, "Raise maxmemory, drop dead letters, or add workers")
 
 
 def _connections(facts: Facts) -> Finding | None:
     there, most = _number(facts, "connected_clients"), _number(facts, "maxclients")
     if not most:  # Redis 6.2 does not say
         return ok("connections", f"{there:,} are open")
-    told = f"{there:,} are open, of {most:,}"
+    text = f"{there:,} are open, of {most:,}"
     if there < most * CROWDED:
-        return ok("connections", told)
-    return warning("connections", told, "Raise maxclients: each worker has one")
+        return ok("connections", text)
+    return warning("connections", text, "Raise maxclients: each worker has one")
 
 
-def _clock(node: Wire) -> Iterator[Finding]:
-    before = time.time()
-    try:
-        seconds, microseconds = node.call("TIME")
-    except ResponseError as error:
-        if is_outage(error):
-            raise
-        return
-    skew = int(seconds) + int(microseconds) / 1e6 - (before + time.time()) / 2
+def _clock(skew: float) -> Finding:
+    """``skew``: seconds that it is ahead."""
     if abs(skew) < pace.SKEW:
-        yield ok("clock", f"within {pace.SKEW:g} s of this machine's")
-    else:
-        told = f"{span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} this machine's"
-        yield warning("clock", told, "Let both follow one time (NTP): logs and letters disagree")
+        return ok("clock", f"within {pace.SKEW:g} s of this machine's")
+    text = f"{span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} this machine's"
+    return warning("clock", text, "Let both follow one time (NTP): logs and letters disagree")
