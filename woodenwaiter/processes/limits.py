@@ -6,6 +6,8 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
+from .cpus import walk
+
 
 def descriptors_at_most() -> float:
     """As far as a process may raise that itself."""
@@ -20,20 +22,19 @@ def memory_at_most(root: Path = Path("/")) -> int | None:
 
 
 def _memory_limits(root: Path) -> Iterator[int]:
-    mount = root / "sys/fs/cgroup"
     try:
-        lines = (root / "proc/self/cgroup").read_text(errors="surrogateescape").split("\n")
+        memberships = (root / "proc/self/cgroup").read_text(errors="surrogateescape")
     except OSError:
         return
-    for path in (line.removeprefix("0::/") for line in lines if line.startswith("0::/")):
-        group = mount / path
-        for folder in (group, *group.parents):
-            if folder.is_relative_to(mount) and (limit := _limit(folder)) is not None:
-                yield limit
+    for line in memberships.split("\n"):
+        if line.startswith("0::"):
+            yield from walk(root / "sys/fs/cgroup", line.removeprefix("0::"), _limit)
 
 
 def _limit(group: Path) -> int | None:
+    """None where it is "max", or there is no such file."""
     try:
-        return int((group / "memory.max").read_text(encoding="ascii"))
+        limit = int((group / "memory.max").read_text(encoding="ascii"))
     except (OSError, ValueError):
-        return None  # it is "max", or there is no such file
+        return None
+    return limit if limit > 0 else None

@@ -62,6 +62,7 @@ class Scout:
 
     def __init__(self, tell: Callable[[], Told]) -> None:
         self._tell = tell
+        self._ended_by = 0  # the signal that also ends this process
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         heeded = {n for n in FOR_GOOD if signal.getsignal(n) != signal.SIG_IGN}
@@ -89,6 +90,8 @@ class Scout:
         finally:
             os.close(self._reading)
             self._inbox.restore()
+        if self._ended_by:
+            self._leave()
         if status is None:
             await_end(self._pid, pace.EXIT_GRACE)
         kill_session(self._pid)
@@ -103,7 +106,9 @@ class Scout:
         while not told.endswith(END):
             self._inbox.wait(watched, None)
             if FOR_GOOD & set(signals := self._inbox.take()):
-                self._leave_because_of(signals[0])
+                self._ended_by = signals[0]
+                kill_tree(self._pid)
+                return told, None
             pid, status = reap(self._pid)
             said = self._read()
             told += said or b""
@@ -120,8 +125,6 @@ class Scout:
         except BlockingIOError:
             return None
 
-    def _leave_because_of(self, number: int) -> NoReturn:
-        kill_tree(self._pid)
-        self._inbox.restore()
-        signal.raise_signal(number)
-        os._exit(128 + number)
+    def _leave(self) -> NoReturn:
+        signal.raise_signal(self._ended_by)  # an exception, where that is what it means here
+        os._exit(128 + self._ended_by)
