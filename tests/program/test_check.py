@@ -87,7 +87,7 @@ def test_it_is_told_in_lines(server: Server, capsys: pytest.CaptureFixture[str])
 def test_server_that_is_not_there(check: Check) -> None:
     code, found = check(f"redis://:s3cret@127.0.0.1:{free_port()}")
     grade, text, remedy = only(found, "reach")
-    assert (code, grade, found.keys()) == (1, "trouble", {"reach"})
+    assert (code, grade, set(found)) == (1, "trouble", {"reach"})
     assert text.startswith("no usable Redis at redis://127.0.0.1:")
     assert remedy.startswith("Start one there")
     assert "s3cret" not in text
@@ -242,7 +242,7 @@ def test_all_nodes_of_a_cluster_are_looked_at(check: Check, tmp_path: Path) -> N
 def application(programs: Programs, server: Server) -> Callable[..., tuple[int, Checked]]:
     """Checks one of this source text, beside a server."""
 
-    def check(text: str, **environment: str) -> tuple[int, Checked]:
+    def check(text: str, **environment: Any) -> tuple[int, Checked]:
         (programs.folder / "app.py").write_text(text)
         given = () if REDIS_URL in environment else ("--redis", server.url)
         command = ("-m", "woodenwaiter", *given, "check", "app", "--json")

@@ -23,23 +23,23 @@ from ..protocol.urls import client_at, client_from_environment
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
 from .tasks import find_tasks, show_delayed, show_next
-from .terminal import Parser, complain, number, print_anything, seconds, some_text
+from .terminal import BriefParser, complain, number, print_anything, seconds, some_text
 
 CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError)
 """Raised by what a URL says of them, when redis-py connects."""
 
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+Commands: TypeAlias = "argparse._SubParsersAction[BriefParser]"
 
 
 def parser() -> argparse.ArgumentParser:
-    server = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    server = BriefParser(add_help=False, argument_default=argparse.SUPPRESS)
     server.add_argument(
         "--redis", metavar="URL", help="its address (WOODENWAITER_REDIS_URL, or localhost)"
     )
     server.add_argument(
         "--redis-password-file", metavar="FILE", help="has its password (…_REDIS_PASSWORD_FILE)"
     )
-    parser = Parser(
+    parser = BriefParser(
         prog="woodenwaiter",
         description="Look at queues and dead letters, and put these back.",
         parents=[server],
@@ -69,9 +69,9 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_looks(commands: Commands, server: Parser) -> None:
+def _add_looks(commands: Commands, server: BriefParser) -> None:
     """What takes nothing, and changes nothing."""
-    common = Parser(add_help=False, parents=[server])
+    common = BriefParser(add_help=False, parents=[server])
     common.add_argument("--json", action="store_true", help="for programs, as README.rst says")
 
     status = commands.add_parser(
@@ -112,7 +112,7 @@ def _add_looks(commands: Commands, server: Parser) -> None:
     _add_check(commands, common)
 
 
-def _add_check(commands: Commands, common: Parser) -> None:
+def _add_check(commands: Commands, common: BriefParser) -> None:
     check = commands.add_parser(
         "check", parents=[common], help="say what is wrong, or will be, and what to do"
     )

@@ -19,12 +19,19 @@ from ..text import escaped
 
 
 class Parser(argparse.ArgumentParser):
-    """Echoes what it does not understand as text; of a wrong value, it says no more than that."""
+    """Echoes what it does not understand as text."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escaped(message))
+
+
+class BriefParser(Parser):
+    """Of a wrong value, it says no more than that."""
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("argument ") and "invalid choice" not in message:
             self.exit(EXIT_USAGE, f"{self.prog}: error: {escaped(message)}\n")
-        super().error(escaped(message))
+        super().error(message)
 
 
 def number(text: str) -> int:
