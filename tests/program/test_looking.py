@@ -338,6 +338,7 @@ def test_queue_that_nobody_knows_is_told(
         (("peek", "t:d", "1-0"), "argument N: a number from 1 on, not '1-0'"),
         (("delayed", "t:d", "\x1b"), r"argument N: a number from 1 on, not '\x1b'"),
         (("find", "t:d", "x", "--most", "-1"), "argument --most: a number from 1 on, not '-1'"),
+        (("peek", "t:d", "10001"), "argument N: a number from 1 to 10000, not '10001'"),
         (("find", "t:d", ""), "argument TEXT: a text to look for, not an empty one"),
         (("status", "--watch", "t:d"), "argument --watch: seconds from 0.1 on, not 't:d'"),
         (("status", "--watch", "nan"), "argument --watch: seconds from 0.1 on, not 'nan'"),

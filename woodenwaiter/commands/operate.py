@@ -23,7 +23,15 @@ from ..protocol.urls import client_at, client_from_environment
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
 from .tasks import find_tasks, show_delayed, show_next
-from .terminal import BriefParser, complain, number, print_anything, seconds, some_text
+from .terminal import (
+    BriefParser,
+    complain,
+    number,
+    number_of_tasks,
+    print_anything,
+    seconds,
+    some_text,
+)
 
 CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError)
 """Raised by what a URL says of them, when redis-py connects."""
@@ -98,7 +106,7 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
         command = commands.add_parser(name, parents=[common], help=summary)
         command.add_argument("queue", metavar="TABLE:DISH")
         command.add_argument(
-            "number", nargs="?", type=number, default=10, metavar="N", help="how many (10)"
+            "number", nargs="?", type=number_of_tasks, default=10, metavar="N", help="how many (10)"
         )
         command.set_defaults(run=show)
 
@@ -107,7 +115,9 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
     )
     find.add_argument("queue", metavar="TABLE:DISH")
     find.add_argument("text", type=some_text, metavar="TEXT")
-    find.add_argument("--most", type=number, default=50, metavar="N", help="how many to show (50)")
+    find.add_argument(
+        "--most", type=number_of_tasks, default=50, metavar="N", help="how many to show (50)"
+    )
     find.set_defaults(run=find_tasks)
     _add_check(commands, common)
 

@@ -126,12 +126,12 @@ def _later(link: Link, names: Sequence[str]) -> Status:
 
 
 def _view(given: argparse.Namespace, status: Status) -> list[str]:
-    """All of it, as there is nowhere else to complain."""
+    """All of it, as there is nowhere else to complain; first what a small screen has to show."""
     if given.json:
         return [_document(status)]
     look = look_of_stdout()
     troubles = (look.styled(escaped(trouble), "red") for trouble in status.troubles)
-    return [*_table(status), *troubles]
+    return [*troubles, *_table(status)]
 
 
 def _document(status: Status) -> str:

@@ -17,6 +17,9 @@ from ..errors import EXIT_USAGE
 from ..stderr import Stderr
 from ..text import escaped
 
+MOST_TASKS = 10_000
+"""To be shown at once: nobody reads more, and each takes some memory."""
+
 
 class Parser(argparse.ArgumentParser):
     """Echoes what it does not understand as text."""
@@ -39,6 +42,13 @@ def number(text: str) -> int:
     if not re.fullmatch("0*[1-9][0-9]*", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r:.50}")
     return int(text[:18])  # there are not as many
+
+
+def number_of_tasks(text: str) -> int:
+    """From 1 to MOST_TASKS."""
+    if (value := number(text)) > MOST_TASKS:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MOST_TASKS}, not {text!r:.50}")
+    return value
 
 
 def seconds(text: str) -> float:
