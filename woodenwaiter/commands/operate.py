@@ -81,7 +81,16 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
     """What takes nothing, and changes nothing."""
     common = BriefParser(add_help=False, parents=[server])
     common.add_argument("--json", action="store_true", help="for programs, as README.rst says")
+    _add_status(commands, common)
+    _add_tasks(commands, common)
+    check = commands.add_parser(
+        "check", parents=[common], help="say what is wrong, or will be, and what to do"
+    )
+    check.add_argument("app", nargs="?", metavar="APP", help="to be imported, as a supervisor does")
+    check.set_defaults(run=_check)
 
+
+def _add_status(commands: Commands, common: BriefParser) -> None:
     status = commands.add_parser(
         "status", parents=[common], help="how many tasks each queue holds, by state"
     )
@@ -99,6 +108,8 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
     )
     status.set_defaults(run=show_status)
 
+
+def _add_tasks(commands: Commands, common: BriefParser) -> None:
     for name, show, summary in (
         ("peek", show_next, "show the tasks that come next; none is taken"),
         ("delayed", show_delayed, "show the tasks that wait for another delivery"),
@@ -119,15 +130,6 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
         "--most", type=number_of_tasks, default=50, metavar="N", help="how many to show (50)"
     )
     find.set_defaults(run=find_tasks)
-    _add_check(commands, common)
-
-
-def _add_check(commands: Commands, common: BriefParser) -> None:
-    check = commands.add_parser(
-        "check", parents=[common], help="say what is wrong, or will be, and what to do"
-    )
-    check.add_argument("app", nargs="?", metavar="APP", help="to be imported, as a supervisor does")
-    check.set_defaults(run=_check)
 
 
 def _check(given: argparse.Namespace, link: Link) -> int:
