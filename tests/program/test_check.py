@@ -123,8 +123,6 @@ def test_settings_of_the_server(
 
 
 def test_server_with_few_connections(check: Check, own: Server) -> None:
-    if own.client.info("server")["redis_version"].startswith("6."):
-        pytest.skip("which does not tell")
     address = ("127.0.0.1", own.port)
     with ExitStack() as stack:
         for _ in range(20):

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
+from woodenwaiter.commands.fitting import columns_of
 from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_REDIS, EXIT_UNKNOWN, EXIT_USAGE
-from woodenwaiter.text import columns_of
 
 from ..support import Programs, Server, eventually, free_port
 

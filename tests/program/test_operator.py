@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from woodenwaiter import __version__
+from woodenwaiter.commands.fitting import columns_of
 from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_OUTPUT, EXIT_REDIS, EXIT_UNKNOWN, EXIT_USAGE
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
-from woodenwaiter.text import columns_of
 
 from ..application import Application
 from ..counting import CountingQueue

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..text import columns_of, fitted_name
+from .fitting import columns_of, fitted_name
 
 NARROWEST = 12
 """Columns that a name has, however many others there are."""

@@ -11,8 +11,9 @@ from ..errors import EXIT_UNKNOWN
 from ..protocol.link import Link
 from ..protocol.looks import Place, Task, delayed, peek, search
 from ..protocol.queue import Queue
-from ..text import escaped, fitted, span
+from ..text import escaped, span
 from .documents import document
+from .fitting import fitted
 from .known import require_known
 from .table import look_of_stdout
 

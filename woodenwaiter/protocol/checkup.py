@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -18,7 +18,7 @@ from .wire import Wire
 CROWDED = 0.8
 """Of the connections, or of the memory, that a server may have: soon it refuses some."""
 
-Facts = Mapping[str, str]
+Facts = dict[str, str]
 """What INFO tells, by its names."""
 
 
@@ -45,6 +45,8 @@ def out_of_reach(address: str, error: Exception) -> Finding:
 
 def _node_findings(node: Wire) -> Iterator[Finding]:
     facts = _facts(_told(node, "INFO") or b"")
+    if facts and "maxclients" not in facts:  # before Redis 7.0
+        facts["maxclients"] = _setting(node, "maxclients")
     began = time.time()
     clock = _told(node, "TIME")
     took = time.time() - began
@@ -59,10 +61,16 @@ def _node_findings(node: Wire) -> Iterator[Finding]:
         yield _clock(int(clock[0]) + int(clock[1]) / 1e6 - (began + took / 2))
 
 
-def _told(node: Wire, command: str) -> Any:
+def _setting(node: Wire, name: str) -> str:
+    """Nothing where this user may not ask."""
+    _, value = _told(node, "CONFIG", "GET", name) or (b"", b"")
+    return str(value.decode())
+
+
+def _told(node: Wire, *command: str) -> Any:
     """None where this user may not ask."""
     try:
-        return node.call(command)
+        return node.call(*command)
     except ResponseError as error:
         if is_outage(error):
             raise
@@ -141,7 +149,7 @@ def _memory(facts: Facts) -> Finding:
 
 def _connections(facts: Facts) -> Finding | None:
     there, most = _number(facts, "connected_clients"), _number(facts, "maxclients")
-    if not most:  # Redis 6.2 does not say
+    if not most:
         return ok("connections", f"{there:,} are open")
     text = f"{there:,} are open, of {most:,}"
     if there < most * CROWDED:
