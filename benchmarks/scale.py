@@ -28,8 +28,9 @@ from woodenwaiter.processes.row import Row, State
 from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.protocol import scripts
 from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.many import run_all
 from woodenwaiter.protocol.queue import Queue
-from woodenwaiter.protocol.tending import Tended, Visit, run_all
+from woodenwaiter.protocol.tending import Tended, Visit
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Policy
 

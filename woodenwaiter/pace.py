@@ -208,6 +208,22 @@ LEAST_TRY = 1.0
 OPERATOR_WAIT = 10.0
 """For an answer to a command that a person typed."""
 
+WATCH = 2.0
+"""Between two looks at queues that somebody watches, unless told otherwise."""
+
+LEAST_WATCH = 0.1
+"""The same, whatever is told: nobody reads faster."""
+
+LAPSED = 30.0
+"""That a lease ran out, after which nobody seems to be there who gives its tasks to others: some
+host of a queue comes by every second."""
+
+OLD_LETTER = 7 * 86400.0
+"""After which nobody seems to look at a queue's dead letters."""
+
+SKEW = 2.0
+"""Between the clocks of two machines, from which on times in logs and letters mislead."""
+
 # The log.
 
 LOG_PATIENCE = 0.1

@@ -51,3 +51,11 @@ def shortened(text: str, most: int) -> str:
     head, tail = encoded[: most // 2], encoded[-(most // 2) :]
     mark = f" [… {len(text):,} characters in all …] "
     return head.decode(errors="ignore") + mark + tail.decode(errors="ignore")
+
+
+def span(seconds: float) -> str:
+    """How long that is, as people say it."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

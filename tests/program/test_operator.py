@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from woodenwaiter import __version__
+from woodenwaiter.commands.fitting import columns_of
 from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_OUTPUT, EXIT_REDIS, EXIT_UNKNOWN, EXIT_USAGE
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
@@ -57,6 +58,10 @@ def rows(printed: str) -> list[list[str]]:
     return [line.split() for line in printed.splitlines()]
 
 
+TITLES = ["queue", "waiting", "claimed", "delayed", "dead", "workers", "next", "due"]
+NOTHING = ["0"] * 5 + ["-"]
+
+
 def test_status_of_all_queues(
     operate: Callable[..., str], queue: CountingQueue, client: Any, letters: list[str]
 ) -> None:
@@ -65,19 +70,19 @@ def test_status_of_all_queues(
     queue.enroll("b", 0)
     queue.claim("b", 0, 1)
     assert rows(operate("status")) == [
-        ["queue", "waiting", "claimed", "delayed", "dead", "workers"],
-        ["long:namenamenamenamename", "0", "0", "0", "0", "0"],
-        ["t:d", "1", "1", "0", "3", "1"],
+        TITLES,
+        ["long:namenamenamenamename", "0", "0", "0", "0", "0", "-"],
+        ["t:d", "1", "1", "0", "3", "1", "-"],
     ]
     assert len({len(line) for line in operate("status").splitlines()}) == 1
 
 
 def test_status_of_what_was_never_served(operate: Callable[..., str], client: Any) -> None:
-    assert rows(operate("status")) == [
-        ["queue", "waiting", "claimed", "delayed", "dead", "workers"]
-    ]
+    assert rows(operate("status")) == [TITLES]
     client.lpush("new:one", "{}")
-    assert rows(operate("status", "new:one"))[1:] == [["new:one", "1", "0", "0", "0", "0"]]
+    shown = [["new:one", "1", "0", "0", "0", "0", "-"]]
+    assert rows(operate("status", "new:one"))[1:] == shown
+    assert rows(operate("status", "--queue", "new:one"))[1:] == shown
 
 
 def test_dead_letters_are_listed_in_two_lines_each(
@@ -449,13 +454,13 @@ def test_queue_of_any_name_is_shown(operate: Callable[..., str], client: Any) ->
     printed = operate("status")
     assert only_text(printed)
     assert {row[0]: row[1:] for row in rows(printed)[1:]} == {
-        r"\udcff:\udcfe": ["1", "0", "0", "0", "0"],
-        "tür:桌子": ["0"] * 5,
-        r"\x1b[31m:\n": ["0", "0", "0", "0", "1"],
-        "b:b": ["0"] * 5,
-        r"\x00:\udced\udca0\udc80": ["0"] * 5,
+        r"\udcff:\udcfe": ["1", "0", "0", "0", "0", "-"],
+        "tür:桌子": NOTHING,
+        r"\x1b[31m:\n": ["0", "0", "0", "0", "1", "-"],
+        "b:b": NOTHING,
+        r"\x00:\udced\udca0\udc80": NOTHING,
     }
-    assert len({len(line) for line in printed.splitlines()}) == 1
+    assert len({columns_of(line) for line in printed.splitlines()}) == 1
 
 
 def test_list_of_queues_that_is_none_is_told(
@@ -477,7 +482,7 @@ def test_key_of_another_kind_holds_up_its_queue_alone(
     client.sadd("woodenwaiter:queues", "\x1b:d", "z:z")
     assert main(["--redis", server.url, "status"]) == EXIT_REDIS
     printed, errors = capsys.readouterr()
-    assert rows(printed)[1:] == [["z:z"] + ["0"] * 5]
+    assert rows(printed)[1:] == [["z:z", *NOTHING]]
     [line] = errors.splitlines()
     assert line.startswith(r"woodenwaiter: \x1b:d: WRONGTYPE ")
 

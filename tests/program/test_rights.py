@@ -139,7 +139,8 @@ def operate(folder: Path, url: str, *arguments: str) -> tuple[int, str]:
 
 
 def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
-    users.admin.lpush("t:d", "{}")
+    users.admin.lpush("t:d", '{"waits": {}}')
+    users.admin.zadd("{t:d}:delayed", {'{"again": 1}': 1})
     users.admin.sadd("woodenwaiter:queues", "t:d")
     users.admin.hset("{t:d}:settled", "owner", "0 1")
     users.admin.xadd("{t:d}:dead", {"payload": "{}", "reason": "so"}, id="1-1")
@@ -147,6 +148,9 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
     for arguments, told in (
         (("status",), "t:d"),
         (("status", "t:d"), "t:d"),
+        (("peek", "t:d"), "waits"),
+        (("delayed", "t:d"), "again"),
+        (("find", "t:d", "{}"), "1 of 1 dead"),
         (("dead", "t:d"), "1-1  so"),
         (("show", "t:d", "1-1"), "reason: so"),
         (("show", "t:d", "all"), "reason: so"),
@@ -158,6 +162,10 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
         assert code == EXIT_REDIS
         assert "Traceback" not in output
     assert [refused for refused in users.refusals() if refused not in SAID_BY_REDIS_PY] != []
+    code, output = operate(tmp_path, url, "check")
+    assert "serving" in output  # it may not
+    assert "not looked at" not in output
+    assert "may not ask" not in output
     assert users.admin.xlen("{t:d}:dead") == users.admin.llen("t:d") == 1
 
 
@@ -174,11 +182,12 @@ def test_narrower_keys(users: Users, tmp_path: Path, name: str, kind: str) -> No
         waiter = WoodenWaiter.from_url(users.url(name))
         waiter.take_dish("t:d", {"n": 0})
         waiter.redis_clt.close()
+    else:
+        users.set(name, "-eval", "-evalsha", "+eval_ro", "+evalsha_ro")
     users.admin.xadd("{t:d}:dead", {"payload": "{}"})
-    looks = [
-        operate(tmp_path, users.url(name), command, "t:d")[0] for command in ("status", "dead")
-    ]
-    assert looks == [EXIT_REDIS if name == "producer" else 0] * 2
+    commands = ("status", "dead", "peek", "delayed")
+    looks = [operate(tmp_path, users.url(name), command, "t:d")[0] for command in commands]
+    assert looks == [EXIT_REDIS if name == "producer" else 0] * 4
 
 
 # What is missing.
@@ -187,8 +196,21 @@ def test_narrower_keys(users: Users, tmp_path: Path, name: str, kind: str) -> No
 def required() -> Iterator[str]:
     """The commands of the scripts that supervisors and workers run."""
     for name, script in vars(scripts).items():
-        if isinstance(script, Script) and name not in ("RIGHTS", "REQUEUE"):
-            yield from re.findall(r"call\(\s*'(\w+)'", script.source)
+        if isinstance(script, Script) and name not in ("RIGHTS", "REQUEUE", *LOOKS):
+            yield from called_in(script)
+
+
+LOOKS = ("SIZES", "LOOK", "AILING")
+
+
+def called_in(script: Script) -> list[str]:
+    return re.findall(r"call\(\s*'(\w+)'", script.source)
+
+
+def test_viewer_has_what_is_required() -> None:
+    scripts_call = {c.lower() for name in LOOKS for c in called_in(getattr(scripts, name))}
+    others = {"eval", "evalsha", "smembers", "xrange", "xrevrange", "info", "client|setname"}
+    assert set(re.findall(r"\+(\S+)", LINES["viewer"])) == scripts_call | others
 
 
 def test_what_is_required_is_tried_out_and_no_more() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.text import escaped, escaped_json, escaped_lines, listed, shortened
+from woodenwaiter.text import escaped, escaped_json, escaped_lines, listed, shortened, span
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,19 @@ def test_it_takes_no_time(part: str) -> None:
     escaped(text)
     shortened(text, 1000)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0.0 s"),
+        (1.26, "1.3 s"),
+        (59.6, "60 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7200, "2 h"),
+        (86400 * 12.3, "12 d"),
+    ],
+)
+def test_spans(seconds: float, said: str) -> None:
+    assert span(seconds) == said

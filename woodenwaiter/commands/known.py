@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 
 from redis.exceptions import ResponseError
 
 from ..errors import EXIT_UNKNOWN, StartupError
+from ..protocol.link import Link
 from ..protocol.queue import Queue, registered
 from ..protocol.replies import is_outage
 
@@ -16,19 +18,26 @@ class NoSuchQueue(StartupError):
 
     exit_code = EXIT_UNKNOWN
 
+    def __init__(self, name: str, names: Collection[str]) -> None:
+        similar = difflib.get_close_matches(name, names, 1)
+        hint = f"; is it {similar[0]}?" if similar else ""
+        super().__init__(f"no such queue: nothing is known of {name}{hint}")
+
 
 def require_known(queue: Queue) -> None:
     """Raises NoSuchQueue for one that holds nothing, and that nobody has ever served."""
     if any(queue.sizes().values()):
         return
-    name = queue.name
+    names = known_to(queue.link)
+    if names is not None and queue.name not in names:
+        raise NoSuchQueue(queue.name, names)
+
+
+def known_to(link: Link) -> list[str] | None:
+    """The names of all queues that were ever served; None where this user may not ask."""
     try:
-        names = registered(queue.link)
+        return registered(link)
     except ResponseError as error:
         if is_outage(error):
             raise
-        return  # nobody can say
-    if name not in names:
-        similar = difflib.get_close_matches(name, names, 1)
-        hint = f"; is it {similar[0]}?" if similar else ""
-        raise NoSuchQueue(f"no such queue: nothing is known of {name}{hint}")
+        return None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeAlias
 
 import redis
 from setproctitle import setproctitle
@@ -23,21 +22,32 @@ from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
-from .terminal import Parser, complain, print_anything
+from .tasks import find_tasks, show_delayed, show_next
+from .terminal import (
+    BriefParser,
+    complain,
+    number,
+    number_of_tasks,
+    print_anything,
+    seconds,
+    some_text,
+)
 
 CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError)
 """Raised by what a URL says of them, when redis-py connects."""
 
+Commands: TypeAlias = "argparse._SubParsersAction[BriefParser]"
+
 
 def parser() -> argparse.ArgumentParser:
-    server = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    server = BriefParser(add_help=False, argument_default=argparse.SUPPRESS)
     server.add_argument(
         "--redis", metavar="URL", help="its address (WOODENWAITER_REDIS_URL, or localhost)"
     )
     server.add_argument(
         "--redis-password-file", metavar="FILE", help="has its password (…_REDIS_PASSWORD_FILE)"
     )
-    parser = Parser(
+    parser = BriefParser(
         prog="woodenwaiter",
         description="Look at queues and dead letters, and put these back.",
         parents=[server],
@@ -45,17 +55,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    status = commands.add_parser(
-        "status", parents=[server], help="how many tasks each queue holds, by state"
-    )
-    status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
-    status.set_defaults(run=show_status)
-
+    _add_looks(commands, server)
     dead = commands.add_parser(
         "dead", parents=[server], help="list a queue's dead letters, oldest first"
     )
     dead.add_argument("queue", metavar="TABLE:DISH")
-    dead.add_argument("--most", type=_number, default=50, metavar="N", help="how many to list (50)")
+    dead.add_argument("--most", type=number, default=50, metavar="N", help="how many to list (50)")
     dead.set_defaults(run=list_dead)
 
     for name, run, summary in (
@@ -72,10 +77,65 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _number(text: str) -> int:
-    if not re.fullmatch("0*[1-9][0-9]*", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r:.50}")
-    return int(text[:18])  # there are not as many
+def _add_looks(commands: Commands, server: BriefParser) -> None:
+    """What takes nothing, and changes nothing."""
+    common = BriefParser(add_help=False, parents=[server])
+    common.add_argument("--json", action="store_true", help="for programs, as README.rst says")
+    _add_status(commands, common)
+    _add_tasks(commands, common)
+    check = commands.add_parser(
+        "check", parents=[common], help="say what is wrong, or will be, and what to do"
+    )
+    check.add_argument("app", nargs="?", metavar="APP", help="to be imported, as a supervisor does")
+    check.set_defaults(run=_check)
+
+
+def _add_status(commands: Commands, common: BriefParser) -> None:
+    status = commands.add_parser(
+        "status", parents=[common], help="how many tasks each queue holds, by state"
+    )
+    status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
+    status.add_argument(
+        "--queue", action="append", default=[], dest="named", metavar="TABLE:DISH", help="likewise"
+    )
+    status.add_argument(
+        "--watch",
+        nargs="?",
+        type=seconds,
+        const=pace.WATCH,
+        metavar="SECONDS",
+        help=f"again and again ({pace.WATCH:g})",
+    )
+    status.set_defaults(run=show_status)
+
+
+def _add_tasks(commands: Commands, common: BriefParser) -> None:
+    for name, show, summary in (
+        ("peek", show_next, "show the tasks that come next; none is taken"),
+        ("delayed", show_delayed, "show the tasks that wait for another delivery"),
+    ):
+        command = commands.add_parser(name, parents=[common], help=summary)
+        command.add_argument("queue", metavar="TABLE:DISH")
+        command.add_argument(
+            "number", nargs="?", type=number_of_tasks, default=10, metavar="N", help="how many (10)"
+        )
+        command.set_defaults(run=show)
+
+    find = commands.add_parser(
+        "find", parents=[common], help="look for a text in what waits, is delayed, or is dead"
+    )
+    find.add_argument("queue", metavar="TABLE:DISH")
+    find.add_argument("text", type=some_text, metavar="TEXT")
+    find.add_argument(
+        "--most", type=number_of_tasks, default=50, metavar="N", help="how many to show (50)"
+    )
+    find.set_defaults(run=find_tasks)
+
+
+def _check(given: argparse.Namespace, link: Link) -> int:
+    from .check import check_all  # and with it, all that a supervisor needs
+
+    return check_all(given, link)
 
 
 def _stop_printing(error: OSError) -> int:

@@ -5,12 +5,20 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
+import re
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
+from .. import pace
+from ..errors import EXIT_USAGE
 from ..stderr import Stderr
 from ..text import escaped
+
+MOST_TASKS = 10_000
+"""To be shown at once: nobody reads more, and each takes some memory."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,6 +26,44 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(escaped(message))
+
+
+class BriefParser(Parser):
+    """Of a wrong value, it says no more than that."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("argument ") and "invalid choice" not in message:
+            self.exit(EXIT_USAGE, f"{self.prog}: error: {escaped(message)}\n")
+        super().error(message)
+
+
+def number(text: str) -> int:
+    """From 1 on."""
+    if not re.fullmatch("0*[1-9][0-9]*", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r:.50}")
+    return int(text[:18])  # there are not as many
+
+
+def number_of_tasks(text: str) -> int:
+    """From 1 to MOST_TASKS."""
+    if (value := number(text)) > MOST_TASKS:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MOST_TASKS}, not {text!r:.50}")
+    return value
+
+
+def seconds(text: str) -> float:
+    """From LEAST_WATCH on."""
+    with suppress(ValueError):
+        if pace.LEAST_WATCH <= (value := float(text)) < math.inf:
+            return value
+    raise argparse.ArgumentTypeError(f"seconds from {pace.LEAST_WATCH:g} on, not {text!r:.50}")
+
+
+def some_text(text: str) -> str:
+    """Which everything would have, were it empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("a text to look for, not an empty one")
+    return text
 
 
 def open_standard_descriptors() -> None:

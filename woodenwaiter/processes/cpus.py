@@ -6,6 +6,9 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
@@ -42,20 +45,21 @@ def _quotas(root: Path) -> Iterator[float]:
         return
     for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1):
         if not controllers:
-            yield from _walk(root / "sys/fs/cgroup", path, _quota_v2)
+            yield from walk(root / "sys/fs/cgroup", path, _quota_v2)
         elif "cpu" in controllers.split(","):
             for mount in {"cpu", controllers}:  # the one is a link to the other, if it is there
-                yield from _walk(root / "sys/fs/cgroup" / mount, path, _quota_v1)
+                yield from walk(root / "sys/fs/cgroup" / mount, path, _quota_v1)
 
 
-def _walk(mount: Path, path: str, read: Callable[[Path], float | None]) -> Iterator[float]:
+def walk(mount: Path, path: str, read: Callable[[Path], T | None]) -> Iterator[T]:
+    """What is read of a cgroup and those above it, where it is anything."""
     group = mount / path.lstrip("/")
     for folder in (group, *group.parents):
         if not folder.is_relative_to(mount):
             return
-        quota = read(folder)
-        if quota is not None:
-            yield quota
+        found = read(folder)
+        if found is not None:
+            yield found
 
 
 def _quota_v2(group: Path) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -47,6 +48,7 @@ def native_threads() -> list[str]:
     """This process's threads that Python knows nothing of, by their names, if the system tells: an
     import's libraries made them, and will wait for them in forked processes, where they are not."""
     own = {str(thread.native_id) for thread in threading.enumerate()}
+    own.add(str(os.getpid()))  # of the main thread, which Python may not learn of at a fork
     names: Counter[str] = Counter()
     with suppress(OSError):
         for task in Path("/proc/self/task").iterdir():

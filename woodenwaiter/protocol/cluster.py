@@ -24,6 +24,8 @@ KEYLESS = frozenset(
 )
 """Commands for any node, or for the one that got the command before."""
 
+RUNS_SCRIPT = frozenset(("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO"))
+
 
 class Errand:
     """A command, and what came of it. ``leader``: the one before that has a key, where it has none;
@@ -58,7 +60,7 @@ def key_of(command: Command) -> Any:
     """The first key, which all others share their slot with; None where there is none."""
     if command[0] in KEYLESS:
         return None
-    place = 3 if command[0] in ("EVAL", "EVALSHA") else 1
+    place = 3 if command[0] in RUNS_SCRIPT else 1
     return command[place] if len(command) > place else None
 
 

@@ -27,6 +27,7 @@ from .link import Command, Link, Pause, ServerTrouble
 from .moves import Moves, are_claims
 from .replies import Meaning, is_outage, meaning_of, needs_source, reply_of
 from .scripts import Script
+from .sizes import sizes_of
 from .tending import Tended, Visit, tend_together
 from .tokens import Tokens
 from .verdict import Redeliver, Verdict
@@ -256,16 +257,11 @@ class Queue:
     # What an operator does.
 
     def sizes(self) -> dict[str, int]:
-        """How many entries are in each state, and how many owners there are."""
-        call, keys = self.link.call, self._keys
-        owners = [*map(text_of_name, call("HKEYS", keys.settled))]
-        return {
-            "waiting": call("LLEN", self.name) + call("LLEN", keys.arrivals),
-            "claimed": sum(call("LLEN", keys.claims(owner)) for owner in owners),
-            "delayed": call("ZCARD", keys.delayed),
-            "dead": call("XLEN", keys.dead),
-            "workers": len(owners),
-        }
+        """How many entries are in each state, and how many owners there are, at one moment."""
+        [sizes] = sizes_of(self.link, [self.name])
+        if isinstance(sizes, Exception):
+            raise sizes
+        return sizes.by_state()
 
     def dead_letters(self, first: str = "-", last: str = "+") -> Iterator[Letter]:
         """Dead letters, oldest first: their ids and fields, whoever wrote them."""

@@ -15,8 +15,8 @@ from .. import pace
 from . import scripts
 from .keys import Keys, text_of_name
 from .link import Command, Link
-from .replies import Meaning, meaning_of, needs_source
-from .scripts import Script
+from .many import run_all
+from .replies import Meaning, meaning_of
 
 MOST_EXPIRED = 100
 """Owners whose leases ran out, that are told of at once: each is seen to by requests of its own."""
@@ -65,24 +65,6 @@ def tend_together(link: Link, visits: Sequence[Visit]) -> list[Tended | Exceptio
     for i, reply in zip(rest, run_all(link, scripts.TEND, given), strict=True):
         outcomes[i] = reply if isinstance(reply, Exception) else _tended(reply)
     return [outcome for outcome in outcomes if outcome is not None]
-
-
-def run_all(link: Link, script: Script, given: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
-    """Run a script as often as there are keys and arguments, all in one round trip; return what
-    `Link.exchange` does."""
-    numbered = [(len(keys), *keys, *arguments) for keys, arguments in given]
-    outcomes = link.exchange([("EVALSHA", script.sha, *each) for each in numbered])
-    unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
-    if unknown:
-        source = script.source.encode()
-        again = link.exchange([("EVAL", source, *numbered[i]) for i in unknown])
-        for i, outcome in zip(unknown, again, strict=True):
-            outcomes[i] = outcome
-    return outcomes
-
-
-def _needs_source(outcome: Any) -> bool:
-    return isinstance(outcome, ResponseError) and needs_source(outcome)
 
 
 def _arguments(visit: Visit) -> list[Any]:

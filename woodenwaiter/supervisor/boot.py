@@ -120,7 +120,7 @@ def _inspect(settings: Settings) -> str:
     may be missed. Raises AppError where workers would get each other's answers."""
     for leftover in leftovers():
         log.warning("loading the application left %s: forked workers must not share it", leftover)
-    if peers := _shared_connections():
+    if peers := shared_connections():
         if not settings.allow_open_connections:
             raise AppError(
                 f"loading the application left open connections, to {peers:.200}: workers would "
@@ -134,7 +134,8 @@ def _inspect(settings: Settings) -> str:
     return listed([*python_threads(), *native])
 
 
-def _shared_connections() -> str:
+def shared_connections() -> str:
+    """The peers of connections that workers would share: those of redis-py connect anew."""
     if not (found := open_connections()):
         return ""  # a search through all objects is saved
     return ", ".join(found[fd] for fd in found.keys() - connected_descriptors())

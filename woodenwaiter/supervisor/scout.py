@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,13 +24,16 @@ END = b"\n"
 """Of what the scout tells. What the import has started may hold the pipe open for longer."""
 
 
+Told = dict[str, Any]
+
+
 def scouted(app: str, load: Load, settings: Settings) -> Roster:
     """The roster of an application whose name is ``app``, and which `load` loads: in this process's
     children, never in itself. A signal that ends this process meanwhile ends the scout as well.
 
     Raises StartupError where it cannot be loaded.
     """
-    report = Scout(load, settings).report(app)
+    report = Scout(lambda: _found(load, settings)).report(app)
     if "error" in report:
         error = StartupError(report["error"])
         error.exit_code = report["exit_code"]
@@ -40,12 +44,25 @@ def scouted(app: str, load: Load, settings: Settings) -> Roster:
     return loaded_by_children(outlines, server, load, settings)
 
 
-class Scout:
-    """A process that loads an application, tells what is in it, and ends."""
+def _found(load: Load, settings: Settings) -> Told:
+    try:
+        roster = surveyed(load(), settings)
+    except StartupError as error:
+        return {"error": str(error), "exit_code": error.exit_code}
+    server = roster.server.arguments if roster.server else None
+    return {"outlines": roster.outlines, "server": server}
 
-    def __init__(self, load: Load, settings: Settings) -> None:
-        self._load = load
-        self._settings = settings
+
+class Scout:
+    """A process that loads an application, tells what is in it, and ends.
+
+    ``tell`` returns that, as what any reader of JSON takes: an application's own kind of string or
+    number would have its module loaded by whoever unpickles it.
+    """
+
+    def __init__(self, tell: Callable[[], Told]) -> None:
+        self._tell = tell
+        self._ended_by = 0  # the signal that also ends this process
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         heeded = {n for n in FOR_GOOD if signal.getsignal(n) != signal.SIG_IGN}
@@ -62,33 +79,25 @@ class Scout:
         unblock_signals()
         logs.set_role("scout")
         with open(self._writing, "wb") as out:
-            out.write(json.dumps(self._found()).encode() + END)
+            out.write(json.dumps(self._tell()).encode() + END)
         return 0
-
-    def _found(self) -> dict[str, Any]:
-        """As what any reader of JSON takes: an application's own kind of string or number would
-        have its module loaded by whoever unpickles it."""
-        try:
-            roster = surveyed(self._load(), self._settings)
-        except StartupError as error:
-            return {"error": str(error), "exit_code": error.exit_code}
-        server = roster.server.arguments if roster.server else None
-        return {"outlines": roster.outlines, "server": server}
 
     # In its parent.
 
-    def report(self, app: str) -> dict[str, Any]:
+    def report(self, app: str) -> Told:
         try:
             told, status = self._listen()
         finally:
             os.close(self._reading)
             self._inbox.restore()
+        if self._ended_by:
+            self._leave()
         if status is None:
             await_end(self._pid, pace.EXIT_GRACE)
         kill_session(self._pid)
         if not told.endswith(END):
             raise AppError(f"{app}: the process that was to load it {ending(status or 0)}")
-        report: dict[str, Any] = json.loads(told)
+        report: Told = json.loads(told)
         return report
 
     def _listen(self) -> tuple[bytes, int | None]:
@@ -97,7 +106,9 @@ class Scout:
         while not told.endswith(END):
             self._inbox.wait(watched, None)
             if FOR_GOOD & set(signals := self._inbox.take()):
-                self._leave_because_of(signals[0])
+                self._ended_by = signals[0]
+                kill_tree(self._pid)
+                return told, None
             pid, status = reap(self._pid)
             said = self._read()
             told += said or b""
@@ -114,8 +125,6 @@ class Scout:
         except BlockingIOError:
             return None
 
-    def _leave_because_of(self, number: int) -> NoReturn:
-        kill_tree(self._pid)
-        self._inbox.restore()
-        signal.raise_signal(number)
-        os._exit(128 + number)
+    def _leave(self) -> NoReturn:
+        signal.raise_signal(self._ended_by)  # an exception, where that is what it means here
+        os._exit(128 + self._ended_by)

@@ -1,0 +1,189 @@
+"""Looking at single tasks of a queue, without taking any."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+from ..errors import BadEntry
+from . import scripts
+from .entry import Entry, load
+from .keys import Keys, text_of_name
+from .link import Link
+from .many import read_all
+from .sizes import seconds_until
+
+SHOWN = 1000
+"""Bytes of a payload that are fetched: some are large."""
+
+AT_ONCE = 1000
+"""Entries to look at in one request, at most."""
+
+ENOUGH_BYTES = 1 << 20
+"""After which a request looks no further: the server does nothing else meanwhile."""
+
+FARTHEST = 1_000_000
+"""Entries in each place, which a search looks at, at most."""
+
+FARTHEST_BYTES = 1 << 30
+"""Likewise: as many portions of ENOUGH_BYTES as that takes."""
+
+
+class Place(str, Enum):
+    """Where a task is that nobody has claimed."""
+
+    WAITING = "waiting"
+    DELAYED = "delayed"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True)
+class Task:
+    """As far as it is told: ``payload`` is the beginning of one that has ``size`` bytes.
+
+    ``id`` is empty until it was delivered; ``deliveries`` are those that failed, ``reason`` why the
+    last one did. ``due``: seconds until it is delivered again, for a delayed one; ``letter``: of a
+    dead one.
+    """
+
+    place: Place
+    payload: bytes
+    size: int
+    id: str = ""
+    deliveries: int = 0
+    reason: str = ""
+    due: float | None = None
+    letter: str = ""
+
+
+class Portion(NamedTuple):
+    """Of a search: what was found, and how many were looked at of how many that are there."""
+
+    place: Place
+    found: list[Task]
+    looked: int
+    there: int
+
+
+def peek(link: Link, queue: str, most: int) -> list[Task]:
+    """The tasks that are claimed next, if nothing comes in between; those that waited and were
+    moved by a wake-up first. Raises what is in `link.ServerTrouble`."""
+    keys = Keys(queue)
+    found: list[Task] = []
+    for key in (keys.arrivals, queue):
+        found += _first(link, Place.WAITING, key, "next", most - len(found))
+    return found
+
+
+def delayed(link: Link, queue: str, most: int) -> list[Task]:
+    """The tasks that wait for another delivery, the next one first. Raises likewise."""
+    return _first(link, Place.DELAYED, Keys(queue).delayed, "soonest", most)
+
+
+def _first(link: Link, place: Place, key: str, order: str, most: int) -> list[Task]:
+    walk = _Walk(link, place, key, order, ())
+    found: list[Task] = []
+    while len(found) < most and (portion := walk.step(most - len(found))):
+        found += portion.found
+    return found
+
+
+def search(link: Link, queue: str, text: str, most: int) -> Iterator[Portion]:
+    """Look for tasks with this text, ``most`` of them: in what waits, from what came last on, in
+    what is delayed, and in dead letters, from the oldest on; in portions between which the server
+    does other things. It ends when FARTHEST is reached in each place. Raises likewise."""
+    keys = Keys(queue)
+    texts = spellings(text)
+    left = most
+    for place, key, order in (
+        (Place.WAITING, keys.arrivals, "newest"),
+        (Place.WAITING, queue, "newest"),
+        (Place.DELAYED, keys.delayed, "latest"),
+        (Place.DEAD, keys.dead, "letters"),
+    ):
+        walk = _Walk(link, place, key, order, texts)
+        while left and (portion := walk.step(left)):
+            left -= len(portion.found)
+            yield portion
+
+
+def spellings(text: str) -> tuple[str, ...]:
+    """How a text may stand in a payload: as it is, or as JSON has it without other characters than
+    those of ASCII."""
+    return tuple(
+        dict.fromkeys((text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
+    )
+
+
+class _Walk:
+    """Through one key, from one end on."""
+
+    def __init__(
+        self, link: Link, place: Place, key: str, order: str, texts: Sequence[str]
+    ) -> None:
+        self._link = link
+        self._place = place
+        self._key = key
+        self._order = order
+        self._texts = texts
+        self._at = b"-" if place is Place.DEAD else b"0"
+        self._looked = 0
+        self._requests = 0
+
+    def step(self, most: int) -> Portion | None:
+        """The next portion; None where there is no more, or none is to be looked at. Raises what
+        is in `link.ServerTrouble`."""
+        entries = min(AT_ONCE, FARTHEST - self._looked)
+        if entries <= 0 or self._requests * ENOUGH_BYTES >= FARTHEST_BYTES:
+            return None
+        arguments = [self._order, self._at, entries, ENOUGH_BYTES, most, SHOWN, *self._texts]
+        [reply] = read_all(self._link, scripts.LOOK, [([self._key], arguments)])
+        if isinstance(reply, Exception):
+            raise reply
+        there, looked, self._at, now, found = reply
+        self._looked += looked
+        self._requests += 1
+        tasks = [_task(self._place, told, now) for told in found]
+        return Portion(self._place, tasks, looked, there) if looked else None
+
+
+def _task(place: Place, told: list[Any], now: int) -> Task:
+    mark, size, beginning, *more = told
+    if place is Place.DEAD:
+        return _letter(mark.decode(), size, beginning, more)
+    try:
+        entry = load(beginning)
+    except BadEntry as error:
+        entry = Entry(beginning, reason=str(error))
+    return Task(
+        place,
+        entry.payload,
+        size - len(beginning) + len(entry.payload),
+        entry.id,
+        entry.deliveries,
+        entry.reason,
+        seconds_until(mark, now) if place is Place.DELAYED else None,
+    )
+
+
+def _letter(letter: str, size: int, payload: bytes, flat: list[bytes]) -> Task:
+    fields = {
+        text_of_name(name): text_of_name(value)
+        for name, value in zip(flat[::2], flat[1::2], strict=True)
+    }
+    reason = ": ".join(filter(None, (fields.get("reason"), fields.get("error"))))
+    deliveries = fields.get("deliveries", "")
+    return Task(
+        Place.DEAD,
+        payload,
+        size,
+        fields.get("id", ""),
+        int(deliveries)
+        if deliveries.isascii() and deliveries.isdigit() and len(deliveries) < 10
+        else 0,
+        reason,
+        letter=letter,
+    )

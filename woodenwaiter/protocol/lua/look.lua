@@ -1,0 +1,122 @@
+-- Looks at a portion of what a queue holds, and takes nothing. Writes nothing, hence stands without the
+-- prelude, which does. Of large entries, which are not to be sent, the beginning is returned.
+-- KEYS: a list, a sorted set, or a stream
+-- ARGV: in which order, where to begin (0; of a stream -), how many entries to look at, at most, after
+-- how many bytes to stop, how many to return, at most, how many bytes of each behind its header;
+-- texts, of which one is to be in it, if there are any
+-- Returns how many entries there are; how many were looked at; where to go on; the server's time, in ms;
+-- and those that were found, each as: its mark (of a sorted set the due time, of a stream the letter),
+-- its length in bytes, its beginning; of a stream, its other fields.
+local KEY, ORDER, at, RECORD_SEPARATOR = KEYS[1], ARGV[1], ARGV[2], 30
+local most, enough, wanted, shown = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local AT_ONCE, LARGE = 128, 65536
+
+local function reversed(entries)
+  local turned = {}
+  for i = #entries, 1, -1 do
+    turned[#turned + 1] = {'', entries[i]}
+  end
+  return turned
+end
+
+local function unmarked(entries)
+  for i, entry in ipairs(entries) do
+    entries[i] = {'', entry}
+  end
+  return entries
+end
+
+local function scored(flat)
+  local entries = {}
+  for i = 1, #flat, 2 do
+    entries[#entries + 1] = {flat[i + 1], flat[i]}
+  end
+  return entries
+end
+
+-- What comes in goes to the left of a list: of those read from there, none is missed. Likewise, from the
+-- last one of a sorted set on, as it is the first ones that go.
+local READ = {
+  next = function(n)
+    return reversed(redis.call('LRANGE', KEY, -at - n, -at - 1))
+  end,
+  newest = function(n)
+    return unmarked(redis.call('LRANGE', KEY, at, at + n - 1))
+  end,
+  soonest = function(n)
+    return scored(redis.call('ZRANGE', KEY, at, at + n - 1, 'WITHSCORES'))
+  end,
+  latest = function(n)
+    return scored(redis.call('ZRANGE', KEY, at, at + n - 1, 'REV', 'WITHSCORES'))
+  end,
+  letters = function(n)
+    return redis.call('XRANGE', KEY, at, '+', 'COUNT', n)
+  end,
+}
+local COUNT = {next = 'LLEN', newest = 'LLEN', soonest = 'ZCARD', latest = 'ZCARD', letters = 'XLEN'}
+
+local function has_any(entry)
+  for i = 7, #ARGV do
+    if string.find(entry, ARGV[i], 1, true) then
+      return true
+    end
+  end
+  return #ARGV < 7
+end
+
+local function beginning(entry)
+  local header = string.byte(entry) == RECORD_SEPARATOR and string.find(string.sub(entry, 1, 65536), '\n', 1, true)
+  return string.sub(entry, 1, (header or 0) + shown)
+end
+
+-- The mark, the length and the beginning of an entry, or of a letter's payload, with the other fields.
+local function summary(mark, entry)
+  if type(entry) == 'string' then
+    return {mark, #entry, beginning(entry)}
+  end
+  local told = {mark, 0, ''}
+  for i = 1, #entry, 2 do
+    if entry[i] == 'payload' then
+      told[2], told[3] = #entry[i + 1], string.sub(entry[i + 1], 1, shown)
+    elseif entry[i] ~= 'traceback' then
+      told[#told + 1] = string.sub(entry[i], 1, shown)
+      told[#told + 1] = string.sub(entry[i + 1], 1, shown)
+    end
+  end
+  return told
+end
+
+local function weighed(entry)
+  if type(entry) == 'string' then
+    return #entry, has_any(entry)
+  end
+  local bytes, is_found = 0, #ARGV < 7
+  for i = 2, #entry, 2 do
+    bytes = bytes + #entry[i]
+    is_found = is_found or has_any(entry[i])
+  end
+  return bytes, is_found
+end
+
+-- Portions double, so that large entries are noticed before many of them are read.
+local looked, bytes, portion, found = 0, 0, 1, {}
+while looked < most and bytes < enough and #found < wanted do
+  local before, entries = bytes, READ[ORDER](math.min(portion, most - looked))
+  if #entries == 0 then
+    break
+  end
+  for _, each in ipairs(entries) do
+    local size, is_found = weighed(each[2])
+    looked, bytes = looked + 1, bytes + size
+    at = ORDER == 'letters' and '(' .. each[1] or at + 1
+    if is_found then
+      found[#found + 1] = summary(each[1], each[2])
+    end
+    if #found == wanted then
+      break
+    end
+  end
+  portion = bytes - before > LARGE and 1 or math.min(2 * portion, AT_ONCE)
+end
+local time = redis.call('TIME')
+return {redis.call(COUNT[ORDER], KEY), looked, tostring(at), time[1] * 1000 + math.floor(time[2] / 1000), found}
