@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -27,9 +28,9 @@ from woodenwaiter.housekeeper.site import Site
 from woodenwaiter.processes.row import Row, State
 from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.protocol import scripts
-from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.link import Command, Link
 from woodenwaiter.protocol.queue import Queue
-from woodenwaiter.protocol.tending import Tended, Visit, run_all
+from woodenwaiter.protocol.tending import Visit, run_all
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Policy
 
@@ -91,11 +92,11 @@ class WatchedSite(Site):
 
     visits: defaultdict[str, list[float]]
 
-    def _exchange(self, visits: Sequence[Visit]) -> Sequence[Tended | Exception]:
+    def _exchange(self, visits: Sequence[Visit], along: Sequence[Command]) -> Sequence[Any]:
         now = time.monotonic()
         for visit in visits:
             self.visits[visit.keys.queue].append(now)
-        return super()._exchange(visits)
+        return super()._exchange(visits, along)
 
 
 class Host:

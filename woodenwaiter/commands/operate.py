@@ -21,6 +21,7 @@ from ..protocol.client import Client
 from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
+from .hosts import show_hosts, show_running, show_workers
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
 from .terminal import Parser, complain, print_anything
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "status", parents=[server], help="how many tasks each queue holds, by state"
     )
     status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
+    _add_hosts(commands, status, server)
     status.set_defaults(run=show_status)
 
     dead = commands.add_parser(
@@ -70,6 +72,24 @@ def parser() -> argparse.ArgumentParser:
         )
         command.set_defaults(run=run)
     return parser
+
+
+def _add_hosts(commands: Any, status: argparse.ArgumentParser, server: Parser) -> None:
+    """What supervisors tell of themselves."""
+    whose = status.add_mutually_exclusive_group()
+    for option, run, summary in (
+        ("--hosts", show_hosts, "each supervisor, and how it fares"),
+        ("--workers", show_workers, "each worker that runs a task, and how many others there are"),
+    ):
+        whose.add_argument(option, dest="run", action="store_const", const=run, help=summary)
+    status.add_argument("--json", action="store_true", help="of --hosts, --workers: one line")
+
+    running = commands.add_parser(
+        "running", parents=[server], help="what runs where, and for how long; longest first"
+    )
+    running.add_argument("queue", nargs="?", metavar="TABLE:DISH", help="(all)")
+    running.add_argument("--json", action="store_true", help="one line, for programs")
+    running.set_defaults(run=show_running)
 
 
 def _number(text: str) -> int:

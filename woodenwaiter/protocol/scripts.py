@@ -7,7 +7,7 @@ import pkgutil
 
 
 class Script:
-    """``lua/NAME.lua`` behind the prelude that all have in common but one."""
+    """``lua/NAME.lua`` behind the prelude that those of queues have in common but one."""
 
     def __init__(self, name: str, prelude: str = "prelude") -> None:
         self.source = (_source_of(prelude) if prelude else "") + _source_of(name)
@@ -29,3 +29,4 @@ OLDEST_CLAIM = Script("oldest_claim")
 TEND = Script("tend")
 REQUEUE = Script("requeue")
 RIGHTS = Script("rights", prelude="")
+PUBLISH = Script("publish", prelude="")
