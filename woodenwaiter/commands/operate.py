@@ -46,12 +46,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    status = commands.add_parser(
-        "status", parents=[server], help="how many tasks each queue holds, by state"
-    )
-    status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
-    _add_hosts(commands, status, server)
-    status.set_defaults(run=show_status)
+    _add_looks(commands, server)
 
     dead = commands.add_parser(
         "dead", parents=[server], help="list a queue's dead letters, oldest first"
@@ -74,8 +69,11 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_hosts(commands: Any, status: argparse.ArgumentParser, server: Parser) -> None:
-    """What supervisors tell of themselves."""
+def _add_looks(commands: Any, server: Parser) -> None:
+    status = commands.add_parser(
+        "status", parents=[server], help="how many tasks each queue holds, by state"
+    )
+    status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
     whose = status.add_mutually_exclusive_group()
     for option, run, summary in (
         ("--hosts", show_hosts, "each supervisor, and how it fares"),
@@ -83,6 +81,7 @@ def _add_hosts(commands: Any, status: argparse.ArgumentParser, server: Parser) -
     ):
         whose.add_argument(option, dest="run", action="store_const", const=run, help=summary)
     status.add_argument("--json", action="store_true", help="of --hosts, --workers: one line")
+    status.set_defaults(run=show_status)
 
     running = commands.add_parser(
         "running", parents=[server], help="what runs where, and for how long; longest first"
