@@ -213,7 +213,7 @@ PUBLISH = 5.0
 """Between two times that a host tells what its workers do, at least: it does where that is not what
 it was, or where it asks the server for something else anyway."""
 
-REPUBLISH = 9.4
+REPUBLISH = 9.3
 """The same, at most. Leases that are nearly to be renewed then are, in the same round trip."""
 
 NEWS = 1.0

@@ -19,8 +19,9 @@ class Editions:
     def is_wanted(self, now: float, *, is_asking: bool) -> bool:
         """Whether to look at what there is to tell. ``is_asking``: the server is asked for other
         things now."""
-        is_time = now >= max(self._written + pace.PUBLISH, self._again_at)
-        return is_time and (is_asking or now >= self._look_at)
+        if now < max(self._written + pace.PUBLISH, self._again_at):
+            return False
+        return is_asking or now >= min(self._look_at, self._written + pace.REPUBLISH)
 
     def is_due(self, host: Host, now: float) -> bool:
         """Whether this is to be told, whatever else is asked for."""

@@ -54,7 +54,7 @@ class Portrait:
             host=socket.gethostname(),
             pid=self._supervisor,
             release=__version__,
-            up=now - self._scoreboard.made_at,
+            up=_seconds(now - self._scoreboard.made_at),
             started=max((row.incarnation for row in self._scoreboard), default=0),
             alive=sum(row.alive for row in self._scoreboard),
             settings=self._settings,
@@ -87,13 +87,18 @@ def _running(queue: str, row: Row, now: float) -> Running | None:
         slot=row.slot,
         pid=row.pid,
         claim=f"{row.owner}/{seq}",
-        seconds=max(0.0, now - row.began),
+        seconds=_seconds(now - row.began),
         done=row.tally.done,
         is_leaving=row.is_dismissed,
         fraction=told.fraction if told else None,
         text=told.text if told else "",
-        told=max(0.0, now - told.at) if told else None,
+        told=_seconds(now - told.at) if told else None,
     )
+
+
+def _seconds(number: float) -> float:
+    """As they are told: those that were read a moment later may be none."""
+    return round(max(0.0, number), 3)
 
 
 def measured(host: Host, footprints: Mapping[int, Footprint]) -> Host:
@@ -101,7 +106,7 @@ def measured(host: Host, footprints: Mapping[int, Footprint]) -> Host:
     workers = tuple(_with(worker, footprints.get(worker.pid)) for worker in host.workers)
     cpus = [found.cpu for found in footprints.values() if found.cpu is not None]
     memory = max((found.memory for found in footprints.values()), default=None)
-    return replace(host, workers=workers, memory=memory, cpu=sum(cpus) if cpus else None)
+    return replace(host, workers=workers, memory=memory, cpu=round(sum(cpus), 1) if cpus else None)
 
 
 def _with(worker: Running, found: Footprint | None) -> Running:

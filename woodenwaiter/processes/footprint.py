@@ -47,4 +47,4 @@ def _seen(pid: int) -> tuple[int, float] | None:
 def _per_cent(former: tuple[float, float] | None, latest: tuple[float, float]) -> float | None:
     if former is None or latest[0] <= former[0] or latest[1] < former[1]:
         return None  # another process of this number
-    return 100 * (latest[1] - former[1]) / (latest[0] - former[0])
+    return round(100 * (latest[1] - former[1]) / (latest[0] - former[0]), 1)
