@@ -107,7 +107,7 @@ def test_anything_may_be_there(link: Link, client: Any) -> None:
     publish(link, "a/0")
     now = int(client.time()[0]) * 1000
     members = ["list", "text", "", "\x1b[2J", b"\xff", "gone", "far"]
-    client.zadd(HOSTS, {member: now for member in members} | {"far": float("inf")})
+    client.zadd(HOSTS, dict.fromkeys(members, now) | {"far": float("inf")})
     client.lpush(host_key("list"), "x")
     client.set(host_key("text"), "\x1b[2Jtext")
     client.set(host_key(""), "[]")

@@ -154,9 +154,8 @@ def test_a_later_version_says_so() -> None:
 
 def test_essence_is_what_does_not_change_all_the_time() -> None:
     host = replace(BARE, workers=(task(),))
-    used = {"memory": 5, "cpu": 6.0}
-    later = replace(task(), seconds=9.0, done=7, told=8.0, **used)
-    assert replace(host, up=99.0, workers=(later,), **used).essence == host.essence
+    later = replace(task(), seconds=9.0, done=7, told=8.0, memory=5, cpu=6.0)
+    assert replace(host, up=99.0, workers=(later,), memory=5, cpu=6.0).essence == host.essence
     for other in (
         replace(host, started=4),
         replace(host, queues=(Crew("t:d", 1, 1),)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,5 +76,5 @@ def test_is_never_forgotten_nor_told_all_the_time(data: st.DataObject) -> None:
             host = replace(host, started=host.started + 1)
         if tells(editions, host, now, is_asking=data.draw(st.integers(0, 20)) == 0):
             times.append(now)
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     assert all(PUBLISH <= gap <= REPUBLISH + LOOK for gap in gaps)

@@ -280,7 +280,7 @@ def who_renews_leases_tells_of_itself_in_the_same_round_trip(p: ModuleType, leas
 @relation
 def what_is_told_is_young(p: ModuleType, lease: float) -> object:
     """README: what has changed is shown 6 s later; whatever it costs to look."""
-    return 0 < p.NEWS and p.PUBLISH + p.NEWS <= 6
+    return p.NEWS > 0 and p.PUBLISH + p.NEWS <= 6
 
 
 @relation

@@ -16,8 +16,8 @@ NARROWEST = 6
 
 
 def print_table(rows: Sequence[Sequence[str]], texts: Collection[str]) -> None:
-    """``rows`` begin with the columns' names, of which those in ``texts`` are cut where there is too
-    little room; the others are numbers. What no terminal shows is not cut."""
+    """``rows`` begin with the columns' names, of which those in ``texts`` are cut where there is
+    too little room; the others are numbers. What no terminal shows is not cut."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
     for line in lined_up(rows, texts, width):
         print(line)
