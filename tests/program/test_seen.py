@@ -241,7 +241,8 @@ def test_silent_node_holds_up_no_other(cluster: Cluster) -> None:
     site.attend({})
     portrait = Portrait(Scoreboard(1), Settings(), (), os.getpid())
     site.publisher = Publisher(site.link, "a/0", portrait)
-    cluster.owner(HOSTS).pause()
+    node = cluster.owner(HOSTS)
+    node.pause()
     began = time.monotonic()
     site.attend({})
     assert pace.PUBLISH_WAIT <= time.monotonic() - began < 5
@@ -250,7 +251,7 @@ def test_silent_node_holds_up_no_other(cluster: Cluster) -> None:
     site.attend({})
     assert time.monotonic() - began < pace.PUBLISH_WAIT
     site.link.close()
-    cluster.owner(HOSTS).go_on()
+    node.go_on()
 
 
 # What people see.
