@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from woodenwaiter.consumer import Consumer
-from woodenwaiter.housekeeper.portrait import Portrait, measured
+from woodenwaiter.housekeeper.portrait import MOST_TASKS, Portrait, measured
 from woodenwaiter.processes.diary import Progress
 from woodenwaiter.processes.footprint import Footprint, Footprints
 from woodenwaiter.processes.row import Cause, Row, State
@@ -104,6 +104,14 @@ def test_tasks(pool: Pool) -> None:
     assert (first.fraction, first.text, first.is_leaving) == (0.25, "a quarter", True)
     assert second.seconds == pytest.approx(1.5, abs=0.01)
     assert (second.slot, second.fraction, second.text, second.told) == (0, None, "", None)
+
+
+def test_the_newest_of_many_tasks_are_counted(pool: Pool) -> None:
+    for seq in range(MOST_TASKS + 5):
+        pool.run(pool.add(), 1, 50.0 - seq / 100)
+    seen = pool.seen()
+    assert [task.slot for task in seen.workers] == [*range(MOST_TASKS + 4, 4, -1)]
+    assert (seen.more_workers, pool.crew.running) == (5, MOST_TASKS + 5)
 
 
 def test_what_is_measured(pool: Pool) -> None:

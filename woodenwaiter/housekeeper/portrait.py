@@ -27,6 +27,9 @@ SETTINGS = (
 )
 """Those that are told: no address, which may have a password, and no file."""
 
+MOST_TASKS = 300
+"""That are told: about as many as have room in a document, and take 2 ms to be read."""
+
 
 class Portrait:
     """Of the supervisor whose pid is ``supervisor``, and of its workers for ``consumers``, who are
@@ -49,7 +52,9 @@ class Portrait:
 
     def at(self, now: float, rows: Mapping[str, Sequence[Row]]) -> Host:
         """``rows``: the workers of each queue. Nothing is measured."""
-        running = [_running(queue, row, now) for queue in rows for row in rows[queue] if row.alive]
+        busy = [(q, row) for q, workers in rows.items() for row in workers if _is_busy(row)]
+        busy.sort(key=lambda each: each[1].began)
+        running = [_running(queue, row, now) for queue, row in busy[:MOST_TASKS]]
         return Host(
             host=socket.gethostname(),
             pid=self._supervisor,
@@ -59,11 +64,16 @@ class Portrait:
             alive=sum(row.alive for row in self._scoreboard),
             settings=self._settings,
             queues=tuple(self._crew(queue, rows.get(queue, ())) for queue in self._bounds),
-            workers=tuple(sorted(filter(None, running), key=lambda worker: -worker.seconds)),
+            workers=tuple(filter(None, running)),
+            more_workers=len(busy[MOST_TASKS:]),
         )
 
     def _crew(self, queue: str, rows: Sequence[Row]) -> Crew:
         return Crew(queue, *self._bounds[queue], **Counter(state_of(r) for r in rows if r.alive))
+
+
+def _is_busy(row: Row) -> bool:
+    return row.alive and bool(row.running)
 
 
 def state_of(row: Row) -> str:
@@ -78,7 +88,7 @@ def state_of(row: Row) -> str:
 
 
 def _running(queue: str, row: Row, now: float) -> Running | None:
-    """None without a task."""
+    """None where the task has ended meanwhile."""
     if not (seq := row.running):
         return None
     told = row.diary.progress(seq)

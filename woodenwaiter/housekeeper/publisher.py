@@ -96,7 +96,7 @@ class Publisher:
 
     def withdraw(self) -> None:
         """Have nobody see it any more, as far as that can be told at once."""
-        if self._told:
+        if self._told and not self._is_refused:
             self._alone(withdrawal(self._name))
 
 
