@@ -19,20 +19,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import redis
 
 from woodenwaiter import pace
+from woodenwaiter.consumer import Consumer
+from woodenwaiter.housekeeper.portrait import Portrait
+from woodenwaiter.housekeeper.publisher import Publisher
 from woodenwaiter.housekeeper.site import Site
 from woodenwaiter.processes.row import Row, State
 from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.protocol import scripts
-from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.hosts import Crew, Host, Running
+from woodenwaiter.protocol.link import Command, Link
 from woodenwaiter.protocol.many import run_all
+from woodenwaiter.protocol.published import publication
 from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.protocol.tending import Tended, Visit
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Policy
+from woodenwaiter.settings import Settings
 
 from .server import Server
 
@@ -92,15 +99,15 @@ class WatchedSite(Site):
 
     visits: defaultdict[str, list[float]]
 
-    def _exchange(self, visits: Sequence[Visit]) -> Sequence[Tended | Exception]:
+    def _exchange(self, visits: Sequence[Visit], along: Sequence[Command]) -> Sequence[Any]:
         now = time.monotonic()
         for visit in visits:
             self.visits[visit.keys.queue].append(now)
-        return super()._exchange(visits)
+        return super()._exchange(visits, along)
 
 
-class Host:
-    """``queues``: of each of its workers."""
+class Housekeeper:
+    """Of one host. ``queues``: of each of its workers."""
 
     def __init__(self, client: redis.Redis, queues: Sequence[str]) -> None:
         self.site = WatchedSite(client, LEASE, timeout=pace.reply_within(LEASE))
@@ -113,18 +120,21 @@ class Host:
             self.site.add(name, Policy(), 1)
             self._rows.setdefault(name, []).append(row)
             Queue(self.site.link, name, LEASE).enroll(row.owner, 0, 1)
+        consumers = [Consumer(name, client, print, 1.0, 1, Policy()) for name in {*queues}]
+        portrait = Portrait(scoreboard, Settings(), consumers, 0)
+        self.site.publisher = Publisher(self.site.link, f"{scoreboard.pool}/0", portrait)
 
     def look(self) -> None:
         self.site.attend(self._rows)
 
 
-def fleet(client: redis.Redis, hosts: int, *, is_spread: bool) -> list[Host]:
+def fleet(client: redis.Redis, hosts: int, *, is_spread: bool) -> list[Housekeeper]:
     """As many queues as hosts: each queue's workers on as many hosts as can be, or on one."""
     others = range(WORKERS) if is_spread else [0] * WORKERS
-    return [Host(client, [f"q:{(n + o) % hosts}" for o in others]) for n in range(hosts)]
+    return [Housekeeper(client, [f"q:{(n + o) % hosts}" for o in others]) for n in range(hosts)]
 
 
-def look_around(hosts: Sequence[Host], seconds: float) -> float:
+def look_around(hosts: Sequence[Housekeeper], seconds: float) -> float:
     """Let all of them look now and then; returns the seconds between two looks of one of them."""
     looks = [(time.monotonic() + random.uniform(0, LOOK), n) for n in range(len(hosts))]
     heapq.heapify(looks)
@@ -173,6 +183,36 @@ def waits_for(visits: dict[str, list[float]], chance: random.Random) -> Iterator
 
 def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
+
+
+# What hosts tell of themselves.
+
+
+def told(server: Server, hosts: int, seconds: float) -> tuple[float, int]:
+    """Microseconds of the server's for each document of so many hosts, whose workers all run a
+    task, and its bytes: each is a request of its own."""
+    server.empty()
+    link = Link(server.client, timeout=60)
+    names = [f"q:{number}" for number in range(WORKERS)]
+    crews = tuple(Crew(name, 1, 1, running=1) for name in names)
+    documents = []
+    for number in range(hosts):
+        pool = owner_of(WORKERS * number).partition("/")[0]
+        tasks = tuple(
+            Running(
+                name, 0, 4711 + n, f"{pool}/{n}/123456", 12.345, 123455, memory=40 << 20, cpu=9.9
+            )
+            for n, name in enumerate(names)
+        )
+        host = Host("host", 4711, "1.0.0", 12345.678, WORKERS, WORKERS, queues=crews, workers=tasks)
+        documents.append(publication(f"{pool}/0", host))
+    meter, made, end = Meter(server), 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        link.exchange([documents[made % hosts]])
+        made += 1
+    cost = 1e6 * meter.read().cpu / made
+    link.close()
+    return cost, len(documents[0][6])
 
 
 # Idle: the workers' waits.
@@ -296,13 +336,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def tell_of_idle(server: Server, sizes: Sequence[int], warm_up: float, seconds: float) -> None:
     cost, used, resident = waits(server, 500, min(seconds, 10))
     back, _ = herd(server, 1000)
+    document, size = told(server, max(sizes), min(seconds, 10))
     print(
         f"\nA PING: {bare(server):.1f} µs of the server's\n"
         f"A wait of an idle worker: {cost:.1f} µs of the server's, once in"
         f" {pace.slumber(0):g} s (measured with 500 connections, and multiplied below)\n"
         f"A connection that waits: {used / 1024:.1f} KiB by the server's account,"
         f" {resident / 1024:.1f} KiB resident\n"
-        f"A worker that comes back: {back:.0f} µs of the server's (of 1,000 at once)\n\n"
+        f"A worker that comes back: {back:.0f} µs of the server's (of 1,000 at once)\n"
+        f"A document of a busy host, of {size:,} bytes: {document:.1f} µs of the server's, once in"
+        f" {pace.PUBLISH:g} s: {100 * max(sizes) * document / 1e6 / pace.PUBLISH:.2f} % for"
+        f" {max(sizes):,} hosts (those of idle ones are counted below)\n\n"
         f"Idle, as many queues as hosts, the workers of each queue on many hosts or on one:\n\n"
         f" hosts    on  visits/s requests/s  commands/s   core %  wait p50    p99"
         f"  bytes/worker  looks     + waits %"

@@ -151,6 +151,8 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
         (("peek", "t:d"), "waits"),
         (("delayed", "t:d"), "again"),
         (("find", "t:d", "{}"), "1 of 1 dead"),
+        (("status", "--hosts"), "no supervisor"),
+        (("running", "t:d"), "nothing is running"),
         (("dead", "t:d"), "1-1  so"),
         (("show", "t:d", "1-1"), "reason: so"),
         (("show", "t:d", "all"), "reason: so"),
@@ -196,21 +198,25 @@ def test_narrower_keys(users: Users, tmp_path: Path, name: str, kind: str) -> No
 def required() -> Iterator[str]:
     """The commands of the scripts that supervisors and workers run."""
     for name, script in vars(scripts).items():
-        if isinstance(script, Script) and name not in ("RIGHTS", "REQUEUE", *LOOKS):
-            yield from called_in(script)
+        if isinstance(script, Script) and name not in ("RIGHTS", "REQUEUE", "PUBLISH", *LOOKS):
+            yield from commands_of(script)
 
 
 LOOKS = ("SIZES", "LOOK", "AILING")
 
 
-def called_in(script: Script) -> list[str]:
-    return re.findall(r"call\(\s*'(\w+)'", script.source)
+def commands_of(script: Script) -> set[str]:
+    return set(re.findall(r"call\(\s*'(\w+)'", script.source))
 
 
 def test_viewer_has_what_is_required() -> None:
-    scripts_call = {c.lower() for name in LOOKS for c in called_in(getattr(scripts, name))}
-    others = {"eval", "evalsha", "smembers", "xrange", "xrevrange", "info", "client|setname"}
+    scripts_call = {c.lower() for name in LOOKS for c in commands_of(getattr(scripts, name))}
+    others = {"eval", "evalsha", "smembers", "xrange", "xrevrange", "mget", "info", "client|setname"}
     assert set(re.findall(r"\+(\S+)", LINES["viewer"])) == scripts_call | others
+
+
+OF_PUBLISHING = sorted(commands_of(scripts.PUBLISH) - {*required()})
+OPTIONAL = ["blmove", "sadd", "scan", "info", "client|setname", *map(str.lower, OF_PUBLISHING)]
 
 
 def test_what_is_required_is_tried_out_and_no_more() -> None:
@@ -218,12 +224,11 @@ def test_what_is_required_is_tried_out_and_no_more() -> None:
 
 
 def test_worker_has_what_is_required_and_what_it_can_go_without() -> None:
-    optional = {"blmove", "sadd", "scan", "info", "client|setname"}
     commands = {command.lower() for command in required()} | {"eval", "evalsha"}
-    assert set(re.findall(r"\+(\S+)", LINES["worker"])) == commands | optional
+    assert set(re.findall(r"\+(\S+)", LINES["worker"])) == commands | {*OPTIONAL}
 
 
-@pytest.mark.parametrize("optional", ["blmove", "sadd", "scan", "info", "client|setname"])
+@pytest.mark.parametrize("optional", OPTIONAL)
 def test_worker_can_go_without(served: Application, users: Users, optional: str) -> None:
     users.set("worker", f"-{optional.partition('|')[0]}")
     supervisor = served.serve("--redis", users.url("worker")).ready(2)
@@ -231,6 +236,21 @@ def test_worker_can_go_without(served: Application, users: Users, optional: str)
     eventually(lambda: served.done == [0])
     assert supervisor.stop() == 0
     assert "trying again" not in supervisor.log
+
+
+@pytest.mark.parametrize("right", ["~", *OF_PUBLISHING])
+def test_who_may_not_be_seen_serves(served: Application, users: Users, right: str) -> None:
+    if right == "~":
+        users.set("worker", "resetkeys", "~t:d", "~{t:d}:*", "~woodenwaiter:queues")
+    else:
+        users.set("worker", f"-{right.lower()}")
+    supervisor = served.serve("--redis", users.url("worker"), "--lease-seconds", "1").ready(2)
+    assert supervisor.logged("status --hosts does not show this supervisor")
+    served.push(*({"n": n} for n in range(20)))
+    eventually(lambda: len(served.done) == 20)
+    assert supervisor.stop() == 0
+    assert supervisor.log.count("does not show") == 1
+    assert not users.admin.keys("{woodenwaiter:hosts}:*")
 
 
 @pytest.mark.parametrize("command", sorted({*required(), "EVAL"}))

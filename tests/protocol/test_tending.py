@@ -26,10 +26,15 @@ class WatchedLink(Link):
 
     scripts = times = 0
 
-    def exchange(self, commands: Sequence[Command]) -> list[Any]:
+    def exchange(
+        self,
+        commands: Sequence[Command],
+        along: Sequence[Command] = (),
+        within: float | None = None,
+    ) -> list[Any]:
         self.times += commands.count(("TIME",))
         self.scripts += sum(command[0].startswith("EVAL") for command in commands)
-        return super().exchange(commands)
+        return super().exchange(commands, along, within)
 
 
 class Host:
@@ -51,6 +56,7 @@ class Host:
         """``ahead``: seconds that the host is wrong by."""
         self.link.scripts = 0
         visit = self.queue.visit(owners or ["a"], 10, self.time() + ahead)
+        outcome: Tended | Exception
         [outcome] = tend_together(self.link, [visit])
         return outcome
 

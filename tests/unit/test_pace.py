@@ -16,6 +16,7 @@ import pytest
 
 from woodenwaiter import pace
 from woodenwaiter.errors import WrongValue
+from woodenwaiter.protocol.rounds import NEARLY
 
 SOURCE = Path(pace.__file__).read_text()
 README = " ".join((Path(__file__).parents[2] / "README.rst").read_text().split())
@@ -271,6 +272,30 @@ def a_slow_answer_leaves_a_service_ready(p: ModuleType, lease: float) -> object:
 def a_service_is_not_ready_for_longer_than_its_leases_hold(p: ModuleType, lease: float) -> object:
     """Where Redis is away."""
     return p.answered_lately(lease) < lease
+# What hosts tell of themselves.
+
+
+@relation
+def a_host_is_shown_though_a_document_is_lost(p: ModuleType, lease: float) -> object:
+    return 2 * (p.REPUBLISH + p.LOOK) + p.PUBLISH_WAIT <= p.PUBLISHED
+
+
+@relation
+def who_renews_leases_tells_of_itself_in_the_same_round_trip(p: ModuleType, lease: float) -> object:
+    """They are nearly due then, or else they were renewed after it was time to tell."""
+    nearly = (1 - NEARLY) * p.renew_every(p.LEASE)
+    return p.PUBLISH < nearly <= p.REPUBLISH < p.renew_every(p.LEASE)
+
+
+@relation
+def what_is_told_is_young(p: ModuleType, lease: float) -> object:
+    """README: what has changed is shown 6 s later; whatever it costs to look."""
+    return p.NEWS > 0 and p.PUBLISH + p.NEWS <= 6
+
+
+@relation
+def telling_holds_up_little(p: ModuleType, lease: float) -> object:
+    return p.PUBLISH_WAIT <= p.REPUBLISH / 9 and p.PUBLISH_AGAIN >= p.REPUBLISH
 
 
 # A drain.
@@ -369,6 +394,8 @@ LOOKS_SELDOM = {
     "nothing_waits_behind_a_slow_task",
     "whoever_is_alive_gets_through_in_the_grace",
     "the_housekeeper_ends_its_last_pass_itself",
+    "a_host_is_shown_though_a_document_is_lost",
+    "who_renews_leases_tells_of_itself_in_the_same_round_trip",
 }
 
 
@@ -421,6 +448,7 @@ MUTANTS = [
         "a_short_outage_costs_no_lease",
         "ordinary_looks_are_no_outage",
         "an_unnoticed_step_costs_no_lease",
+        "who_renews_leases_tells_of_itself_in_the_same_round_trip",
     ),
     share(
         "renew_every",
@@ -428,7 +456,13 @@ MUTANTS = [
         "a_short_outage_costs_no_lease",
         "an_unnoticed_step_costs_no_lease",
     ),
-    share("renew_every", "0", "no_loop_spins", "many_hosts_do_not_come_by_all_the_time"),
+    share(
+        "renew_every",
+        "0",
+        "no_loop_spins",
+        "many_hosts_do_not_come_by_all_the_time",
+        "who_renews_leases_tells_of_itself_in_the_same_round_trip",
+    ),
     share(
         "reply_within",
         "lease * 2 / 3",
@@ -513,7 +547,11 @@ MUTANTS = [
     Mutant(
         "LEASE = 40.0",
         "LEASE = 60.0",
-        {"the_readme_names_the_figures", "a_glance_is_the_usual_thing"},
+        {
+            "the_readme_names_the_figures",
+            "a_glance_is_the_usual_thing",
+            "who_renews_leases_tells_of_itself_in_the_same_round_trip",
+        },
     ),
     Mutant(
         "LEAST_DRAIN = 0.5",
@@ -571,6 +609,30 @@ MUTANTS = [
         "    return hosts * THOROUGH",
         {"hosts_are_counted_again"},
     ),
+    Mutant("PUBLISHED = 20.0", "PUBLISHED = 15.0", {"a_host_is_shown_though_a_document_is_lost"}),
+    Mutant(
+        "REPUBLISH = 9.3",
+        "REPUBLISH = 9.9",
+        {
+            "a_host_is_shown_though_a_document_is_lost",
+            "who_renews_leases_tells_of_itself_in_the_same_round_trip",
+        },
+    ),
+    Mutant(
+        "PUBLISH = 5.0",
+        "PUBLISH = 8.0",
+        {
+            "what_is_told_is_young",
+            "who_renews_leases_tells_of_itself_in_the_same_round_trip",
+        },
+    ),
+    Mutant("NEWS = 1.0", "NEWS = 0.0", {"what_is_told_is_young"}),
+    Mutant(
+        "PUBLISH_WAIT = 1.0",
+        "PUBLISH_WAIT = 5.0",
+        {"telling_holds_up_little", "a_host_is_shown_though_a_document_is_lost"},
+    ),
+    Mutant("PUBLISH_AGAIN = 60.0", "PUBLISH_AGAIN = 1.0", {"telling_holds_up_little"}),
     Mutant("HOLD = 0.05", "HOLD = 0.01", {"who_is_between_two_tasks_keeps_its_place"}),
     Mutant(
         "    return max(HOLD, queues / 2000)",

@@ -20,6 +20,7 @@ from ..protocol.client import Client
 from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
+from .hosts import show_hosts, show_running, show_workers
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
 from .status import show_status
 from .tasks import find_tasks, show_delayed, show_next
@@ -106,7 +107,19 @@ def _add_status(commands: Commands, common: BriefParser) -> None:
         metavar="SECONDS",
         help=f"again and again ({pace.WATCH:g})",
     )
+    whose = status.add_mutually_exclusive_group()
+    for option, run, summary in (
+        ("--hosts", show_hosts, "each supervisor, and how it fares"),
+        ("--workers", show_workers, "each worker that runs a task, and how many others there are"),
+    ):
+        whose.add_argument(option, dest="run", action="store_const", const=run, help=summary)
     status.set_defaults(run=show_status)
+
+    running = commands.add_parser(
+        "running", parents=[common], help="what runs where, and for how long; longest first"
+    )
+    running.add_argument("queue", nargs="?", metavar="TABLE:DISH", help="(all)")
+    running.set_defaults(run=show_running)
 
 
 def _add_tasks(commands: Commands, common: BriefParser) -> None:

@@ -25,6 +25,8 @@ from ..protocol.capacity import warn_of_crowd, warn_of_eviction
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
 from ..settings import Settings
+from .portrait import Portrait
+from .publisher import Publisher
 from .site import Site
 
 DATABASE = re.compile(r"(/|\?db=)\d+$")
@@ -70,6 +72,10 @@ class Housekeeper:
             site = sites[identity(consumer.client)]
             site.add(consumer.queue, consumer.policy, consumer.bounds[1], demand)
             self._places.append((site, consumer.queue))
+        for number, (key, site) in enumerate(sites.items()):
+            own = [consumer for consumer in consumers if identity(consumer.client) == key]
+            portrait = Portrait(scoreboard, settings, own, parent)
+            site.publisher = Publisher(site.link, f"{scoreboard.pool}/{number}", portrait)
         setproctitle("woodenwaiter: housekeeper")
 
     def serve(self) -> None:
@@ -87,8 +93,14 @@ class Housekeeper:
                 if time.monotonic() >= deadline or not self._has_dead():
                     break
             self._sleep(min(pace.LOOK, look_at - time.monotonic()))
+        self._withdraw()
         if self._orphaned and self._stops_server:
             self._stop_server()
+
+    def _withdraw(self) -> None:
+        for site in self._sites:
+            if site.publisher and site.retry_at <= time.monotonic():
+                site.publisher.withdraw()
 
     def _stop_server(self) -> None:
         """End the embedded server, which is the first consumer's: the others are not ours."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from .. import pace
 from ..errors import RedisUnusable
@@ -21,7 +22,7 @@ from ..protocol.capacity import explained
 from ..protocol.client import Client
 from ..protocol.grace import Leases, ServerClock
 from ..protocol.introduction import introduced
-from ..protocol.link import Link, ServerTrouble, require_usable, unusable
+from ..protocol.link import Command, Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
 from ..protocol.recovery import Sweep, expired_by
@@ -31,6 +32,7 @@ from ..protocol.stranded import Search
 from ..protocol.tending import Tended, Visit, tend_together
 from ..protocol.verdict import Policy
 from .backlog import Backlog
+from .publisher import Publisher
 from .upkeep import Upkeep
 
 
@@ -89,6 +91,7 @@ class Site:
         self._primary: str | None = None
         self._register_at = -math.inf
         self._search = Search(self.link, time.monotonic())
+        self.publisher: Publisher | None = None
 
     def add(self, name: str, policy: Policy, workers: int, demand: Demand | None = None) -> None:
         """Care for this queue too, which has so many workers here at most; ``demand``: where what
@@ -210,15 +213,20 @@ class Site:
                 care.backlog.let_be()
 
     def _tend(self, awake: Sequence[Care], now: float) -> None:
-        """All that are due, and with them those that nearly are, in one round trip."""
-        if not any(care.is_due(now) for care in awake):
+        """All that are due, and with them those that nearly are, and what is to be told of this
+        supervisor, in one round trip."""
+        is_due = any(care.is_due(now) for care in awake)
+        along = self._news(awake, now, is_due)
+        if not (is_due or along):
             return
         due = [c for c in awake if c.is_due(now) or c.sweep.rounds.is_nearly_due(now)]
         sent = time.monotonic()
         visits = [care.visit(sent) for care in due]
-        outcomes = self._exchange(visits)
+        outcomes = self._exchange(visits, along)
         received = time.monotonic()
-        for care, visit, outcome in zip(due, visits, outcomes, strict=True):
+        if self.publisher:
+            self.publisher.heed(outcomes[len(visits) :], received)
+        for care, visit, outcome in zip(due, visits, outcomes[: len(visits)], strict=True):
             if not (isinstance(outcome, Exception) and is_outage(outcome)):
                 care.answered_at = received
             if isinstance(outcome, Exception):
@@ -227,6 +235,14 @@ class Site:
             care.upkeep.renewed(sent, received)
             care.sweep.made(visit, outcome, sent)
             care.expired = self._expired(care.node, outcome, sent, received)
+
+    def _news(self, awake: Sequence[Care], now: float, is_due: bool) -> Sequence[Command]:
+        """What asks for nothing, and tells of this supervisor."""
+        if not (self.publisher and self.publisher.is_wanted(now, is_asking=is_due)):
+            return ()
+        rows = {name: care.rows for name, care in self._cares.items()}
+        nodes = {care.node.address for care in awake}
+        return self.publisher.along(rows, nodes, now, is_asking=is_due)
 
     def _count(self, awake: Sequence[Care], now: float) -> bool:
         """What waits, as far as it matters; returns whether something does."""
@@ -244,11 +260,11 @@ class Site:
                 care.backlog.is_counted(number, now)
         return any(isinstance(number, int) and number for number in numbers)
 
-    def _exchange(self, visits: Sequence[Visit]) -> Sequence[Tended | Exception]:
+    def _exchange(self, visits: Sequence[Visit], along: Sequence[Command]) -> Sequence[Any]:
         try:
-            return tend_together(self.link, visits)
+            return tend_together(self.link, visits, along)
         except ServerTrouble as error:
-            return [error] * len(visits)
+            return [error] * (len(visits) + len(along))
 
     def _expired(self, node: Node, tended: Tended, sent: float, received: float) -> Leases:
         """None where it took long, perhaps as another server kept this one's answer waiting: it

@@ -4,6 +4,7 @@ worker incarnation."""
 from __future__ import annotations
 
 import mmap
+import time
 from collections.abc import Iterator
 
 from ..names import unique_name
@@ -22,10 +23,11 @@ _LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 
 class Scoreboard:
     """The rows of one supervisor's workers, made before the first fork, behind a header; and
-    ``demands``, one for each of its places."""
+    ``demands``, one for each of its places. ``made_at``: in monotonic seconds."""
 
     def __init__(self, rows: int = ROWS, places: int = 0) -> None:
         self.pool = unique_name()
+        self.made_at = time.monotonic()
         self._most = rows
         end = (rows + 1) * ROW_BYTES
         self._view = memoryview(mmap.mmap(-1, end + places * DEMAND_BYTES))

@@ -15,6 +15,17 @@ Beside the list ``Q`` that producers push to:
                               gone after a day without use
 ``{Q}:dead``          stream  dead letters
 ====================  ======  ==================================================================
+
+Beside all queues, for operators:
+
+================================  ======  =======================================================
+``woodenwaiter:queues``           set     the names of all queues that were ever served
+``{woodenwaiter:hosts}``          zset    name of a document -> when it was written, by the
+                                          server's clock, in ms. It is gone when the last of them is
+``{woodenwaiter:hosts}:NAME``     string  what a supervisor tells of itself and of its workers that
+                                          are for this server: JSON, see `hosts`. It is gone 20 s
+                                          after it was last written
+================================  ======  =======================================================
 """
 
 from __future__ import annotations
@@ -25,6 +36,9 @@ from redis.crc import key_slot
 
 REGISTRY = "woodenwaiter:queues"
 """A set with the name of every queue that was ever served, for operators."""
+
+HOSTS = "{woodenwaiter:hosts}"
+"""The list of what supervisors tell of themselves, for operators."""
 
 ANY_CLAIMS = "*:claims:*"
 """A pattern that the claims of all owners of all queues match, and others' keys may."""
@@ -71,6 +85,11 @@ class Keys:
         """The owner whose claims are under ``key``; None: it is no such key of this queue."""
         prefix = self._claims.encode(errors="surrogateescape")
         return key[len(prefix) :] if key.startswith(prefix) else None
+
+
+def host_key(document: str) -> str:
+    """Of a document in the list HOSTS."""
+    return f"{HOSTS}:{document}"
 
 
 def text_of_name(name: bytes) -> str:

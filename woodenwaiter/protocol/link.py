@@ -104,16 +104,22 @@ class Link:
         self._replicas.note(outcomes[len(commands) :], self.address)
         return outcomes[: len(commands)]
 
-    def exchange(self, commands: Sequence[Command]) -> list[Any]:
+    def exchange(
+        self,
+        commands: Sequence[Command],
+        along: Sequence[Command] = (),
+        within: float | None = None,
+    ) -> list[Any]:
         """Send all commands at once; return their replies in the same order, among them as errors
         what was refused of one alone, and what is the matter with that node of a cluster which one
-        is for. All that is waited for has ``timeout`` seconds together."""
-        if not commands:
+        is for. Those that go ``along`` come last, and what they are refused concerns no other. All
+        that is waited for has ``within`` seconds together, or else ``timeout``."""
+        if not (commands or along):
             return []
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + (within or self.timeout)
         self._home.limit(deadline)
         try:
-            return self._ask(commands, deadline)
+            return self._ask([*commands, *along], deadline, apart=len(along))
         finally:
             self._home.limit(None)
 
@@ -122,8 +128,10 @@ class Link:
         commands: Sequence[Command],
         deadline: float | None = None,
         ready: Ready | None = None,
+        apart: int = 0,
     ) -> list[Any]:
-        """What each is answered. Of a single server, raises what concerns everybody."""
+        """What each is answered. Of a single server, raises what concerns everybody, unless it was
+        said to the last ones that are ``apart``."""
         if cluster := self._cluster or (not self._home.is_open and self._met_cluster()):
             errands = errands_of(commands)
             cluster.ask(errands, deadline, ready)
@@ -131,7 +139,7 @@ class Link:
         outcomes = self._home.ask(commands, ready)
         for outcome in outcomes:
             if isinstance(outcome, ResponseError):
-                return self._heed(commands, outcomes, deadline, ready)
+                return self._heed(commands, outcomes, deadline, ready, apart)
         return outcomes
 
     def _heed(
@@ -140,10 +148,11 @@ class Link:
         outcomes: list[Any],
         deadline: float | None,
         ready: Ready | None,
+        apart: int,
     ) -> list[Any]:
         """Some are refused: follow those that the server sends elsewhere."""
         if not any(map(is_redirect, outcomes)):
-            self._home.raise_trouble(outcomes)
+            self._home.raise_trouble(outcomes[: len(outcomes) - apart])
             return outcomes
         errands = errands_of(commands, outcomes)
         self._join().follow(errands, deadline, ready)

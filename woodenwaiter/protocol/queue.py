@@ -215,6 +215,7 @@ class Queue:
 
     def tend(self, owners: Sequence[str], most: int = 1000) -> Tended:
         """Do what a `Visit` does."""
+        tended: Tended | Exception
         [tended] = tend_together(self.link, [self.visit(owners, most)])
         if isinstance(tended, Exception):
             raise tended

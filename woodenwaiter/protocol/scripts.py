@@ -7,7 +7,7 @@ import pkgutil
 
 
 class Script:
-    """``lua/NAME.lua`` behind the prelude that all have in common but one."""
+    """``lua/NAME.lua`` behind the prelude that those of queues have in common but one."""
 
     def __init__(self, name: str, prelude: str = "prelude") -> None:
         self.source = (_source_of(prelude) if prelude else "") + _source_of(name)
@@ -32,3 +32,4 @@ RIGHTS = Script("rights", prelude="")
 SIZES = Script("sizes", prelude="")
 LOOK = Script("look", prelude="")
 AILING = Script("ailing", prelude="")
+PUBLISH = Script("publish", prelude="")

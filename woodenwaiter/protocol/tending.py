@@ -56,15 +56,17 @@ class Visit(NamedTuple):
     time: float | None = None
 
 
-def tend_together(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception]:
-    """Tend these queues in one round trip, or in two where there is something to do; what went
-    wrong with one alone is told in its place. Raises what is in `link.ServerTrouble`."""
-    outcomes = _glance(link, visits)
+def tend_together(link: Link, visits: Sequence[Visit], along: Sequence[Command] = ()) -> list[Any]:
+    """Tend these queues in one round trip, or in two where there is something to do; returns
+    `Tended` of each, and what went wrong with one alone in its place. What the commands are
+    answered that go ``along`` comes last; None: nobody knows. Raises what is in
+    `link.ServerTrouble`."""
+    outcomes, answers = _glance(link, visits, along)
     rest = [i for i, outcome in enumerate(outcomes) if outcome is None]
     given = [(visits[i].keys.of_tending(), _arguments(visits[i])) for i in rest]
     for i, reply in zip(rest, run_all(link, scripts.TEND, given), strict=True):
         outcomes[i] = reply if isinstance(reply, Exception) else _tended(reply)
-    return [outcome for outcome in outcomes if outcome is not None]
+    return [*outcomes, *answers]
 
 
 def _arguments(visit: Visit) -> list[Any]:
@@ -85,8 +87,10 @@ def _left(milliseconds: int) -> float | None:
 # A glance.
 
 
-def _glance(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception | None]:
-    """What the visits tell for which that does."""
+def _glance(
+    link: Link, visits: Sequence[Visit], along: Sequence[Command]
+) -> tuple[list[Tended | Exception | None], list[Any]]:
+    """What the visits tell for which that does, and what goes along is answered."""
     outcomes: list[Tended | Exception | None] = [None] * len(visits)
     nodes: dict[str, list[int]] = {}
     for i, visit in enumerate(visits):
@@ -94,17 +98,17 @@ def _glance(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception | No
             nodes.setdefault(link.address_for(visit.keys.queue), []).append(i)
     commands = [c for there in nodes.values() for c in _commands([visits[i] for i in there])]
     try:
-        replies = iter(link.exchange(commands))
+        replies = iter(link.exchange(commands, along))
     except ResponseError as error:
         if not _may_run_scripts(error):
             raise
-        return outcomes
+        return outcomes, [None for _ in along]
     for there in nodes.values():
         found = [[next(replies) for _ in range(3)] for _ in there]
         time = next(replies)
         for i, each in zip(there, found, strict=True):
             outcomes[i] = seen(visits[i], [*each, time])
-    return outcomes
+    return outcomes, list(replies)
 
 
 def _commands(visits: Sequence[Visit]) -> list[Command]:

@@ -1,0 +1,166 @@
+"""What supervisors tell of themselves, as JSON: whole, within its bounds, whatever comes back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from woodenwaiter.protocol.hosts import (
+    MOST_BYTES,
+    VERSION,
+    Crew,
+    Host,
+    Running,
+    Unreadable,
+    decoded,
+    encoded,
+)
+
+names = st.text(max_size=50)
+numbers = st.integers(0, 1 << 53)
+seconds = st.floats(0, 1e9)
+crews = st.builds(Crew, names, numbers, numbers, numbers, numbers, numbers, numbers, numbers)
+tasks = st.builds(
+    Running,
+    queue=names,
+    slot=numbers,
+    pid=numbers,
+    claim=names,
+    seconds=seconds,
+    done=numbers,
+    is_leaving=st.booleans(),
+    fraction=st.none() | st.floats(0, 1),
+    text=names,
+    told=st.none() | seconds,
+    memory=st.none() | numbers,
+    cpu=st.none() | seconds,
+)
+hosts = st.builds(
+    Host,
+    host=names,
+    pid=numbers,
+    release=names,
+    up=seconds,
+    started=numbers,
+    alive=numbers,
+    settings=st.dictionaries(names, names | st.none() | numbers | seconds, max_size=5),
+    cpu=st.none() | seconds,
+    memory=st.none() | numbers,
+    queues=st.lists(crews, max_size=5).map(tuple),
+    workers=st.lists(tasks, max_size=5).map(tuple),
+)
+
+BARE = Host("h", 1, "1.0.0", 2.5, started=3, alive=2)
+
+
+def task(number: int = 0, text: str = "") -> Running:
+    return Running("t:d", number, 100 + number, f"owner/{number}", 1.0, 0, text=text)
+
+
+@given(hosts)
+def test_comes_back_as_it_was(host: Host) -> None:
+    assert decoded(encoded(host)) == host
+
+
+def test_what_has_no_room_is_counted() -> None:
+    queues = tuple(Crew(f"q:{number}", 1, 1) for number in range(3000))
+    workers = tuple(task(number, "x" * 150) for number in range(3000))
+    text = encoded(replace(BARE, queues=queues, workers=workers))
+    assert 0.9 * MOST_BYTES < len(text) <= MOST_BYTES
+    found = decoded(text)
+    assert found.queues == queues[: len(found.queues)]
+    assert found.workers == workers[: len(found.workers)]
+    assert len(found.queues) + found.more_queues == len(found.workers) + found.more_workers == 3000
+    assert min(len(found.queues), len(found.workers)) > 100
+
+
+def test_name_that_is_longer_than_all_the_room() -> None:
+    queues = (Crew("a:b", 1, 1), Crew("q:" + "x" * MOST_BYTES, 1, 1), Crew("c:d", 1, 1))
+    found = decoded(encoded(replace(BARE, queues=queues, workers=(task(),))))
+    assert (found.queues, found.more_queues) == (queues[:1], 2)
+    assert found.workers == (task(),)
+
+
+def changed(**fields: Any) -> bytes:
+    """A document, but for these fields."""
+    document = {**json.loads(encoded(replace(BARE, workers=(task(),)))), **fields}
+    return json.dumps(document).encode()
+
+
+def as_json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"text"',
+        b"[" * 60_000,
+        b'{"version": 1}',
+        b'{"version": 1, "host": "h"}',
+        b'{"version": NaN}',
+        b'{"version": "1"}',
+        b'{"version": ' + b"9" * 5000 + b"}",
+        b" " * (MOST_BYTES + 1),
+        changed(version=0),
+        changed(version=VERSION + 1),
+        changed(host=1),
+        changed(pid="1"),
+        changed(pid=1.5),
+        changed(pid=1 << 60),
+        changed(up=None),
+        changed(up=float("inf")),
+        changed(up=float("nan")),
+        changed(settings=[]),
+        changed(queues={}),
+        changed(queues=[1]),
+        changed(workers=[{}]),
+        changed(workers=[{**vars(task()), "text": 1}]),
+        changed(workers="x"),
+        changed(up=0).replace(b'"up": 0', b'"up": 1e999'),
+        changed(up=0).replace(b'"up": 0', b'"up": ' + b"9" * 4000),
+    ],
+    ids=lambda raw: raw[:40].decode(errors="replace"),
+)
+def test_anything_else_is_refused(raw: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decoded(raw)
+
+
+@given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(as_json))
+def test_no_bytes_do_harm(raw: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decoded(raw)
+
+
+def test_what_a_later_release_adds_is_left_out() -> None:
+    assert decoded(changed(colour="red")) == replace(BARE, workers=(task(),))
+
+
+def test_a_later_version_says_so() -> None:
+    with pytest.raises(Unreadable, match="later release"):
+        decoded(changed(version=VERSION + 1, host=None))
+
+
+def test_essence_is_what_does_not_change_all_the_time() -> None:
+    host = replace(BARE, workers=(task(),))
+    later = replace(task(), seconds=9.0, done=7, told=8.0, memory=5, cpu=6.0)
+    assert replace(host, up=99.0, workers=(later,), memory=5, cpu=6.0).essence == host.essence
+    for other in (
+        replace(host, started=4),
+        replace(host, queues=(Crew("t:d", 1, 1),)),
+        replace(host, workers=(replace(task(), claim="owner/1"),)),
+        replace(host, workers=(replace(task(), fraction=0.5),)),
+        replace(host, workers=(replace(task(), is_leaving=True),)),
+    ):
+        assert other.essence != host.essence

@@ -1,0 +1,123 @@
+"""What there is to be told of a supervisor, as its scoreboard has it."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from .. import __version__
+from ..consumer import Consumer
+from ..processes.footprint import Footprint
+from ..processes.row import SETTING_UP, Row
+from ..processes.scoreboard import Scoreboard
+from ..protocol.hosts import Crew, Host, Running
+from ..settings import Settings
+
+SETTINGS = (
+    "cpus",
+    "threads",
+    "import_in",
+    "lease_seconds",
+    "drain_seconds",
+    "durable",
+    "slow",
+    "log_level",
+)
+"""Those that are told: no address, which may have a password, and no file."""
+
+MOST_TASKS = 300
+"""That are told: about as many as have room in a document, and take 2 ms to be read."""
+
+
+class Portrait:
+    """Of the supervisor whose pid is ``supervisor``, and of its workers for ``consumers``, who are
+    all on one server. Times are monotonic seconds."""
+
+    def __init__(
+        self,
+        scoreboard: Scoreboard,
+        settings: Settings,
+        consumers: Iterable[Consumer],
+        supervisor: int,
+    ) -> None:
+        self._scoreboard = scoreboard
+        self._settings = {name: getattr(settings, name) for name in SETTINGS}
+        self._supervisor = supervisor
+        self._bounds: dict[str, tuple[int, int]] = {}
+        for consumer in consumers:
+            former, bounds = self._bounds.get(consumer.queue, (0, 0)), consumer.bounds
+            self._bounds[consumer.queue] = former[0] + bounds[0], former[1] + bounds[1]
+
+    def at(self, now: float, rows: Mapping[str, Sequence[Row]]) -> Host:
+        """``rows``: the workers of each queue. Nothing is measured."""
+        busy = [(q, row) for q, workers in rows.items() for row in workers if _is_busy(row)]
+        busy.sort(key=lambda each: each[1].began)
+        running = [_running(queue, row, now) for queue, row in busy[:MOST_TASKS]]
+        return Host(
+            host=socket.gethostname(),
+            pid=self._supervisor,
+            release=__version__,
+            up=_seconds(now - self._scoreboard.made_at),
+            started=max((row.incarnation for row in self._scoreboard), default=0),
+            alive=sum(row.alive for row in self._scoreboard),
+            settings=self._settings,
+            queues=tuple(self._crew(queue, rows.get(queue, ())) for queue in self._bounds),
+            workers=tuple(filter(None, running)),
+            more_workers=len(busy[MOST_TASKS:]),
+        )
+
+    def _crew(self, queue: str, rows: Sequence[Row]) -> Crew:
+        return Crew(queue, *self._bounds[queue], **Counter(state_of(r) for r in rows if r.alive))
+
+
+def _is_busy(row: Row) -> bool:
+    return row.alive and bool(row.running)
+
+
+def state_of(row: Row) -> str:
+    """Of a living worker: a field of `Crew`."""
+    if row.state in SETTING_UP:
+        return "starting"
+    if row.running:
+        return "running"
+    if row.is_dismissed or row.is_ending:
+        return "leaving"
+    return "quiet" if row.quiet else "idle"
+
+
+def _running(queue: str, row: Row, now: float) -> Running | None:
+    """None where the task has ended meanwhile."""
+    if not (seq := row.running):
+        return None
+    told = row.diary.progress(seq)
+    return Running(
+        queue=queue,
+        slot=row.slot,
+        pid=row.pid,
+        claim=f"{row.owner}/{seq}",
+        seconds=_seconds(now - row.began),
+        done=row.tally.done,
+        is_leaving=row.is_dismissed,
+        fraction=told.fraction if told else None,
+        text=told.text if told else "",
+        told=_seconds(now - told.at) if told else None,
+    )
+
+
+def _seconds(number: float) -> float:
+    """As they are told: those that were read a moment later may be none."""
+    return round(max(0.0, number), 3)
+
+
+def measured(host: Host, footprints: Mapping[int, Footprint]) -> Host:
+    """The same, with what its processes use."""
+    workers = tuple(_with(worker, footprints.get(worker.pid)) for worker in host.workers)
+    cpus = [found.cpu for found in footprints.values() if found.cpu is not None]
+    memory = max((found.memory for found in footprints.values()), default=None)
+    return replace(host, workers=workers, memory=memory, cpu=round(sum(cpus), 1) if cpus else None)
+
+
+def _with(worker: Running, found: Footprint | None) -> Running:
+    return replace(worker, memory=found.memory, cpu=found.cpu) if found else worker

@@ -1,0 +1,112 @@
+"""Tells of this supervisor on one server, or cluster, for people who look. Nothing depends on it,
+and next to nothing waits for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from .. import pace
+from ..logs import log
+from ..processes.footprint import Footprints
+from ..processes.row import Row
+from ..protocol.hosts import Host
+from ..protocol.keys import HOSTS
+from ..protocol.link import Command, Link, ServerTrouble
+from ..protocol.published import publication, withdrawal
+from ..protocol.replies import is_outage, reply_of
+from .editions import Editions
+from .portrait import Portrait, measured
+
+MOST_MEASURED = 100
+"""Processes: some 10 ms in all."""
+
+Rows = Mapping[str, Sequence[Row]]
+"""The workers of each queue."""
+
+
+class Publisher:
+    """``name``: of the document, which nobody else's has. Times are monotonic seconds."""
+
+    def __init__(self, link: Link, name: str, portrait: Portrait) -> None:
+        self._link = link
+        self._name = name
+        self._portrait = portrait
+        self._footprints = Footprints()
+        self._editions = Editions()
+        self._told: Host | None = None
+        self._is_refused = False
+
+    def is_wanted(self, now: float, *, is_asking: bool) -> bool:
+        """Whether there may be something to tell. ``is_asking``: the server is asked for other
+        things now."""
+        return self._editions.is_wanted(now, is_asking=is_asking)
+
+    def along(
+        self, rows: Rows, nodes: Collection[str], now: float, *, is_asking: bool
+    ) -> list[Command]:
+        """What to ask the servers at these addresses together with what else they are asked for,
+        if they are, or for its own sake. Another one is asked here, and not waited for long."""
+        rides = self._link.address_for(HOSTS) in nodes
+        is_asking = is_asking and rides
+        if not (nodes and self.is_wanted(now, is_asking=is_asking)):
+            return []
+        host = self._portrait.at(now, rows)
+        if not (self._editions.is_due(host, now) or is_asking):
+            return []
+        pids = islice(_pids(host, rows), MOST_MEASURED)
+        self._told = measured(host, self._footprints.measure(pids, now))
+        command = publication(self._name, self._told)
+        if rides:
+            return [command]
+        self.heed(self._alone([command]), now)
+        return []
+
+    def _alone(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            return self._link.exchange(commands, within=pace.PUBLISH_WAIT)
+        except ServerTrouble as error:
+            return [error]
+
+    def heed(self, outcomes: Sequence[Any], now: float) -> None:
+        """``outcomes``: of what was asked for, if anything was; None: nobody knows."""
+        for outcome in outcomes:
+            if not isinstance(outcome, Exception) and self._told:
+                self._editions.written(self._told, now)
+                self._is_refused = False
+            elif is_outage(outcome):  # which others tell of
+                self._editions.put_off(pace.REPUBLISH, now)
+            else:
+                self._editions.put_off(pace.PUBLISH_AGAIN, now)
+                self._tell(outcome)
+
+    def _tell(self, error: Exception) -> None:
+        """Once: all else goes on."""
+        if not self._is_refused:
+            self._is_refused = True
+            log.warning(
+                "%s: woodenwaiter status --hosts does not show this supervisor: %s; its user is "
+                "to have ~%s* and the commands that README.rst names",
+                self._link.address,
+                reply_of(error).whole,
+                HOSTS,
+            )
+
+    def withdraw(self) -> None:
+        """Have nobody see it any more, as far as that can be told at once."""
+        if self._told and not self._is_refused:
+            self._alone(withdrawal(self._name))
+
+
+def _pids(host: Host, rows: Rows) -> Iterator[int]:
+    """The longer a worker's task has been running, the sooner it comes."""
+    yield from dict.fromkeys(
+        [
+            host.pid,
+            os.getpid(),
+            *(worker.pid for worker in host.workers),
+            *(row.pid for workers in rows.values() for row in workers if row.alive and row.pid),
+        ]
+    )
