@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -112,3 +113,13 @@ def test_account_changes_at_once() -> None:
 
 def test_account_that_nobody_wrote_has_zeros() -> None:
     assert Account(memoryview(bytearray(bytes_for(2)))).read() == [0, 0]
+
+
+def test_account_leaves_alone_what_counts_until_all_is_written() -> None:
+    """A process may be killed halfway through the copy, which is one instruction here."""
+    memory = bytearray(bytes_for(3))
+    account = Account(memoryview(memory))
+    for number in (10, 20, 30):
+        before = bytes(array("q", account.read()))
+        account.write([number, number + 1, number + 2])
+        assert before in bytes(memory)
