@@ -62,8 +62,8 @@ class Totals(NamedTuple):
     def __str__(self) -> str:
         """In a line."""
         middle, most = (quantile(self.times, share) for share in (0.5, 0.99))
-        took = middle and most and f"; half within {in_words(middle)}, 99 % within {in_words(most)}"
-        return f"{self.effort}; {self.tally}{took or ''}"
+        took = f"; p50 {in_words(middle)}, p99 {in_words(most)}" if middle and most else ""
+        return f"{self.effort}; {self.tally}{took}"
 
 
 TOTALS_SIZE = len([*Totals().numbers()])
