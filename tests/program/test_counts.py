@@ -96,6 +96,28 @@ def test_times_of_tasks_are_told(app: Application) -> None:
     assert supervisor.stop() == 0
 
 
+def test_time_of_each_task_is_counted(app: Application) -> None:
+    """Short ones, long ones, and those that fail."""
+    handler = """
+        if foods["n"] == 500:
+            note("counted", sum(delivery()._report.func.__self__._row.diary.times))
+        if foods["n"] % 100 == 7:
+            time.sleep(0.01)
+        if foods["n"] % 100 == 8:
+            raise Reject("no")
+    """
+    app.write(handler=handler, processes=1)
+    app.push(*({"n": n} for n in range(501)))
+    supervisor = app.serve()
+    assert eventually(lambda: app.noted("counted")) == ["500"]
+    found = re.search(
+        r"; p50 ([\d.]+) µs, p99 ", reported(supervisor, "tasks done: 496, failed: 5")
+    )
+    assert found
+    assert float(found[1]) < 500
+    assert supervisor.stop() == 0
+
+
 ENDS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "max_tasks": ({"max_tasks": 1}, "", "max tasks 1", "left with exit code 0, as it had run"),
     "exited": ({}, "os._exit(7)", "exited 1", "left with exit code 7"),

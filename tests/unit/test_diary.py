@@ -14,6 +14,7 @@ from woodenwaiter.processes.diary import DIARY_BYTES, MOST_TEXT, Diary, Progress
 from woodenwaiter.processes.effort import Effort
 from woodenwaiter.processes.row import Cause, Row
 from woodenwaiter.processes.scoreboard import Scoreboard
+from woodenwaiter.processes.times import range_of
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\n\r\0\x1b\ud800\u202e\u2028🍲é"))
 
@@ -142,5 +143,7 @@ def test_end_of_a_worker_adds_the_task_that_it_ran(scoreboard: Scoreboard) -> No
     diary.spend(2.0, 1.0)
     diary.settle(3.0, 4.0)
     assert diary.effort == Effort(5.0, 4.0)
+    assert [range_of(3.0)] == [number for number, count in enumerate(diary.times) if count]
     diary.settle(0.0, 0.0)  # where nobody was told what it had used
     assert diary.effort == Effort(5.0, 4.0)
+    assert sum(diary.times) == 1
