@@ -53,10 +53,10 @@ def test_tasks_are_counted_by_what_became_of_them(app: Application) -> None:
     supervisor = app.serve()
     eventually(lambda: app.letters() and app.delayed() and app.done == [0, 1])
     supervisor.signal(signal.SIGUSR1)
-    supervisor.logged("is waiting; tasks done: 2, failed: 1, buried: 1")
+    supervisor.logged("is waiting; tasks done: 2, failed: 1, retried: 1, buried: 1")
     assert supervisor.stop() == 0
-    supervisor.logged("exit code 0; tasks done: 2, failed: 1, buried: 1")
-    supervisor.logged("s; tasks done: 2, failed: 1, buried: 1")
+    supervisor.logged("exit code 0; tasks done: 2, failed: 1, retried: 1, buried: 1")
+    supervisor.logged("s; tasks done: 2, failed: 1, retried: 1, buried: 1")
 
 
 HELD_UP = {

@@ -14,13 +14,14 @@ from woodenwaiter.processes.diary import DIARY_BYTES, MOST_TEXT, Diary, Progress
 from woodenwaiter.processes.effort import Effort
 from woodenwaiter.processes.row import Cause, Row
 from woodenwaiter.processes.scoreboard import Scoreboard
+from woodenwaiter.processes.times import range_of
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\n\r\0\x1b\ud800\u202e\u2028🍲é"))
 
 
 @pytest.fixture
 def scoreboard() -> Scoreboard:
-    return Scoreboard(rows=3)
+    return Scoreboard(rows=3, places=3)
 
 
 def opened(scoreboard: Scoreboard, incarnation: int = 1, queue: int = 0) -> Row:
@@ -120,21 +121,21 @@ def test_queue_keeps_what_its_dead_spent(scoreboard: Scoreboard) -> None:
     second.diary.spend(2.0, 0.25)
     other.diary.spend(8.0, 8.0)
     first.close(signal.SIGKILL, Cause.CHARGED)
-    assert scoreboard.effort_for(1) == Effort(3.0, 0.75)
+    assert scoreboard.totals()[1].effort == Effort(3.0, 0.75)
     first.free()
-    assert scoreboard.effort_for(1) == Effort(3.0, 0.75)
+    assert scoreboard.totals()[1].effort == Effort(3.0, 0.75)
     again = opened(scoreboard, 4, queue=1)
     again.diary.spend(4.0, 4.0)
-    assert scoreboard.effort_for(1) == Effort(7.0, 4.75)
-    assert scoreboard.effort_for(2) == Effort(8.0, 8.0)
-    assert scoreboard.effort_for(0) == Effort()
+    assert scoreboard.totals()[1].effort == Effort(7.0, 4.75)
+    assert scoreboard.totals()[2].effort == Effort(8.0, 8.0)
+    assert scoreboard.totals()[0].effort == Effort()
 
 
 def test_row_of_a_fork_that_failed_adds_nothing(scoreboard: Scoreboard) -> None:
     row = opened(scoreboard)
     row.diary.spend(1.0, 1.0)
     row.free()
-    assert scoreboard.effort_for(0) == Effort()
+    assert scoreboard.totals()[0].effort == Effort()
 
 
 def test_end_of_a_worker_adds_the_task_that_it_ran(scoreboard: Scoreboard) -> None:
@@ -142,5 +143,7 @@ def test_end_of_a_worker_adds_the_task_that_it_ran(scoreboard: Scoreboard) -> No
     diary.spend(2.0, 1.0)
     diary.settle(3.0, 4.0)
     assert diary.effort == Effort(5.0, 4.0)
+    assert [range_of(3.0)] == [number for number, count in enumerate(diary.times) if count]
     diary.settle(0.0, 0.0)  # where nobody was told what it had used
     assert diary.effort == Effort(5.0, 4.0)
+    assert sum(diary.times) == 1

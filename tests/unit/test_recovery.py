@@ -9,6 +9,7 @@ import pytest
 
 from woodenwaiter.housekeeper.upkeep import takeover_of
 from woodenwaiter.processes.children import UNKNOWN_STATUS
+from woodenwaiter.processes.ends import End
 from woodenwaiter.processes.row import Cause, Row
 from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.protocol.entry import RECORD_SEPARATOR, Suspicion
@@ -114,7 +115,7 @@ def test_crowd_that_is_gone_is_forgotten() -> None:
     ("status", "ending"),
     [
         (SIGKILL, "died of signal 9 (SIGKILL)"),
-        (SIGSEGV | 0x80, "died of signal 11 (SIGSEGV)"),
+        (SIGSEGV | 0x80, "died of signal 11 (SIGSEGV), core dumped"),
         (0, "left with exit code 0"),  # a handler's os._exit(0)
         (UNKNOWN_STATUS, "ended unseen"),
     ],
@@ -146,7 +147,7 @@ def test_end_that_the_supervisor_wanted_is_nobodys_failure(row: Row) -> None:
 
 def test_end_of_its_time_is_the_failure_of_the_late_task(row: Row) -> None:
     row.mark_overdue(5)
-    row.close(SIGKILL, Cause.TIMED_OUT)
+    row.close(SIGKILL, Cause.TIMED_OUT, End.TIMED_OUT)
     failure = takeover_of(row).failure
     assert failure
     assert failure.reason.endswith("was killed, as the task went on after its time was up")

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from woodenwaiter.errors import Retry
 from woodenwaiter.processes.children import UNKNOWN_STATUS, ending
 from woodenwaiter.processes.diary import Progress
-from woodenwaiter.processes.row import Cause, Row, State, Tally
+from woodenwaiter.processes.ends import End
+from woodenwaiter.processes.row import Cause, Fate, Row, State, tally_of
 from woodenwaiter.processes.scoreboard import Scoreboard
+from woodenwaiter.processes.totals import Tally
+from woodenwaiter.protocol.verdict import DeadLetter, Redeliver
+from woodenwaiter.worker.failures import with_one
 
 from ..support import run
 
@@ -58,18 +63,18 @@ def test_row_tells_of_the_next_retry_that_is_due() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "ending"),
+    ("cause", "end", "ending"),
     [
-        (Cause.BLAMELESS, "died of signal 9 (SIGKILL)"),
-        (Cause.CHARGED, "died of signal 9 (SIGKILL)"),
-        (Cause.TIMED_OUT, "was killed, as the task went on after its time was up"),
+        (Cause.BLAMELESS, End.STOPPED, "was killed, as the pool ended"),
+        (Cause.CHARGED, End.SIGNALLED, "died of signal 9 (SIGKILL)"),
+        (Cause.TIMED_OUT, End.TIMED_OUT, "was killed, as the task went on after its time was up"),
     ],
 )
-def test_dead_row_keeps_what_was_running(cause: Cause, ending: str) -> None:
+def test_dead_row_keeps_what_was_running(cause: Cause, end: End, ending: str) -> None:
     row = opened(Scoreboard())
     row.begin(5, now=1.0)
     row.mark_overdue(5)
-    row.close(signal.SIGKILL, cause)
+    row.close(signal.SIGKILL, cause, end)
     assert (row.state, row.running, row.overdue, row.cause) == (State.DEAD, 5, 5, cause)
     assert row.ending == ending
     assert row.is_charged == (cause != Cause.BLAMELESS)
@@ -80,7 +85,7 @@ def test_dead_row_keeps_that_its_task_was_silent() -> None:
     row = opened(Scoreboard())
     row.begin(5, now=1.0)
     row.mark_overdue(5, silent=True)
-    row.close(signal.SIGKILL, Cause.TIMED_OUT)
+    row.close(signal.SIGKILL, Cause.TIMED_OUT, End.STALLED)
     assert (row.overdue, row.was_silent, row.is_charged) == (5, True, True)
     assert row.ending == "was killed, as the task went on after telling nothing for too long"
 
@@ -141,42 +146,85 @@ def test_report_of_the_former_worker_is_not_of_the_next() -> None:
     assert again.in_handler == 1
 
 
+def fail(row: Row, seq: int, *, buried: bool = False, asked: bool = False) -> None:
+    """As a worker does whose handler raised."""
+    error = Retry() if asked else ValueError()
+    letter = DeadLetter(0, {}, "") if buried else Redeliver(0, b"", 0, "")
+    row.note_failure(seq)
+    row.diary.failures = with_one(row.diary.failures, seq, error, letter)
+
+
 def test_tasks_are_counted_by_what_became_of_them() -> None:
     row = opened(Scoreboard())
-    assert row.tally == Tally(0, 0, 0)
-    for seq, buried in enumerate((None, False, True, None, None), 1):
+    assert tally_of(row) == Tally()
+    for seq in range(1, 6):
         row.begin(seq, now=1.0)
-        assert row.tally.done == len(
-            [1 for other in (None, False, True, None)[: seq - 1] if other is None]
-        )
-        if buried is not None:
-            row.note_failure(seq)
-            row.count_failure(buried=buried)
+        if seq in (2, 3):
+            fail(row, seq, asked=seq == 2, buried=seq == 3)
+        assert tally_of(row).done == [0, 1, 1, 1, 2][seq - 1]
         row.finish(seq)
-    assert row.tally == Tally(3, 1, 1)
-    assert str(row.tally) == "tasks done: 3, failed: 1, buried: 1"
+    assert tally_of(row) == Tally(started=5, done=3, failed=1, retried=1, buried=1)
+    assert str(tally_of(row)) == "tasks done: 3, failed: 1, retried: 1, buried: 1"
     row.begin(6, now=1.0)
     row.note_failure(6)
-    row.count_failure(buried=False)
-    assert row.tally == Tally(3, 2, 1)  # though Redis does not know yet
-    assert str(row.tally.plus(Tally(1, 0, 0))) == "tasks done: 4, failed: 2, buried: 1"
-    assert str(Tally(0, 0, 0)) == "tasks done: 0"
-    assert opened(Scoreboard()).tally == Tally()
+    assert tally_of(row) == Tally(started=6, done=3, failed=1, retried=1, buried=1)
+    fail(row, 6)  # though Redis does not know yet
+    assert tally_of(row) == Tally(started=6, done=3, failed=2, retried=2, buried=1)
+    assert str(Tally()) == "tasks done: 0"
+    assert str(Tally(timed_out=1, killed=2)) == "tasks done: 0, timed out: 1, killed: 2"
+    assert tally_of(opened(Scoreboard())) == Tally()
+
+
+@pytest.mark.parametrize(
+    ("cause", "fate", "expected"),
+    [
+        (Cause.CHARGED, Fate.OPEN, Tally(3, 1, 2, 1, killed=1)),
+        (Cause.CHARGED, Fate.RETRIED, Tally(3, 1, 2, 2, killed=1)),
+        (Cause.CHARGED, Fate.BURIED, Tally(3, 1, 2, 1, 1, killed=1)),
+        (Cause.TIMED_OUT, Fate.RETRIED, Tally(3, 1, 2, 2, timed_out=1, killed=1)),
+        (Cause.BLAMELESS, Fate.OPEN, Tally(3, 1, 1, 1, killed=1)),
+    ],
+)
+def test_task_that_ended_with_its_worker_is_counted(
+    cause: Cause, fate: Fate, expected: Tally
+) -> None:
+    row = opened(Scoreboard())
+    row.begin(1, now=1.0)
+    row.finish(1)
+    row.begin(2, now=1.0)
+    fail(row, 2)
+    row.finish(2)
+    row.begin(3, now=1.0)
+    row.mark_overdue(3)
+    row.close(signal.SIGKILL, cause)
+    row.decide(fate)
+    assert tally_of(row) == expected
+
+
+def test_task_that_had_failed_when_its_worker_ended_is_counted_once() -> None:
+    row = opened(Scoreboard())
+    row.begin(1, now=1.0)
+    fail(row, 1)
+    row.close(signal.SIGKILL, Cause.CHARGED)
+    row.decide(Fate.RETRIED)
+    assert tally_of(row) == Tally(started=1, failed=1, retried=1)
 
 
 def test_words_do_not_overlap() -> None:
     """What is written by one side is left alone by the others."""
-    row = opened(Scoreboard(rows=1), incarnation=9, queue=10, slot=11)
+    row = opened(Scoreboard(rows=1, places=11), incarnation=9, queue=10, slot=11)
     writers: dict[str, Callable[[], None]] = {
         "quiet": lambda: row.hush(True),
         "overdue": lambda: row.mark_overdue(2**40),
-        "was_silent why_overdue": lambda: row.mark_overdue(2**40, silent=True),
+        "was_silent": lambda: row.mark_overdue(2**40, silent=True),
         "pid": row.enter,
-        "began started running in_handler": lambda: row.begin(2**41, 5.0),
-        "in_handler tally": lambda: row.note_failure(2**41),
-        "tally": lambda: row.count_failure(buried=False),
-        "tally ": lambda: row.count_failure(buried=True),
-        "completed running": lambda: row.finish(2**42),
+        "began started running in_handler totals": lambda: row.begin(2**41, 5.0),
+        "in_handler": lambda: row.note_failure(2**41),
+        "totals": lambda: fail(row, 2**41),
+        "totals ": lambda: row.diary.count_time(1.0),
+        "limit": lambda: row.reach(End.MAX_TASKS),
+        "fate": lambda: row.decide(Fate.BURIED),
+        "completed running totals": lambda: row.finish(2**42),
         "holds_several": lambda: row.hold(2**43, 2**44),
         "owner": lambda: row.rename(3),
         "state alive status cause is_charged": lambda: row.close(-1, Cause.CHARGED),
@@ -274,7 +322,8 @@ def test_iterates_over_rows_that_were_in_use() -> None:
         (0, "left with exit code 0"),
         (70 << 8, "left with exit code 70"),
         (signal.SIGKILL, "died of signal 9 (SIGKILL)"),
-        (signal.SIGSEGV | 0x80, "died of signal 11 (SIGSEGV)"),
+        (signal.SIGSEGV, "died of signal 11 (SIGSEGV)"),
+        (signal.SIGSEGV | 0x80, "died of signal 11 (SIGSEGV), core dumped"),
         (33, "died of signal 33"),
         (UNKNOWN_STATUS, "ended unseen"),
     ],

@@ -17,6 +17,7 @@ from ..consumer import Consumer
 from ..logs import log
 from ..processes.children import UNKNOWN_STATUS
 from ..processes.cpus import places_in
+from ..processes.ends import End
 from ..processes.row import Cause, Row, State
 from ..processes.scoreboard import Scoreboard
 from ..processes.signals import SignalInbox, ring
@@ -83,6 +84,7 @@ class Housekeeper:
 
         Raises RedisUnusable if this supervisor has not had a usable server within `redis_wait`.
         """
+        self._scoreboard.free_entered()
         if not self._scoreboard.redis_was_usable:
             self._wait_for_servers()
         deadline = math.inf
@@ -173,12 +175,16 @@ class Housekeeper:
             if row.alive and not self._lives(row):
                 if row.pid:
                     kill_session(row.pid)
-                row.close(UNKNOWN_STATUS, Cause.CHARGED)
+                self._close(row, Cause.CHARGED, End.UNSEEN)
             elif row.alive and late:
                 log.warning("worker (pid %d) is killed, as its time is up", row.pid)
                 kill_tree(row.pid)
-                row.close(UNKNOWN_STATUS, Cause.BLAMELESS)
+                self._close(row, Cause.BLAMELESS, End.STOPPED)
         self._leaving = not any(row.alive for row in self._scoreboard)
+
+    def _close(self, row: Row, cause: Cause, end: End) -> None:
+        row.close(UNKNOWN_STATUS, cause, end)
+        self._scoreboard.ends.count(row.queue, end)
 
     def _lives(self, row: Row) -> bool:
         """Whether the worker does, and the number is not another's by now."""

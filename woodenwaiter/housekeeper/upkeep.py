@@ -6,10 +6,10 @@ import math
 import time
 from collections.abc import Sequence
 
-from ..processes.row import Row, State
+from ..processes.row import Fate, Row, State
 from ..protocol.grace import Grace, Leases
-from ..protocol.recovery import Sweep, Takeover, lapse_of, take_over
-from ..protocol.verdict import Failure, Policy
+from ..protocol.recovery import Heed, Sweep, Takeover, heed_nothing, lapse_of, take_over
+from ..protocol.verdict import DeadLetter, Failure, Policy, Verdict
 from .sights import Sights
 
 
@@ -41,17 +41,21 @@ class Upkeep:
 
     def _see_to(self, row: Row, now: float) -> None:
         if row.state == State.DEAD:
-            self._take_over(takeover_of(row))
+            self._take_over(takeover_of(row), lambda verdict: row.decide(fate_of(verdict)))
             self._sights.forget(row)
             row.free()
         elif running := self._sights.slow_claim(row, now, time.monotonic):
             self._queue.give_back(row.owner, running, row.token)
             self._sights.gave_back(row)
 
-    def _take_over(self, takeover: Takeover) -> None:
-        take_over(self._queue, takeover, self._policy)
+    def _take_over(self, takeover: Takeover, heed: Heed = heed_nothing) -> None:
+        take_over(self._queue, takeover, self._policy, heed)
         # What it held may be put off, and what rang for it lies where nobody waits.
         self._rounds.hurry()
+
+
+def fate_of(verdict: Verdict) -> Fate:
+    return Fate.BURIED if isinstance(verdict, DeadLetter) else Fate.RETRIED
 
 
 def takeover_of(row: Row) -> Takeover:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import NamedTuple
 
 from ..logs import log
 from .signals import name_of
-from .usage import cpu_of
+from .usage import PEAK_UNIT, cpu_of
 
 UNKNOWN_STATUS = -1
 """Of a process whose end nobody was told: its parent had died, or somebody else reaped it."""
+
+
+class Dead(NamedTuple):
+    """A child that has died: its status, as waitpid gives it; the seconds of CPU that it used, and
+    the most memory that it or one of those ever had that it had waited for, in bytes."""
+
+    pid: int
+    status: int
+    cpu: float = 0.0
+    peak: int = 0
 
 
 def reap(pid: int) -> tuple[int, int]:
@@ -18,13 +29,13 @@ def reap(pid: int) -> tuple[int, int]:
     return reap_and_measure(pid)[:2]
 
 
-def reap_and_measure(pid: int) -> tuple[int, int, float]:
-    """Likewise, and the seconds of CPU that it used, with the children that it had waited for."""
+def reap_and_measure(pid: int) -> Dead:
+    """Likewise, and what it used."""
     try:
         dead, status, usage = os.wait4(pid, os.WNOHANG)
     except ChildProcessError:  # reaped by somebody else; or, for -1, none is left
-        return max(pid, 0), UNKNOWN_STATUS, 0.0
-    return dead, status, cpu_of(usage)
+        return Dead(max(pid, 0), UNKNOWN_STATUS)
+    return Dead(dead, status, cpu_of(usage), usage.ru_maxrss * PEAK_UNIT)
 
 
 def send_signal(pid: int, number: int) -> None:
@@ -44,5 +55,6 @@ def ending(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"left with exit code {code}"
-    name = name_of(-code)
-    return f"died of signal {-code} ({name})" if name.startswith("SIG") else f"died of {name}"
+    name, core = name_of(-code), ", core dumped" if os.WCOREDUMP(status) else ""
+    signal = f"signal {-code} ({name})" if name.startswith("SIG") else name
+    return f"died of {signal}{core}"

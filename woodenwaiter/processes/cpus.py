@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
-T = TypeVar("T")
+from .cgroups import groups
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
@@ -37,29 +36,12 @@ def affinity() -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The CPU quotas of this process's cgroup and those above it, in CPUs; of both versions."""
-    try:
-        memberships = root / "proc/self/cgroup"
-        lines = memberships.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
-    except OSError:
-        return
-    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1):
-        if not controllers:
-            yield from walk(root / "sys/fs/cgroup", path, _quota_v2)
-        elif "cpu" in controllers.split(","):
-            for mount in {"cpu", controllers}:  # the one is a link to the other, if it is there
-                yield from walk(root / "sys/fs/cgroup" / mount, path, _quota_v1)
-
-
-def walk(mount: Path, path: str, read: Callable[[Path], T | None]) -> Iterator[T]:
-    """What is read of a cgroup and those above it, where it is anything."""
-    group = mount / path.lstrip("/")
-    for folder in (group, *group.parents):
-        if not folder.is_relative_to(mount):
-            return
-        found = read(folder)
-        if found is not None:
-            yield found
+    """The CPU quotas of this process's cgroup and those above it, in CPUs."""
+    for version, folders in groups("cpu", root):
+        for folder in folders:
+            quota = _quota_v1(folder) if version == 1 else _quota_v2(folder)
+            if quota is not None:
+                yield quota
 
 
 def _quota_v2(group: Path) -> float | None:

@@ -1,4 +1,5 @@
-"""In shared memory: what a worker has spent, and what its running task tells of its progress."""
+"""In shared memory: what a worker has spent, how long its tasks took, how many failed, and what the
+running one tells of its progress."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ from typing import NamedTuple
 from zlib import crc32
 
 from ..text import escaped
+from .account import Account, bytes_for
 from .effort import Effort
-
-DIARY_BYTES = 256
+from .times import RANGES, range_of
 
 WORDS = 4
 _BUSY, _CPU, _TOLD_AT = range(3)
@@ -19,8 +20,12 @@ _CHECK = Struct("=I")
 _HEAD = Struct("=qddI")  # the claim's number, fraction, time, bytes of text
 _TEXT = _CHECK.size + _HEAD.size
 
-MOST_TEXT = DIARY_BYTES - WORDS * 8 - _TEXT
+MOST_TEXT = 192
 """Bytes."""
+
+_TIMES = WORDS * 8 + _TEXT + MOST_TEXT
+_FAILURES = _TIMES + RANGES * 8
+DIARY_BYTES = 640
 
 ATTEMPTS = 8
 """To read what is being written: a writer that writes all the time leaves it whole most of it."""
@@ -38,6 +43,16 @@ class Progress(NamedTuple):
         return f"{self.fraction:.0%}: {self.text}" if self.text else f"{self.fraction:.0%}"
 
 
+class Failures(NamedTuple):
+    """Of a worker's tasks, as in `Tally`; ``last``: the number of the claim that failed last."""
+
+    last: int = 0
+    failed: int = 0
+    retried: int = 0
+    buried: int = 0
+    timed_out: int = 0
+
+
 def fit(text: str) -> str:
     """The beginning of it, in one line, in what a note has room for."""
     # What is escaped is no shorter than it was.
@@ -49,13 +64,16 @@ class Diary:
     supervisor does."""
 
     def __init__(self, memory: memoryview) -> None:
-        self._words = memory.cast("q")
-        self._note = memory[WORDS * 8 :]
+        self._memory = memory
+        self._words = memory[: WORDS * 8].cast("q")
+        self._note = memory[WORDS * 8 : _TIMES]
+        self.times = memory[_TIMES:_FAILURES].cast("q")
+        """Of handlers that have ended, by `range_of`: to be counted at every task."""
+        self._failures = Account(memory[_FAILURES:][: bytes_for(len(Failures._fields))])
 
     def clear(self) -> None:
         """For another worker."""
-        self._words[_BUSY] = self._words[_CPU] = self._words[_TOLD_AT] = 0
-        self._note[:_TEXT] = bytes(_TEXT)
+        self._memory[:] = bytes(DIARY_BYTES)
 
     def spend(self, busy: float, cpu: float) -> None:
         """So many seconds so far, as in `Effort`."""
@@ -66,6 +84,19 @@ class Diary:
         taken so many seconds; or they are 0."""
         busy, known = self.effort
         self.spend(busy + seconds, max(cpu, known))
+        if seconds:
+            self.count_time(seconds)
+
+    def count_time(self, seconds: float) -> None:
+        self.times[range_of(seconds)] += 1
+
+    @property
+    def failures(self) -> Failures:
+        return Failures(*self._failures.read())
+
+    @failures.setter
+    def failures(self, failures: Failures) -> None:
+        self._failures.write(failures)
 
     @property
     def effort(self) -> Effort:

@@ -6,7 +6,7 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
-from .cpus import walk
+from .cgroups import groups
 
 
 def descriptors_at_most() -> float:
@@ -22,13 +22,9 @@ def memory_at_most(root: Path = Path("/")) -> int | None:
 
 
 def _memory_limits(root: Path) -> Iterator[int]:
-    try:
-        memberships = (root / "proc/self/cgroup").read_text(errors="surrogateescape")
-    except OSError:
-        return
-    for line in memberships.split("\n"):
-        if line.startswith("0::"):
-            yield from walk(root / "sys/fs/cgroup", line.removeprefix("0::"), _limit)
+    for version, folders in groups("memory", root):
+        if version == 2:
+            yield from filter(None, map(_limit, folders))
 
 
 def _limit(group: Path) -> int | None:

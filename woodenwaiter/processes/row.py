@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 import os
 from enum import IntEnum
-from typing import NamedTuple
 
 from .. import pace
-from .children import ending
+from .books import Books
 from .diary import Diary
-from .effort import Efforts
+from .ends import End, described
+from .totals import Tally, Totals
 
 ROW_BYTES = 192
 
@@ -41,21 +41,12 @@ SETTING_UP = (State.STARTING, State.MUTED)
 """States of a worker that is not through its setup."""
 
 
-class Tally(NamedTuple):
-    """What became of the tasks that workers ran."""
+class Fate(IntEnum):
+    """Of the task that a worker was running when it died, as far as it was decided."""
 
-    done: int = 0
-    failed: int = 0  # once more, and to be tried again
-    buried: int = 0
-
-    def plus(self, other: Tally) -> Tally:
-        return Tally(*(mine + others for mine, others in zip(self, other, strict=True)))
-
-    def __str__(self) -> str:
-        others = {"failed": self.failed, "buried": self.buried}
-        return ", ".join(
-            [f"tasks done: {self.done}", *(f"{k}: {n}" for k, n in others.items() if n)]
-        )
+    OPEN = 0
+    RETRIED = 1
+    BURIED = 2
 
 
 class Cause(IntEnum):
@@ -76,33 +67,30 @@ _OVERDUE = 4
 _FAILED = 6
 _TOKEN = 7
 # The second, which the worker alone writes, at every task: 64-bit words.
-_STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST, _RETRIED, _BURIED, _ENDING = range(8, 16)
-# The third, which the worker writes as well, but rarely.
-_RETRY_DUE = 16
+_STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST, _ENDING = range(8, 14)
+# The third, of what is written rarely: by the worker …
+_RETRY_DUE, _LIMIT = 16, 17
+# … and once it is dead.
+_END, _FATE = 18, 19
 
 
 class Row:
     """One incarnation of one worker."""
 
-    def __init__(self, memory: memoryview, pool: str, diary: Diary, efforts: Efforts) -> None:
+    def __init__(self, memory: memoryview, pool: str, diary: Diary, books: Books) -> None:
+        self._memory = memory
         self._small = memory.cast("i")
         self._large = memory.cast("q")
         self._pool = pool
         self.diary = diary
-        self._efforts = efforts
+        self._books = books
 
     # Set by the supervisor.
 
     def open(self, queue: int, slot: int, incarnation: int) -> None:
         """Take a free row for a worker that is about to be forked."""
-        self._large[_STARTED] = self._large[_COMPLETED] = 0
-        self._large[_FIRST] = self._large[_LAST] = 0
-        self._large[_BEGAN] = self._large[_OVERDUE] = self._large[_FAILED] = 0
-        self._large[_TOKEN] = self._large[_RETRIED] = self._large[_BURIED] = 0
-        self._large[_ENDING] = self._large[_RETRY_DUE] = 0
+        self._memory[:] = bytes(ROW_BYTES)
         self.diary.clear()
-        self._small[_PID] = self._small[_GENERATION] = self._small[_STATUS] = 0
-        self._small[_DISMISSED] = 0
         self._small[_QUEUE], self._small[_SLOT] = queue, slot
         self._small[_INCARNATION] = incarnation
         self._small[_STATE] = State.STARTING
@@ -119,9 +107,10 @@ class Row:
         """The time of claim number ``seq`` is up, or that in which it was to tell something."""
         self._large[_OVERDUE] = -seq if silent else seq
 
-    def close(self, status: int, cause: Cause) -> None:
+    def close(self, status: int, cause: Cause, end: End = End.UNSEEN) -> None:
         """Mark the row dead: ``status`` is waitpid's, ``cause`` what it means for its task."""
         self._small[_STATUS] = status
+        self._large[_END] = end
         self._small[_CAUSE] = cause
         self._small[_STATE] = State.DEAD
 
@@ -138,9 +127,6 @@ class Row:
     def note_failure(self, seq: int) -> None:
         """The handler of claim number ``seq`` has failed; Redis is yet to know."""
         self._large[_FAILED] = seq
-
-    def count_failure(self, *, buried: bool) -> None:
-        self._large[_BURIED if buried else _RETRIED] += 1
 
     def expect_retry(self, after: float, now: float) -> None:
         """A delivery was put off for so many seconds from ``now`` (monotonic) on. Where one is due
@@ -168,6 +154,10 @@ class Row:
     def become(self, state: State) -> None:
         self._small[_STATE] = state
 
+    def reach(self, limit: End) -> None:
+        """It is to be replaced for this one."""
+        self._large[_LIMIT] = limit
+
     def end(self) -> None:
         """The worker runs no task any more, for whatever reason: only what is to come at its end,
         which may hang."""
@@ -175,11 +165,21 @@ class Row:
 
     # Set by the housekeeper.
 
+    def decide(self, fate: Fate) -> None:
+        """What becomes of the task that it was running when it died; to be told to Redis next."""
+        self._large[_FATE] = fate
+
     def free(self) -> None:
-        """What its worker spent is its queue's from now on."""
+        """What its worker did stands in the books from now on."""
         if self.state == State.DEAD:
-            self._efforts.add(self.queue, self.diary.effort)
+            self._books.enter(self.queue, self.incarnation, self.totals)
         self._small[_STATE] = State.FREE
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether it stands in the books, and last there: it is to be freed before anything else is
+        entered."""
+        return self.state == State.DEAD and self._books.last(self.queue) == self.incarnation
 
     # Read by anyone.
 
@@ -211,13 +211,20 @@ class Row:
     @property
     def ending(self) -> str:
         """How the worker came to its end."""
-        if self.cause == Cause.TIMED_OUT:
-            return f"was killed, as the task went on after {self.why_overdue}"
-        return ending(self.status)
+        return described(End(self._large[_END]), self.status)
+
+    @property
+    def limit(self) -> End | None:
+        """Which it has reached, if one."""
+        return End(self._large[_LIMIT]) if self._large[_LIMIT] else None
 
     @property
     def cause(self) -> Cause:
         return Cause(self._small[_CAUSE])
+
+    @property
+    def fate(self) -> Fate:
+        return Fate(self._large[_FATE])
 
     @property
     def is_charged(self) -> bool:
@@ -254,10 +261,6 @@ class Row:
         return self._large[_OVERDUE] < 0
 
     @property
-    def why_overdue(self) -> str:
-        return "telling nothing for too long" if self.was_silent else "its time was up"
-
-    @property
     def in_handler(self) -> int:
         """The number of the claim whose handler is running, or 0."""
         running = self.running
@@ -281,10 +284,9 @@ class Row:
         return self._large[_COMPLETED]
 
     @property
-    def tally(self) -> Tally:
-        retried, buried = self._large[_RETRIED], self._large[_BURIED]
-        ended = self.started if self._large[_FAILED] == self.started else self.completed
-        return Tally(ended - retried - buried, retried, buried)
+    def totals(self) -> Totals:
+        """What its worker has done."""
+        return Totals(tally_of(self), self.diary.effort, tuple(self.diary.times))
 
     @property
     def retry_due(self) -> float:
@@ -322,3 +324,20 @@ class Row:
         """The worker's name as this owner: it starts over as another when it loses its lease."""
         name = f"{self._pool}/{self._small[_INCARNATION]}"
         return f"{name}+{generation}" if generation else name
+
+
+def tally_of(row: Row) -> Tally:
+    """What became of its worker's tasks. That of one that lives is never more than is true."""
+    completed = row.completed  # first: what fails meanwhile is not taken for done
+    last, failed, retried, buried, timed_out = row.diary.failures
+    done = max(completed, last) - retried - buried
+    tally = Tally(row.started, done, failed, retried, buried, timed_out)
+    is_cut_off = row.state == State.DEAD and row.running not in (0, last)
+    return tally.plus(_of_cut_off(row)) if is_cut_off else tally
+
+
+def _of_cut_off(row: Row) -> Tally:
+    """The task in whose handler the worker ended."""
+    retried, buried = row.fate == Fate.RETRIED, row.fate == Fate.BURIED
+    timed_out = row.is_charged and row.cause == Cause.TIMED_OUT
+    return Tally(0, 0, row.is_charged, retried, buried, timed_out, killed=1)

@@ -6,12 +6,16 @@ from __future__ import annotations
 import mmap
 import time
 from collections.abc import Iterator
+from functools import reduce
 
 from ..names import unique_name
+from .account import ATTEMPTS
+from .books import Books
 from .demands import DEMAND_BYTES, Demand
 from .diary import DIARY_BYTES, Diary
-from .effort import Effort, Efforts
+from .ends import EndCounts
 from .row import ROW_BYTES, Row, State
+from .totals import Totals
 
 ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits recovery holds one
 
@@ -22,8 +26,9 @@ _LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 
 
 class Scoreboard:
-    """The rows of one supervisor's workers, made before the first fork, behind a header; and
-    ``demands``, one for each of its places. ``made_at``: in monotonic seconds."""
+    """The rows of one supervisor's workers, made before the first fork, behind a header;
+    ``demands``, one for each of its places; and ``ends``: how many workers ended why, likewise.
+    ``made_at``: in monotonic seconds."""
 
     def __init__(self, rows: int = ROWS, places: int = 0) -> None:
         self.pool = unique_name()
@@ -36,7 +41,9 @@ class Scoreboard:
         self._header = self._view[:ROW_BYTES].cast("i")
         self._moments = self._view[:ROW_BYTES].cast("q")
         self._diaries = memoryview(mmap.mmap(-1, rows * DIARY_BYTES))
-        self._efforts = Efforts(rows)  # there is no queue without a row
+        queues = max(rows, places)
+        self._books = Books(queues)
+        self.ends = EndCounts(queues)
         self._rows: list[Row] = []  # of this process: made when first seen, as most never are
 
     def __iter__(self) -> Iterator[Row]:
@@ -45,7 +52,7 @@ class Scoreboard:
             number = len(self._rows)
             memory = self._view[(number + 1) * ROW_BYTES :][:ROW_BYTES]
             diary = Diary(self._diaries[number * DIARY_BYTES :][:DIARY_BYTES])
-            self._rows.append(Row(memory, self.pool, diary, self._efforts))
+            self._rows.append(Row(memory, self.pool, diary, self._books))
         return iter(self._rows)
 
     def allocate(self) -> Row | None:
@@ -65,13 +72,28 @@ class Scoreboard:
             return f"one supervisor has at most {self._most} workers"
         return "not before the housekeeper has recovered those that died"
 
-    def effort_for(self, queue: int) -> Effort:
-        """What all the workers that a queue ever had here have spent."""
-        spent = self._efforts[queue]
+    def totals(self) -> list[Totals]:
+        """What all the workers did that a place ever had, for each of them."""
+        queues = range(len(self.demands))
+        for _ in range(ATTEMPTS):
+            editions = [self._books.edition(queue) for queue in queues]
+            totals = [self._books[queue] for queue in queues]
+            for row in self:
+                if row.state != State.FREE and not row.is_entered:
+                    totals[row.queue] = totals[row.queue].plus(row.totals)
+            if editions == [self._books.edition(queue) for queue in queues]:
+                break  # nobody went from the rows to the books meanwhile
+        return totals
+
+    def sum(self) -> Totals:
+        """Of all places."""
+        return reduce(Totals.plus, self.totals(), Totals())
+
+    def free_entered(self) -> None:
+        """Do what a housekeeper that died has left: before anybody is entered into the books."""
         for row in self:
-            if row.queue == queue and row.state != State.FREE:
-                spent = spent.plus(row.diary.effort)
-        return spent
+            if row.is_entered:
+                row.free()
 
     @property
     def redis_was_usable(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .. import pace
@@ -56,7 +56,15 @@ def lapse_of(owner: str) -> Takeover:
     return Takeover(owner, 0, 0, failure, lapsed=True)
 
 
-def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
+Heed = Callable[[Verdict], None]
+"""Is told the verdict on the owner's oldest claim before Redis is."""
+
+
+def heed_nothing(verdict: Verdict) -> None:
+    """Where nobody wants to know."""
+
+
+def take_over(queue: Queue, takeover: Takeover, policy: Policy, heed: Heed = heed_nothing) -> None:
     """End the owner, whose claims go where they belong. Raises what is in ServerTrouble."""
     owner, known, failure = takeover.owner, takeover.known, takeover.failure
     completed = takeover.completed
@@ -67,6 +75,7 @@ def take_over(queue: Queue, takeover: Takeover, policy: Policy) -> None:
         if oldest.raw is not None and takeover.charges(oldest):
             completed = oldest.settled
             verdict = judge(oldest.raw, f"{name}/{completed + 1}", failure, policy, name)
+            heed(verdict)
     put_back = queue.release(owner, completed, known, verdict, lapsed=takeover.lapsed)
     if put_back is None:
         return  # it gave a sign of life after all

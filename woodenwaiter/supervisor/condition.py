@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from .. import pace
-from ..processes.row import SETTING_UP, Tally
+from ..processes.row import SETTING_UP
 from ..processes.scoreboard import Scoreboard
 from ..text import escaped, listed
 from .slots import Slot, Slots
 
 
-def answer_of(slots: Slots, scoreboard: Scoreboard, past: Tally, lease: float, now: float) -> str:
-    """Whether it is ready, and why, or what it has done. ``past``: what became of the tasks of
-    workers that are no more; ``lease`` in seconds, ``now`` in monotonic ones."""
+def answer_of(slots: Slots, scoreboard: Scoreboard, lease: float, now: float) -> str:
+    """Whether it is ready, and why, or what it has done. ``lease`` in seconds, ``now`` in
+    monotonic ones."""
     why_not = _why_not_ready(slots, scoreboard, lease, now)
-    return f"not ready: {why_not}" if why_not else f"ready: {summary(slots, past)}"
+    return f"not ready: {why_not}" if why_not else f"ready: {summary(slots, scoreboard)}"
 
 
 def _why_not_ready(slots: Slots, scoreboard: Scoreboard, lease: float, now: float) -> str:
@@ -40,12 +40,9 @@ def _is_up(slot: Slot) -> bool:
     return bool(slot.child and slot.child.row and slot.child.row.state not in SETTING_UP)
 
 
-def summary(slots: Slots, past: Tally) -> str:
+def summary(slots: Slots, scoreboard: Scoreboard) -> str:
     """How many workers it has, and what became of tasks."""
-    tally = past
-    for slot in slots.workers():
-        if slot.child and slot.child.row:
-            tally = tally.plus(slot.child.row.tally)
     workers = slots.workers() if slots.is_draining else slots.active_workers()
     quiet = "quiet; " if slots.is_quiet else ""
-    return f"{quiet}workers up: {sum(map(_is_up, workers))} of {len(workers)}; {tally}"
+    ready = f"{sum(map(_is_up, workers))} of {len(workers)}"
+    return f"{quiet}workers up: {ready}; {scoreboard.sum().tally}"

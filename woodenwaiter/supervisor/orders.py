@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..processes.ends import End
 from ..processes.row import Cause, Row
 from ..processes.signals import BELL, FAREWELL
 from ..processes.traces import Trace
@@ -23,8 +24,12 @@ class Child:
     trace: Trace | None = None
     limit: TimeLimit | None = None
     leave_by: float = math.inf  # of a worker that is ending
-    is_killed: bool = False
+    killed_for: End | None = None
     cause: Cause = Cause.CHARGED  # what its death, should it come now, means for its task
+
+    @property
+    def is_killed(self) -> bool:
+        return self.killed_for is not None
 
     @property
     def due(self) -> float:
@@ -60,9 +65,9 @@ class Say(NamedTuple):
 Order = Tell | Kill | Say
 
 
-def kill(name: str, child: Child, why: str, cause: Cause = Cause.BLAMELESS) -> Kill:
+def kill(name: str, child: Child, why: str, end: End, cause: Cause = Cause.BLAMELESS) -> Kill:
     """``cause``: what this end means for the child's task."""
-    child.cause, child.is_killed = cause, True
+    child.cause, child.killed_for = cause, end
     return Kill(name, child, why, cause)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from .. import pace
 from ..errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, EXIT_SETUP
+from ..processes.ends import End
 from ..processes.row import SETTING_UP, Cause, Row, State
 from ..processes.scoreboard import Scoreboard
 from ..processes.signals import BELL
@@ -84,12 +85,17 @@ class Slot:
             if measure == Measure.RAISE:
                 yield Tell(child, BELL)
             elif measure == Measure.KILL:
-                why = f"as its task goes on after {child.row.why_overdue}"
-                yield kill(self.name, child, why, Cause.TIMED_OUT)
+                yield self._kill_for_time(child, is_silent=child.row.was_silent)
         if now >= child.leave_by and not child.is_killed:
             why = "as it has nothing left to do and does not end"
             runs = child.row and child.row.running  # it crashed in its task
-            yield kill(self.name, child, why, Cause.CHARGED if runs else Cause.BLAMELESS)
+            cause = Cause.CHARGED if runs else Cause.BLAMELESS
+            yield kill(self.name, child, why, End.STUCK, cause)
+
+    def _kill_for_time(self, child: Child, *, is_silent: bool) -> Order:
+        what = "telling nothing for too long" if is_silent else "its time was up"
+        end = End.STALLED if is_silent else End.TIMED_OUT
+        return kill(self.name, child, f"as its task goes on after {what}", end, Cause.TIMED_OUT)
 
 
 class Slots:
@@ -335,7 +341,7 @@ class Slots:
         orders: list[Order] = []
         for slot in [slot for slot in self._slots if slot.stage == self._stage]:
             if slot.child:
-                orders.append(kill(slot.name, slot.child, why))
+                orders.append(kill(slot.name, slot.child, why, End.STOPPED))
             else:
                 self._slots.remove(slot)
         if orders and self._stage == Stage.WORKERS and self.exit_code == EXIT_DRAINED:

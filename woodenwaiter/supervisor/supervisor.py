@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import StartupError
 from ..logs import log
-from ..processes.children import ending, reap_and_measure, send_signal
+from ..processes.children import Dead, reap_and_measure, send_signal
 from ..processes.cpus import places_in
 from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import AtEnd, end_process, fork, leave
-from ..processes.row import Cause, Row, State, Tally
+from ..processes.row import Cause, State
 from ..processes.scoreboard import Scoreboard
 from ..processes.signals import SignalInbox, name_of
 from ..processes.traces import Trace
@@ -29,6 +29,7 @@ from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
 from .apart import Apart
 from .condition import answer_of
+from .deaths import Deaths, settle
 from .embedded import EmbeddedServer
 from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
 from .inquiries import Inquiries
@@ -94,7 +95,7 @@ class Supervisor:
         self._pid = os.getpid()
         self._scoreboard = Scoreboard(places=len(roster.outlines))
         self._incarnations = 0
-        self._tally = Tally()
+        self._deaths = Deaths(self._scoreboard)
         self._whereabouts = Whereabouts(self._scoreboard, roster.outlines)
         self._shortages = Shortages()
         self._stalls = Stalls(threads, time.monotonic())
@@ -126,7 +127,8 @@ class Supervisor:
             set_limits(self._limits)
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
-        log.info("drained in %.1f s; %s", time.monotonic() - self._slots.drain_began, self._tally)
+        seconds = time.monotonic() - self._slots.drain_began
+        log.info("drained in %.1f s; %s", seconds, self._scoreboard.sum().tally)
         if self._renewal.is_ready:
             log.info("starting anew")
         return self._slots.exit_code
@@ -139,10 +141,10 @@ class Supervisor:
         due = min(part.due for part in (*timed, self._renewal, self._systemd, self._inquiries))
         self._listen(None if due == math.inf else due - time.monotonic())
         for dead in self._reap():
-            self._note_end(*dead)
+            self._note_end(dead)
         _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         self._meet_deadlines()
-        self._systemd.look(self._slots, self._scoreboard, self._renewal, self._tally)
+        self._systemd.look(self._slots, self._scoreboard, self._renewal)
 
     def _listen(self, seconds: float | None) -> bool:
         """Sleep until a signal comes or the time is up; returns whether it is time to leave."""
@@ -160,7 +162,7 @@ class Supervisor:
     def _fares(self) -> str:
         """The answer to who asks."""
         lease, now = self._settings.lease_seconds, time.monotonic()
-        return answer_of(self._slots, self._scoreboard, self._tally, lease, now)
+        return answer_of(self._slots, self._scoreboard, lease, now)
 
     def _act_on(self, number: int) -> None:
         now = time.monotonic()
@@ -279,34 +281,32 @@ class Supervisor:
 
     # Deaths.
 
-    def _reap(self) -> Iterator[tuple[int, int, float]]:
-        """Of the children that died pid, status and seconds of CPU. As PID 1 it is everybody's
-        parent; else it leaves alone what is not its own: a program may have other children."""
+    def _reap(self) -> Iterator[Dead]:
+        """The children that died. As PID 1 it is everybody's parent; else it leaves alone what is
+        not its own: a program may have other children."""
         if self._pid == 1:
-            while (dead := reap_and_measure(-1))[0]:
+            while (dead := reap_and_measure(-1)).pid:
                 yield dead
             return
         for pid in [*self._renewal.pids, *(slot.child.pid for slot in self._slots if slot.child)]:
-            if (dead := reap_and_measure(pid))[0]:
+            if (dead := reap_and_measure(pid)).pid:
                 yield dead
 
-    def _note_end(self, pid: int, status: int, cpu: float) -> None:
-        if pid == self._renewal.pid:
-            self._note_trial(status)
-        slot = self._slots.slot_of(pid)
+    def _note_end(self, dead: Dead) -> None:
+        if dead.pid == self._renewal.pid:
+            self._note_trial(dead.status)
+        slot = self._slots.slot_of(dead.pid)
         if slot is None or slot.child is None:
             return
         child = slot.child
-        if not (child.row and child.row.state == State.MUTED):
-            _tell_end(slot, child, status)
+        end = self._deaths.note(slot, child, dead)
         if child.row:
             # What its handlers had started: it ends that itself, where it can see it.
-            (kill_group if child.row.state == State.LEFT else kill_session)(pid)
-        orders = self._slots.ended(slot, status, time.monotonic())
+            (kill_group if child.row.state == State.LEFT else kill_session)(dead.pid)
+        orders = self._slots.ended(slot, dead.status, time.monotonic())
         if child.row and child.trace:
-            self._tally = self._tally.plus(child.row.tally)
-            _settle(child.row, cpu)
-            child.row.close(status, child.cause)
+            settle(child.row, dead.cpu)
+            child.row.close(dead.status, child.cause, end)
             child.trace.close()
         _carry_out(orders)
 
@@ -330,31 +330,6 @@ def _carry_out(orders: Iterable[Order]) -> None:
             send_signal(order.child.pid, order.number)
 
 
-def _settle(row: Row, cpu: float) -> None:
-    """Note what a worker that is no more had spent: it could not do so for the task that it ran."""
-    cut_off = time.monotonic() - row.began if row.in_handler else 0.0
-    row.diary.settle(cut_off, cpu)
-
-
 def _tell_birth(slot: Slot) -> None:
     level = logging.DEBUG if slot.setup_failed or slot.is_routine else logging.INFO
     log.log(level, "%s (pid %d) started", slot.name, slot.child.pid if slot.child else 0)
-
-
-def _tell_end(slot: Slot, child: Child, status: int) -> None:
-    task, row = "", child.row
-    is_expected = slot.retired or (row is not None and row.state == State.LEFT)
-    if row and row.running:
-        seconds = time.monotonic() - row.began
-        task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
-    is_well = is_expected and not task and status == 0
-    usual = logging.DEBUG if slot.is_routine else logging.INFO
-    log.log(
-        usual if is_well else logging.ERROR,
-        "%s (pid %d) %s%s%s",
-        slot.name,
-        child.pid,
-        ending(status),
-        task,
-        f"; {row.tally}" if row else "",
-    )

@@ -12,7 +12,6 @@ from enum import Enum
 
 from .. import pace
 from ..logs import log
-from ..processes.row import Tally
 from ..processes.scoreboard import Scoreboard
 from .condition import summary, unserved_queues
 from .renewal import Renewal
@@ -64,8 +63,8 @@ class Systemd:
         is_watched = micros.isdecimal() and int(micros) and pid in ("", str(os.getpid()))
         return cls(address, int(micros) / 1e6 if is_watched else math.inf)
 
-    def look(self, slots: Slots, scoreboard: Scoreboard, renewal: Renewal, past: Tally) -> None:
-        """Tell it what is new. ``past``: what became of the tasks of workers that are no more."""
+    def look(self, slots: Slots, scoreboard: Scoreboard, renewal: Renewal) -> None:
+        """Tell it what is new."""
         self.due = math.inf
         if not self._address:
             return
@@ -76,7 +75,7 @@ class Systemd:
             is_told = self._tell_phase(phase)
             self._status_due = now + (pace.STATUS if is_told else pace.NOTIFY_AGAIN)
         elif now >= self._status_due:
-            is_told = self._tell_status(f"{phase.word}; {summary(slots, past)}")
+            is_told = self._tell_status(f"{phase.word}; {summary(slots, scoreboard)}")
             self._status_due = now + (pace.STATUS if is_told else pace.NOTIFY_AGAIN)
         if now >= self._ping_due:
             is_told = self._tell("WATCHDOG=1")

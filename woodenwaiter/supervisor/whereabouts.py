@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .. import pace
 from ..logs import IN_LINES, log
 from ..processes.children import send_signal
-from ..processes.row import Row
+from ..processes.ends import End
+from ..processes.row import Row, tally_of
 from ..processes.scoreboard import Scoreboard
 from ..processes.signals import TRACE
 from ..text import escaped
@@ -30,10 +31,12 @@ class Whereabouts:
             if slot.child and slot.child.row:
                 row = slot.child.row
                 state = _state_of(row, now)
-                log.info("%s (pid %d) %s; %s", slot.name, slot.child.pid, state, row.tally)
+                log.info("%s (pid %d) %s; %s", slot.name, slot.child.pid, state, tally_of(row))
                 send_signal(slot.child.pid, TRACE)
-        for number, outline in enumerate(self._outlines):
-            log.info("queue %s: %s", outline.queue, self._scoreboard.effort_for(number))
+        ends = self._scoreboard.ends
+        for number, totals in enumerate(self._scoreboard.totals()):
+            queue = self._outlines[number].queue
+            log.info("queue %s: %s%s", queue, totals, _in_words(ends[number]))
         self.due = now + pace.TRACE_AFTER
 
     def tell(self, workers: Iterable[Slot], now: float) -> None:
@@ -46,6 +49,11 @@ class Whereabouts:
                 trace = slot.child.trace.take()
                 where = (escaped(slot.name), slot.child.pid, trace)
                 log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES)
+
+
+def _in_words(ends: Mapping[End, int]) -> str:
+    told = ", ".join(f"{end} {number}" for end, number in ends.items() if end.is_replaced)
+    return f"; workers replaced: {told}" if told else ""
 
 
 def _state_of(row: Row, now: float) -> str:

@@ -6,7 +6,8 @@ import traceback
 from types import TracebackType
 
 from ..errors import BadEntry, Reject, Retry, TaskStalled, TaskTimeout, text_of
-from ..protocol.verdict import Failure
+from ..processes.diary import Failures
+from ..protocol.verdict import DeadLetter, Failure, Verdict
 from ..text import shortened
 
 LONGEST_ERROR = 16 << 10
@@ -30,6 +31,19 @@ def failure_of(error: BaseException) -> Failure:
         _reason(error),
         error=type(error).__name__ + (f": {text}" if text else ""),
         traceback=shortened("".join(lines), LONGEST_TRACEBACK),
+    )
+
+
+def with_one(failures: Failures, seq: int, error: BaseException, verdict: Verdict) -> Failures:
+    """And that of claim number ``seq``."""
+    _, failed, retried, buried, timed_out = failures
+    is_burial = isinstance(verdict, DeadLetter)
+    return Failures(
+        seq,
+        failed + (not isinstance(error, Retry)),
+        retried + (not is_burial),
+        buried + is_burial,
+        timed_out + isinstance(error, TaskTimeout),
     )
 
 

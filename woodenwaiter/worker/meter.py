@@ -50,6 +50,7 @@ class Meter:
     def measure(self, began: float, now: float) -> Cost | None:
         """A task ends that began then. Returns what it cost, if it was slow."""
         slow = self.start_of(began) if now - began >= self._slow else None
+        self._diary.count_time(now - began)
         self._read(now)
         self.pause(now)
         return self.start_of(now).since(slow) if slow else None

@@ -8,8 +8,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from woodenwaiter.processes.books import Books
 from woodenwaiter.processes.diary import DIARY_BYTES, Diary
-from woodenwaiter.processes.effort import Efforts
 from woodenwaiter.processes.row import ROW_BYTES, Cause, Row
 
 from .server import Contents, Entries, Failed, Request, task_of
@@ -98,7 +98,7 @@ class Words(NamedTuple):
 def row_of(words: Words) -> Row:
     """The product's own, with these words in it."""
     diary = Diary(memoryview(bytearray(DIARY_BYTES)))
-    row = _Row(memoryview(bytearray(ROW_BYTES)), "", diary, Efforts(queues=1))
+    row = _Row(memoryview(bytearray(ROW_BYTES)), "", diary, Books(queues=1))
     row.open(0, 0, 1)
     row.hold(words.first, words.last)
     row.begin(words.started, 0.0)
