@@ -229,19 +229,19 @@ PUBLISH = 5.0
 """Between two times that a host tells what its workers do, at least: it does where that is not what
 it was, or where it asks the server for something else anyway."""
 
-REPUBLISH = 9.3
-"""The same, at most. Leases that are nearly to be renewed then are, in the same round trip."""
+REPUBLISH = 10.0
+"""The same, at most. Leases are renewed before, and it goes along."""
 
 NEWS = 1.0
 """Between two looks whether there is something new to tell."""
 
 PUBLISHED = 20.0
-"""After which a host that tells nothing more is not shown: it tells twice in that time, so that one
+"""After which a host that tells nothing more is not shown. It tries twice in that time: one answer
 may be lost."""
 
 PUBLISH_WAIT = 1.0
 """For a node of a cluster that is asked for nothing but that. While it is silent, it takes so much
-of REPUBLISH of who has other things to do."""
+of PUBLISH of who has other things to do."""
 
 PUBLISH_AGAIN = 60.0
 """Where the server does not allow it."""

@@ -77,7 +77,7 @@ class Publisher:
                 self._editions.written(self._told, now)
                 self._is_refused = False
             elif is_outage(outcome):  # which others tell of
-                self._editions.put_off(pace.REPUBLISH, now)
+                self._editions.put_off(pace.PUBLISH, now)
             else:
                 self._editions.put_off(pace.PUBLISH_AGAIN, now)
                 self._tell(outcome)
