@@ -42,9 +42,9 @@ class CountingLink(Link):
 
     requests = 0
 
-    def exchange(self, commands: Sequence[Command]) -> list[Any]:
+    def exchange(self, commands: Sequence[Command], *others: Any, **options: Any) -> list[Any]:
         self.requests += 1
-        return super().exchange(commands)
+        return super().exchange(commands, *others, **options)
 
 
 def now(client: Any) -> float:

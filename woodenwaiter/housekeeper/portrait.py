@@ -98,7 +98,7 @@ def _running(queue: str, row: Row, now: float) -> Running | None:
         pid=row.pid,
         claim=f"{row.owner}/{seq}",
         seconds=_seconds(now - row.began),
-        done=row.tally.done,
+        done=tally_of(row).done,
         is_leaving=row.is_dismissed,
         fraction=told.fraction if told else None,
         text=told.text if told else "",
