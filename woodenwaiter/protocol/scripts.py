@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import pkgutil
+from collections.abc import Sequence
 
 
 class Script:
-    """``lua/NAME.lua`` behind the prelude that all have in common but one."""
+    """``lua/NAME.lua`` behind what it has in common with others."""
 
-    def __init__(self, name: str, prelude: str = "prelude") -> None:
-        self.source = (_source_of(prelude) if prelude else "") + _source_of(name)
+    def __init__(self, name: str, preludes: Sequence[str] = ("prelude",)) -> None:
+        self.source = "".join(map(_source_of, (*preludes, name)))
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -28,4 +29,6 @@ GIVE_BACK = Script("give_back")
 OLDEST_CLAIM = Script("oldest_claim")
 TEND = Script("tend")
 REQUEUE = Script("requeue")
-RIGHTS = Script("rights", prelude="")
+BEAT = Script("beat", ("prelude", "account"))
+HISTORY = Script("history", ("account",))
+RIGHTS = Script("rights", ())

@@ -1,0 +1,63 @@
+-- Notes what has come to a queue and left it so far, unless that was noted just now, or is as it was. Where
+-- less has than before (somebody deleted keys, or the clock went back), what was noted means nothing any
+-- more.
+-- ARGV: see `account`; ms between two notes, when the queue was last seen to have nothing waiting, how many
+-- notes to keep, how many minutes, for how many ms
+-- Returns the milliseconds until another may be noted, and 1: there may be more to note, 0: there is not.
+-- A note is: when, what came, done, failed, buried, returned, and when nothing waited; that of a minute
+-- is the last one in it.
+local every, empty_at = tonumber(ARGV[2]), ARGV[3]
+local most_beats, most_minutes, kept = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local MINUTE = 60000
+local at = now()
+local last = numbers(redis.call('LINDEX', BEATS, 0))
+local ago = at - (last[1] or 0)
+
+if ago >= 0 and ago < every then
+  return {every - ago, 1}
+end
+
+local sums = account()
+local noted = {sums.came, sums.done, sums.failed, sums.buried, sums.returned}
+
+local function is_as_before()
+  for i = 1, #noted do
+    if noted[i] ~= last[i + 1] then
+      return false
+    end
+  end
+  return true
+end
+
+local function is_less()
+  for i = 1, #noted do
+    if noted[i] < (last[i + 1] or 0) then
+      return true
+    end
+  end
+  return ago < 0
+end
+
+if is_as_before() then
+  return {every, 0}
+end
+if is_less() then
+  redis.call('LTRIM', BEATS, 1, 0)
+  redis.call('LTRIM', MINUTES, 1, 0)
+end
+
+local note = string.format('%.0f %.0f %.0f %.0f %.0f %.0f %s', at, unpack(noted, 1, 5), empty_at)
+
+local function keep(list, most)
+  redis.call('LPUSH', list, note)
+  redis.call('LTRIM', list, 0, most - 1)
+  redis.call('PEXPIRE', list, kept)
+end
+
+local latest = numbers(redis.call('LINDEX', MINUTES, 0))[1]
+if latest and math.floor(latest / MINUTE) == math.floor(at / MINUTE) then
+  redis.call('LTRIM', MINUTES, 1, -1)
+end
+keep(BEATS, most_beats)
+keep(MINUTES, most_minutes)
+return {every, 1}
