@@ -127,7 +127,7 @@ def push_and_settle(client: Any, name: str) -> None:
     assert isinstance(account, Account)
     assert (account.pushed, account.waiting, account.now.done, account.now.buried) == (3, 1, 1, 1)
     left = (name, *(key_prefix(name) + kept for kept in ("dead", "tally")))
-    assert {key.decode() for key in client.keys()} == {*left}
+    assert set(client.keys()) == {key.encode() for key in left}
     queue.link.close()
 
 

@@ -353,7 +353,11 @@ class Machine(RuleBasedStateMachine):
             queue.release(worker.owner, worker.completed)
             self.handled.update(fields["payload"] for _, fields in queue.dead_letters())
         assert self.waiting <= self.handled
-        left = {key_prefix(name) + kept for name in NAMES for kept in ("dead", "clock", "tally", "beats", "minutes")}
+        left = {
+            key_prefix(name) + kept
+            for name in NAMES
+            for kept in ("dead", "clock", "tally", "beats", "minutes")
+        }
         assert {key.decode() for key in self.client.scan_iter()} <= left, "something stays behind"
 
     def wait_for_retries(self, queue: CountingQueue) -> None:

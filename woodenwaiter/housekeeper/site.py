@@ -68,7 +68,7 @@ class Care:
         owners = [row.owner for row in self.rows]
         visit = self.sweep.visit(owners, now, self.node.clock.reads(now))
         is_due = self.pulse.is_due(now, self._progress)
-        return visit._replace(empty_at=self.pulse.empty_at) if is_due else visit
+        return visit._replace(seen=self.pulse.seen) if is_due else visit
 
     def visited(self, visit: Visit, tended: Tended, sent: float, received: float) -> None:
         """By a request that was sent and answered then."""

@@ -24,24 +24,37 @@ RECENT = int(pace.RATE / pace.BEAT) + 2
 """Of the last beats, that are enough for rates: the oldest of them is older than RATE."""
 
 
+class Seen(NamedTuple):
+    """What a host has seen itself: when a queue had nothing waiting, and when all was as in the
+    last beat, by the server's clock, in seconds; 0: never."""
+
+    empty_at: float = 0
+    same_at: float = 0
+
+
 class Noted(NamedTuple):
-    """``left``: seconds until another beat may be noted; ``is_news``: something may have changed
-    since the one before."""
+    """``left``: seconds until another beat may be noted; ``time``: the server's, in seconds;
+    ``is_same``: all is as in the beat before, and no other was noted."""
 
     left: float
-    is_news: bool
+    time: float
+    is_same: bool
 
 
-def noting(keys: Keys, empty_at: float) -> Call:
-    """The call that notes a beat; for ``empty_at`` see `Beat`."""
-    milliseconds = [int(pace.BEAT * 1000), int(empty_at * 1000)]
-    limits = [MOST_BEATS, MOST_MINUTES, int(pace.HISTORY_KEPT * 1000)]
-    return scripts.BEAT, keys.of_history(), [keys.any_claims, *milliseconds, *limits]
+def noting(keys: Keys, seen: Seen) -> Call:
+    """The call that notes a beat, unless there was one just now."""
+    times = (pace.BEAT, *seen, pace.HISTORY_KEPT)
+    every, empty_at, same_at, kept = (int(seconds * 1000) for seconds in times)
+    arguments = [keys.any_claims, every, empty_at, same_at, MOST_BEATS, MOST_MINUTES, kept]
+    return scripts.BEAT, keys.of_history(), arguments
 
 
 def noted(reply: Any) -> Noted | Exception:
     """What that is answered."""
-    return reply if isinstance(reply, Exception) else Noted(reply[0] / 1000, bool(reply[1]))
+    if isinstance(reply, Exception):
+        return reply
+    left, time, is_same = reply
+    return Noted(left / 1000, time / 1000, bool(is_same))
 
 
 def accounts(link: Link, queues: Sequence[str]) -> list[Account | Exception]:

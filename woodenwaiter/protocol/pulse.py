@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 from .. import pace
-from .beats import Noted
+from .beats import Noted, Seen
 from .replies import reply_of
 from .tending import Tended
 
@@ -20,13 +20,10 @@ class Pulse:
     """
 
     def __init__(self, chance: Callable[[], float]) -> None:
-        self.empty_at = 0.0
-        """When the queue was last seen to have nothing waiting, by the server's clock, in seconds;
-        0: never."""
+        self.seen = Seen()
         self._chance = chance
         self._next = -math.inf
         self._is_stirred = True  # the first one is what others are compared with
-        self._waiting = 0
         self._progress = 0
         self._trouble = ""
 
@@ -39,20 +36,30 @@ class Pulse:
     ) -> str:
         """The queue was, by one of so many hosts, by a request that was sent and answered then.
         Returns why no beat could be noted, where that is new."""
-        if tended.waiting == 0:
-            self.empty_at = tended.time - (received - sent)  # it may have been before its time
-        self._is_stirred |= tended.waiting != self._waiting
-        self._waiting = tended.waiting
-        if tended.beat is None:
-            return ""
-        left, is_news = tended.beat if isinstance(tended.beat, Noted) else (pace.BEAT, False)
-        # What was done last is settled a moment later: another one follows.
-        self._is_stirred = is_news or progress != self._progress
-        self._progress = progress
-        self._next = received + left + pace.beat_every(hosts, self._chance())
-        return self._trouble_of(tended.beat)
+        if tended.beat:
+            left = self._heard(tended.beat, progress)
+            self._next = received + left + pace.beat_every(hosts, self._chance())
+        if tended.waiting:
+            self._is_stirred = True
+        else:  # be it a little before the time that is told
+            self.seen = self.seen._replace(empty_at=tended.time - (received - sent))
+        return self._new_trouble(tended.beat)
 
-    def _trouble_of(self, beat: Noted | Exception) -> str:
+    def _heard(self, beat: Noted | Exception, progress: int) -> float:
+        """What came of a beat; returns the seconds until there may be another."""
+        # What was done last is settled a moment later: another one follows.
+        self._is_stirred = progress != self._progress
+        self._progress = progress
+        if isinstance(beat, Exception):
+            return pace.BEAT
+        self._is_stirred |= not beat.is_same
+        if beat.is_same:
+            self.seen = self.seen._replace(same_at=beat.time)
+        return beat.left
+
+    def _new_trouble(self, beat: Noted | Exception | None) -> str:
+        if beat is None:
+            return ""
         before = self._trouble
-        self._trouble = "" if isinstance(beat, Noted) else reply_of(beat).whole
+        self._trouble = reply_of(beat).whole if isinstance(beat, Exception) else ""
         return self._trouble if self._trouble != before else ""

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from .. import pace
 from . import scripts
-from .beats import Noted, noted, noting
+from .beats import Noted, Seen, noted, noting
 from .calls import Call, run_all
 from .keys import Keys, text_of_name
 from .link import Command, Link
@@ -53,8 +53,7 @@ class Visit(NamedTuple):
     server's clock went back.
 
     ``lease``: seconds; ``time``: the server's, in seconds, as far as it is known: then a glance may
-    do; ``empty_at``: where a beat is to be noted, when the queue was last seen to have nothing
-    waiting, 0 for never.
+    do; ``seen``: where a beat is to be noted.
     """
 
     keys: Keys
@@ -62,7 +61,7 @@ class Visit(NamedTuple):
     owners: Sequence[str]
     most: int
     time: float | None = None
-    empty_at: float | None = None
+    seen: Seen | None = None
 
 
 def tend_together(link: Link, visits: Sequence[Visit]) -> list[Tended | Exception]:
@@ -70,13 +69,11 @@ def tend_together(link: Link, visits: Sequence[Visit]) -> list[Tended | Exceptio
     wrong with one alone is told in its place. Raises what is in `link.ServerTrouble`."""
     outcomes = _glance(link, visits)
     rest = [i for i, outcome in enumerate(outcomes) if outcome is None]
-    beating = [i for i, visit in enumerate(visits) if visit.empty_at is not None]
-    calls = [_tending(visits[i]) for i in rest]
-    calls += [noting(visits[i].keys, visits[i].empty_at or 0) for i in beating]
-    replies = run_all(link, calls)
+    beats = {i: noting(visit.keys, visit.seen) for i, visit in enumerate(visits) if visit.seen}
+    replies = run_all(link, [*(_tending(visits[i]) for i in rest), *beats.values()])
     for i, reply in zip(rest, replies[: len(rest)], strict=True):
         outcomes[i] = reply if isinstance(reply, Exception) else _tended(reply)
-    for i, reply in zip(beating, replies[len(rest) :], strict=True):
+    for i, reply in zip(beats, replies[len(rest) :], strict=True):
         if isinstance(tended := outcomes[i], Tended):
             outcomes[i] = tended._replace(beat=noted(reply))
     return [outcome for outcome in outcomes if outcome is not None]

@@ -21,6 +21,7 @@ Entries = tuple[bytes, ...]
 Request = tuple[Any, ...]
 """The name of a method of Queue and its arguments; for some what `Server.requests` says."""
 
+
 class Violation(AssertionError):
     """The protocol broke a promise."""
 
@@ -141,7 +142,8 @@ class Server:
 
     def _check_tally(self, before: Contents, after: Contents, request: Request) -> None:
         """What the request took away for good is counted, and nothing else."""
-        tally = {name.decode(): int(n) for name, n in self._client.hgetall(self._tally).items()}
+        counted: dict[Any, Any] = self._client.hgetall(self._tally)
+        tally = {field.decode(): int(number) for field, number in counted.items()}
         self._client.delete(self._tally)
         buried = len(after.dead) - len(before.dead)
         charges = dict(before.deliveries())
