@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
+import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from woodenwaiter import pace
 from woodenwaiter.protocol import beats, history, scripts
-from woodenwaiter.protocol.beats import RECENT, accounts, minutes, noting
+from woodenwaiter.protocol.beats import RECENT, Noted, accounts, minutes
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.history import Account, Range, by_minute, oldest_of, summary
 from woodenwaiter.protocol.keys import Keys
@@ -30,7 +30,7 @@ from woodenwaiter.protocol.verdict import Failure, Policy, judge
 from ..clock import Clock, can_be_set
 from ..counting import CountingQueue
 from ..mutants import changed
-from ..support import Server
+from ..support import Server, eventually
 
 KEYS = Keys("t:d")
 LEASE = 1e6  # none runs out
@@ -51,7 +51,7 @@ class Shop:
         self.pushed: dict[bytes, float] = {}
         self.owner, self.owners, self.completed = "a", 1, 0
         self.buffer: list[bytes] = []
-        self.beats = 0
+        self.seconds = self.beats = 0
         self.is_watched = True
         self.queue.enroll("a", 0)
         self.look()
@@ -103,23 +103,33 @@ class Shop:
     def wait(self, seconds: int, *, looks: bool = True) -> None:
         self.is_watched &= looks
         for _ in range(seconds):
-            self.clock.set_ahead(self.clock.ahead + 1)
+            self.tick()
             if looks:
                 self.look()
+
+    def tick(self) -> None:
+        self.seconds += 1
+        self.step(1)
+
+    def step(self, seconds: int) -> None:
+        """Of the server's clock; it may know the time from a moment ago."""
+        before = self.now()
+        self.clock.set_ahead(self.clock.ahead + seconds)
+        eventually(lambda: seconds <= self.now() - before < seconds + 60)
 
     def sleep(self, seconds: int) -> None:
         self.wait(seconds, looks=False)
 
     def look(self) -> None:
         """As a housekeeper does."""
-        now = self.now()
-        visit = self.queue.visit([self.owner], 1000, now)
+        now = float(self.seconds)
+        visit = self.queue.visit([self.owner], 1000, self.now())
         if self.pulse.is_due(now, self.completed):
             visit = visit._replace(seen=self.pulse.seen)
             self.beats += 1
         [tended] = tend_together(self.link, [visit])
         assert isinstance(tended, Tended)
-        assert self.pulse.visited(tended, now, self.now(), 1, self.completed) == ""
+        assert self.pulse.visited(tended, now, now, 1, self.completed) == ""
 
     # What is told of it.
 
@@ -191,7 +201,7 @@ LETTER: History = [
 ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(COMMON, COMMON, COMMON, RARE, SLEEP), max_size=25))
 @example(LONG_IDLE)
 @example(SLOW)
@@ -253,3 +263,237 @@ def test_wrong_script_is_seen(
     monkeypatch.setattr(scripts, name, mutant)
     with pytest.raises(AssertionError):
         live(timed, happens)
+
+
+# Rates, and what follows.
+
+
+def be_steady(shop: Shop, seconds: int, come: int, done: int) -> None:
+    """So many come and are done in each second."""
+    for _ in range(seconds):
+        shop.push(come)
+        shop.claim(done)
+        shop.run(done)
+        shop.claim(0)
+        shop.wait(1)
+
+
+def test_rates_are_of_the_last_minute(shop: Shop) -> None:
+    be_steady(shop, 40, 5, 5)
+    be_steady(shop, 70, 3, 1)
+    told = summary(shop.account())
+    assert told.rates
+    assert told.rates.came == pytest.approx(180, rel=0.05)
+    assert told.rates.done == pytest.approx(60, rel=0.05)
+    assert (told.pushed, told.done) == (410, 270)
+    assert told.drained == (pytest.approx(140, rel=0.05), None), "more comes than is done"
+    be_steady(shop, 70, 1, 2)
+    told = summary(shop.account())
+    assert told.drained == (pytest.approx(70 / 2, rel=0.1), pytest.approx(70 / 1, rel=0.1))
+
+
+def test_rates_after_a_rest_are_of_the_last_minute_too(shop: Shop) -> None:
+    be_steady(shop, 30, 2, 2)
+    shop.wait(600)
+    told = summary(shop.account())
+    assert told.rates == (0, 0, 0, 0)
+    be_steady(shop, 10, 2, 2)
+    told = summary(shop.account())
+    assert told.rates
+    assert told.rates.came == told.rates.done == 20
+
+
+def test_rates_of_failures(shop: Shop) -> None:
+    shop.wait(30)
+    shop.push(3)
+    shop.claim(3)
+    shop.run(1)
+    shop.fail(after=100)
+    shop.fail(after=0)
+    shop.wait(50)
+    told = summary(shop.account())
+    assert told.rates
+    assert (told.rates.done, told.rates.failed, told.rates.buried) == (1, 2, 1)
+    assert (told.done, told.failed, told.buried, told.requeued) == (1, 2, 1, 0)
+    shop.requeue()
+    told = summary(shop.account())
+    assert (told.pushed, told.requeued, told.buried) == (3, 1, 1)
+
+
+def test_too_little_is_known_at_first(shop: Shop) -> None:
+    shop.push(3)
+    told = summary(shop.account())
+    assert (told.rates, told.drained) == (None, None)
+
+
+def test_minutes_tell_when(shop: Shop) -> None:
+    shop.wait(int(60 - shop.now() % 60) + 1)
+    for seconds, number in ((180, 1), (20, 4), (40, 5), (240, 0), (1, 7)):
+        shop.push(number)
+        shop.wait(seconds)
+    noted = minutes(shop.link, "t:d")
+    told = by_minute(noted, shop.account().now, 12)
+    came = [rates and rates.came for rates in told]
+    assert came[-9:] == [1, 0, 0, 9, 0, 0, 0, 0, 7]
+    assert came[0] is None, "nothing was noted yet"
+    assert len(noted) < 6, "none where nothing changes"
+
+
+# What is kept.
+
+
+def test_nothing_is_noted_or_asked_while_nothing_happens(shop: Shop) -> None:
+    shop.push(1)
+    shop.claim(1)
+    shop.wait(30)
+    shop.run(1)
+    shop.claim(1)
+    shop.wait(30)
+    notes, beats = shop.client.llen(KEYS.beats), shop.beats
+    shop.wait(300)
+    assert (shop.client.llen(KEYS.beats), shop.beats) == (notes, beats)
+
+
+def test_what_stands_still_is_looked_at_but_not_noted(shop: Shop) -> None:
+    shop.push(1)
+    shop.wait(30)
+    notes, beats = shop.client.llen(KEYS.beats), shop.beats
+    shop.wait(60)
+    assert shop.client.llen(KEYS.beats) == notes
+    assert 8 <= shop.beats - beats <= 12
+
+
+def test_history_is_bounded_and_goes_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beats, "MOST_BEATS", 20)
+    monkeypatch.setattr(beats, "MOST_MINUTES", 3)
+    be_steady(shop, 300, 1, 1)
+    assert shop.client.llen(KEYS.beats) == 20
+    assert shop.client.llen(KEYS.minutes) == 3
+    account = shop.account()
+    assert len(account.recent) == RECENT
+    assert account.recent[0].time > account.recent[-1].time
+    for key in (KEYS.beats, KEYS.minutes):
+        assert 0 < shop.client.ttl(key) <= pace.HISTORY_KEPT
+
+
+@pytest.mark.parametrize("key", ["t:d", KEYS.tally])
+def test_what_somebody_deletes_begins_a_new_history(shop: Shop, key: str) -> None:
+    shop.push(9)
+    shop.claim(4)
+    shop.run(4)
+    shop.claim(1)
+    shop.wait(30)
+    shop.client.delete(key)
+    told = summary(shop.account())
+    assert told.rates is None
+    assert told.oldest in (None, (0, None))
+    shop.push(1)
+    shop.wait(30)
+    noted = [beat.came for beat in shop.account().recent]
+    assert noted == sorted(noted, reverse=True)
+    assert max(noted) <= 6
+
+
+def test_clock_that_goes_back_begins_a_new_history(shop: Shop) -> None:
+    shop.push(1)
+    shop.wait(30)
+    shop.step(-3600)
+    assert summary(shop.account()).oldest == (0, None)
+    shop.push(1)
+    shop.wait(60)
+    account = shop.account()
+    assert summary(account).oldest == (pytest.approx(60, abs=7), None)
+    assert 0 < len(account.recent) < 4
+    assert all(beat.empty_at < beat.time <= account.now.time for beat in account.recent)
+
+
+# Nothing depends on it.
+
+
+def test_tally_of_a_wrong_type_stops_nothing(shop: Shop) -> None:
+    shop.client.set(KEYS.tally, "somebody's")
+    shop.push(4)
+    shop.claim(3)
+    shop.run(1)
+    shop.fail(after=0)
+    shop.fail(after=1)
+    assert len(shop.buffer) == 0
+    shop.claim(1)
+    shop.leave()
+    assert [load(raw).payload for raw in shop.client.lrange("t:d", 0, -1)] == [b"4"]
+    for letter, _ in list(shop.queue.dead_letters()):
+        assert shop.queue.requeue(letter)
+    assert shop.client.llen("t:d") == 2
+
+
+@pytest.mark.parametrize("key", [KEYS.tally, KEYS.beats, KEYS.minutes])
+def test_what_cannot_be_noted_is_told_once_and_costs_no_visit(shop: Shop, key: str) -> None:
+    shop.client.delete(key)
+    shop.client.set(key, "somebody's")
+    shop.push(1)
+    told, leases = [], []
+    for _ in range(20):
+        shop.tick()
+        now = shop.now()
+        visit = shop.queue.visit(["a"], 1000, now)._replace(
+            seen=shop.pulse.seen if shop.pulse.is_due(now, 0) else None
+        )
+        [tended] = tend_together(shop.link, [visit])
+        assert isinstance(tended, Tended)
+        told.append(shop.pulse.visited(tended, now, now, 1, 0))
+        leases.append(shop.client.zscore(KEYS.leases, "a"))
+    assert leases == sorted(set(leases)), "each extends them"
+    assert [bool(trouble) for trouble in told].count(True) == 1
+    assert "WRONGTYPE" in "".join(told)
+    [account] = accounts(shop.link, ["t:d"])
+    assert isinstance(account, Exception) == (key != KEYS.minutes)
+
+
+def test_full_server_is_noted(make_server: Callable[..., Server]) -> None:
+    with closing(make_server()) as server, closing(Link(server.client, 10)) as link:
+        queue = CountingQueue(link, "t:d", LEASE)
+        queue.enroll("a", 0)
+        server.client.config_set("maxmemory", 1)
+        visit = queue.visit(["a"], 10, server.client.time()[0])._replace(seen=Pulse(float).seen)
+        [tended] = tend_together(link, [visit])
+        assert isinstance(tended, Tended)
+        assert not isinstance(tended.beat, Exception)
+        assert server.client.llen(KEYS.beats) == 1
+
+
+def test_many_queues_are_read_in_one_round_trip(shop: Shop) -> None:
+    shop.client.set("{other}:tally", "somebody's")
+    shop.push(2)
+    shop.client.script_flush()
+    for _ in range(2):
+        first, other, empty = accounts(shop.link, ["t:d", "other", "empty"])
+        assert isinstance(first, Account)
+        assert first.waiting == 2
+        assert isinstance(other, Exception)
+        assert isinstance(empty, Account)
+        assert summary(empty).oldest is None
+
+
+# Whose beat it is.
+
+
+@pytest.mark.parametrize("hosts", [1, 4, 16, 100])
+def test_hosts_take_turns(hosts: int) -> None:
+    """As many together as one would: each asks the more rarely."""
+    chance = random.Random(hosts)
+    pulses = [Pulse(chance.random) for _ in range(hosts)]
+    noted, asked = [-100.0], 0
+    for now in (tick / 10 for tick in range(6000)):
+        for pulse in pulses:
+            if pulse.is_due(now, int(now)):
+                asked += 1
+                ago = now - noted[-1]
+                left = pace.BEAT if ago >= pace.BEAT else pace.BEAT - ago
+                if ago >= pace.BEAT:
+                    noted.append(now)
+                tended = Tended(0, None, now, None, {}, None, 1, Noted(left, now, False))
+                pulse.visited(tended, now, now, hosts, int(now))
+    gaps = sorted(b - a for a, b in pairwise(noted[2:]))
+    assert gaps[len(gaps) // 2] < 1.5 * pace.BEAT
+    assert gaps[int(len(gaps) * 0.99)] < 3.5 * pace.BEAT
+    assert asked < 600 / pace.BEAT * 4 + 2 * hosts

@@ -132,9 +132,10 @@ def oldest_of(account: Account) -> Range | None:
 
 
 def _went_back(account: Account) -> bool:
-    """Whether less has come or left than was noted: somebody deleted entries since, or sums."""
+    """Whether less has come or left than was noted, or the time is less: somebody deleted entries
+    since, or sums, or put the clock back."""
     last = account.recent[0] if account.recent else account.now
-    pairs = zip(account.now.sums, last.sums, strict=True)
+    pairs = zip((account.now.time, *account.now.sums), (last.time, *last.sums), strict=True)
     return any(present < past for present, past in pairs)
 
 

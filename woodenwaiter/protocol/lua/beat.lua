@@ -6,7 +6,7 @@
 -- Returns the milliseconds until another may be noted; the time; and 1 if all is as it was noted, else 0.
 -- A note is: when, what came, done, failed, buried, returned, and when nothing waited; that of a minute
 -- is the last one in it.
-local every, empty_at, same_at = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local every, empty_at, same_at = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local most_beats, most_minutes, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local MINUTE = 60000
 local at = now()
@@ -35,13 +35,13 @@ local function is_less()
       return true
     end
   end
-  return ago < 0
+  return false
 end
 
-if is_as_before() then
+if ago >= 0 and is_as_before() then
   return {every, at, 1}
 end
-if is_less() then
+if ago < 0 or is_less() then
   last = {}
   redis.call('LTRIM', BEATS, 1, 0)
   redis.call('LTRIM', MINUTES, 1, 0)
@@ -61,7 +61,7 @@ end
 if last[7] and same_at > last[1] then
   keep(BEATS, most_beats, same_at, unpack(last, 2, 7))
 end
-noted[#noted + 1] = empty_at
+noted[#noted + 1] = empty_at <= at and empty_at or 0
 keep(BEATS, most_beats, at, unpack(noted))
 keep(MINUTES, most_minutes, at, unpack(noted))
 return {every, at, 0}
