@@ -31,12 +31,12 @@ from woodenwaiter.housekeeper.site import Site
 from woodenwaiter.processes.row import Row, State
 from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.protocol import scripts
+from woodenwaiter.protocol.calls import run_all
 from woodenwaiter.protocol.hosts import Crew, Host, Running
 from woodenwaiter.protocol.link import Command, Link
-from woodenwaiter.protocol.many import run_all
 from woodenwaiter.protocol.published import publication
 from woodenwaiter.protocol.queue import Queue
-from woodenwaiter.protocol.tending import Visit
+from woodenwaiter.protocol.tending import Tended, Visit
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Policy
 from woodenwaiter.settings import Settings
@@ -291,11 +291,14 @@ def busy(server: Server, hosts: int, want: int, tasks: int) -> float:
         token = 2 + turn
         for first in range(0, len(owners), 100):
             batch = range(first, min(first + 100, len(owners)))
-            given = [
-                owners[n][0]._claim(owners[n][1], completed[n], want, Tokens(1, token))
+            calls = [
+                (
+                    scripts.CLAIM,
+                    *owners[n][0]._claim(owners[n][1], completed[n], want, Tokens(1, token)),
+                )
                 for n in batch
             ]
-            for n, claimed in zip(batch, run_all(link, scripts.CLAIM, given), strict=True):
+            for n, claimed in zip(batch, run_all(link, calls), strict=True):
                 completed[n] += len(claimed)
                 taken += len(claimed)
             if taken >= tasks:

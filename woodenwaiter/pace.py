@@ -146,6 +146,26 @@ def closely_every(hosts: float) -> float:
     return min(hosts * THOROUGH, 300.0)
 
 
+BEAT = 5.0
+"""Between two notes of what has come to a queue and left it, whichever of its hosts makes them,
+while something does: by so much the age of what waits is uncertain."""
+
+
+def beat_every(hosts: float, chance: float) -> float:
+    """Between two attempts of the same one of a queue's hosts, beyond BEAT since another's last:
+    three in BEAT by all together. ``chance``: from 0 to 1, anew for each."""
+    return (hosts - 1) * BEAT * 2 / 3 * chance
+
+
+BEATS_KEPT = 3600.0
+"""Of work, for which a queue keeps these notes: what has waited longer has waited for an hour."""
+
+HISTORY_KEPT = 86400.0
+"""For which a queue keeps sums by the minute, and any of these notes without another."""
+
+RATE = 60.0
+"""Of the past, that rates are of."""
+
 CLOCK_WIDTH = 0.5
 """Of what is known of the server's clock, at most, for leases to be extended by it: they may end as
 much late."""

@@ -28,7 +28,9 @@ def test_serves_and_drains(app: Application) -> None:
     assert supervisor.stop() == 0
     assert not supervisor.left_behind()
     assert app.done == list(range(100))
-    assert set(app.client.keys()) <= {b"woodenwaiter:queues", b"{t:d}:clock"}
+    left = {b"{t:d}:" + name for name in (b"clock", b"tally", b"beats", b"minutes")}
+    assert set(app.client.keys()) <= {b"woodenwaiter:queues", *left}
+    assert app.client.hgetall("{t:d}:tally") == {b"done": b"100"}
 
 
 def test_killed_worker_is_replaced_and_only_its_task_runs_again(app: Application) -> None:

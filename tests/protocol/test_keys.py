@@ -14,6 +14,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
+from woodenwaiter.protocol.beats import accounts
+from woodenwaiter.protocol.history import Account
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
@@ -22,7 +24,10 @@ from ..counting import CountingQueue
 from ..support import eventually
 from ..topologies.node import Guard, Node
 
-SUFFIXES = ("arrivals", "settled", "leases", "delayed", "dead", "claims:host.1.ab/1")
+SUFFIXES = (
+    *("arrivals", "settled", "leases", "delayed", "dead", "clock", "tally", "beats", "minutes"),
+    "claims:host.1.ab/1",
+)
 BRACES = [
     "".join(parts)
     for length in range(1, 5)
@@ -118,7 +123,11 @@ def push_and_settle(client: Any, name: str) -> None:
     assert queue.release("host.1.ab/1", 2) == 1
     assert [fields["payload"] for _, fields in queue.dead_letters()] == [b"bad"]
     assert queue.sizes() == {"waiting": 1, "claimed": 0, "delayed": 0, "dead": 1, "workers": 0}
-    assert set(client.keys()) == {name.encode(), (key_prefix(name) + "dead").encode()}
+    [account] = accounts(queue.link, [name])
+    assert isinstance(account, Account)
+    assert (account.pushed, account.waiting, account.now.done, account.now.buried) == (3, 1, 1, 1)
+    left = (name, *(key_prefix(name) + kept for kept in ("dead", "tally")))
+    assert set(client.keys()) == {key.encode() for key in left}
     queue.link.close()
 
 

@@ -22,7 +22,9 @@ from hypothesis.stateful import (
 
 from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol import moves
+from woodenwaiter.protocol.beats import accounts
 from woodenwaiter.protocol.entry import load
+from woodenwaiter.protocol.history import Account
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
@@ -67,6 +69,8 @@ class Machine(RuleBasedStateMachine):
         self.link = Link(self.client, timeout=10)
         self.queues = [CountingQueue(self.link, name, lease=LEASE) for name in NAMES]
         self.pushed = self.names = 0
+        self.pushed_to: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         self.waiting: set[bytes] = set()
         self.handled: set[bytes] = set()
         self.workers = []
@@ -119,6 +123,7 @@ class Machine(RuleBasedStateMachine):
             task = b"%d" % self.pushed
             self.waiting.add(task)
             self.client.lpush(queue.name, task)
+        self.pushed_to[queue.name] += tasks
 
     # Workers.
 
@@ -217,6 +222,7 @@ class Machine(RuleBasedStateMachine):
     def fall_behind(self) -> None:
         """A replica has what the server has now, and nothing that comes later."""
         self.replica = {key: self.client.dump(key) for key in self.client.scan_iter()}
+        self.counted = self.pushed_to.copy(), self.dropped.copy()
 
     @precondition(lambda self: self.replica)
     @rule()
@@ -226,6 +232,7 @@ class Machine(RuleBasedStateMachine):
         self.client.flushdb()
         for key, dumped in self.replica.items():
             self.client.restore(key, 0, dumped)
+        self.pushed_to, self.dropped = (counts.copy() for counts in self.counted)
         there = {task for queue in self.queues for task in self.entries(queue)}
         self.waiting &= there
 
@@ -286,6 +293,7 @@ class Machine(RuleBasedStateMachine):
         for letter, fields in list(self.queues[queue].dead_letters())[:1]:
             self.waiting.discard(fields["payload"])
             assert self.queues[queue].drop(letter)
+            self.dropped[NAMES[queue]] += 1
 
     @rule(queue=QUEUES, scripts_too=st.booleans())
     def delete_leases(self, queue: int, scripts_too: bool) -> None:
@@ -320,6 +328,15 @@ class Machine(RuleBasedStateMachine):
         assert not [task for task, times in found.items() if times > 1], "in two places"
         assert self.waiting - self.handled <= found.keys(), "lost"
 
+    @invariant()
+    def every_entry_is_counted_once(self) -> None:
+        for queue, account in zip(self.queues, accounts(self.link, NAMES), strict=True):
+            assert isinstance(account, Account)
+            assert account.pushed == self.pushed_to[queue.name]
+            assert account.now.failed >= account.now.buried
+            dead = account.now.buried - account.requeued - self.dropped[queue.name]
+            assert dead == queue.sizes()["dead"]
+
     def end(self) -> None:
         """Everybody leaves, and one last worker for each queue handles all that is left."""
         for worker in self.workers:
@@ -336,7 +353,11 @@ class Machine(RuleBasedStateMachine):
             queue.release(worker.owner, worker.completed)
             self.handled.update(fields["payload"] for _, fields in queue.dead_letters())
         assert self.waiting <= self.handled
-        left = {key_prefix(name) + kept for name in NAMES for kept in ("dead", "clock")}
+        left = {
+            key_prefix(name) + kept
+            for name in NAMES
+            for kept in ("dead", "clock", "tally", "beats", "minutes")
+        }
         assert {key.decode() for key in self.client.scan_iter()} <= left, "something stays behind"
 
     def wait_for_retries(self, queue: CountingQueue) -> None:

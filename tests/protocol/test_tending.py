@@ -189,7 +189,7 @@ MUTANTS = [
     ('"XX", ', ""),
     ('"GT", ', ""),
     ("+ visit.lease", ""),
-    ("waiting or ", ""),
+    ("others or ", ""),
     ("lapse <= 0 or ", ""),
     (" or _is_odd(visit, time)", ""),
     ("abs(time - (visit.time or 0))", "time - (visit.time or 0)"),

@@ -225,6 +225,26 @@ def a_glance_is_the_usual_thing(p: ModuleType, lease: float) -> object:
 
 
 @relation
+def what_waits_is_known_to_some_seconds(p: ModuleType, lease: float) -> object:
+    """How old it is, as README.rst says: by the looks of all hosts of a queue together."""
+    return p.BEAT <= 5 and all(
+        p.beat_every(hosts, 1) / hosts <= p.BEAT for hosts in (1, 16, A_CROWD)
+    )
+
+
+@relation
+def notes_cost_a_server_little(p: ModuleType, lease: float) -> object:
+    """Of a thousand busy queues: attempts of 20 µs or so, 2 % of a core at most."""
+    each = p.BEAT + p.beat_every(A_CROWD, 0.5)
+    return A_CROWD / each * 1000 * 20e-6 <= 0.02 and p.BEATS_KEPT / p.BEAT <= 1000
+
+
+@relation
+def rates_are_of_several_notes(p: ModuleType, lease: float) -> object:
+    return p.RATE >= 10 * p.BEAT and p.HISTORY_KEPT >= p.BEATS_KEPT > p.RATE
+
+
+@relation
 def a_clock_that_goes_back_delays_retries_by_seconds(p: ModuleType, lease: float) -> object:
     """As README.rst says, and sooner where there is a crowd."""
     return all(p.closely_every(hosts) / hosts <= 15 for hosts in (1, 16, A_CROWD))
@@ -620,6 +640,23 @@ MUTANTS = [
         {"telling_holds_up_little", "a_host_is_shown_though_a_document_is_lost"},
     ),
     Mutant("PUBLISH_AGAIN = 60.0", "PUBLISH_AGAIN = 1.0", {"telling_holds_up_little"}),
+    Mutant(
+        "BEAT = 5.0",
+        "BEAT = 10.0",
+        {"what_waits_is_known_to_some_seconds", "rates_are_of_several_notes"},
+    ),
+    Mutant(
+        "    return (hosts - 1) * BEAT * 2 / 3 * chance",
+        "    return hosts * hosts * BEAT * chance",
+        {"what_waits_is_known_to_some_seconds"},
+    ),
+    Mutant(
+        "    return (hosts - 1) * BEAT * 2 / 3 * chance",
+        "    return BEAT * chance",
+        {"notes_cost_a_server_little"},
+    ),
+    Mutant("BEATS_KEPT = 3600.0", "BEATS_KEPT = 36000.0", {"notes_cost_a_server_little"}),
+    Mutant("HISTORY_KEPT = 86400.0", "HISTORY_KEPT = 60.0", {"rates_are_of_several_notes"}),
     Mutant("HOLD = 0.05", "HOLD = 0.01", {"who_is_between_two_tasks_keeps_its_place"}),
     Mutant(
         "    return max(HOLD, queues / 2000)",

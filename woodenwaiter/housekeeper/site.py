@@ -24,6 +24,7 @@ from ..protocol.grace import Leases, ServerClock
 from ..protocol.introduction import introduced
 from ..protocol.link import Command, Link, ServerTrouble, require_usable, unusable
 from ..protocol.outage import Outage
+from ..protocol.pulse import Pulse
 from ..protocol.queue import Queue
 from ..protocol.recovery import Sweep, expired_by
 from ..protocol.replies import is_outage, is_silence
@@ -58,14 +59,31 @@ class Care:
     rows: Sequence[Row] = ()
     expired: Leases = field(default_factory=dict)
     answered_at: float = 0.0  # when its server did last (monotonic seconds)
+    pulse: Pulse = field(default_factory=lambda: Pulse(random.random))
 
     def is_due(self, now: float) -> bool:
         """Whether the queue is to be tended: some of these workers may have delayed a retry."""
-        return self.sweep.rounds.is_due(now, [row.retry_due for row in self.rows])
+        retries = [row.retry_due for row in self.rows]
+        return self.sweep.rounds.is_due(now, retries) or self.pulse.is_due(now, self._progress)
 
     def visit(self, now: float) -> Visit:
         """What to ask for."""
-        return self.sweep.visit([row.owner for row in self.rows], now, self.node.clock.reads(now))
+        owners = [row.owner for row in self.rows]
+        visit = self.sweep.visit(owners, now, self.node.clock.reads(now))
+        is_due = self.pulse.is_due(now, self._progress)
+        return visit._replace(seen=self.pulse.seen) if is_due else visit
+
+    def visited(self, visit: Visit, tended: Tended, sent: float, received: float) -> None:
+        """By a request that was sent and answered then."""
+        self.upkeep.renewed(sent, received)
+        self.sweep.made(visit, tended, sent)
+        hosts = self.sweep.rounds.hosts
+        if trouble := self.pulse.visited(tended, sent, received, hosts, self._progress):
+            log.warning("what %s does is not noted: %s", self.sweep.queue.name, trouble)
+
+    @property
+    def _progress(self) -> int:
+        return sum(row.started + row.completed for row in self.rows)
 
 
 class Site:
@@ -232,8 +250,7 @@ class Site:
             if isinstance(outcome, Exception):
                 self._note(care, outcome)
                 continue
-            care.upkeep.renewed(sent, received)
-            care.sweep.made(visit, outcome, sent)
+            care.visited(visit, outcome, sent, received)
             care.expired = self._expired(care.node, outcome, sent, received)
 
     def _news(self, awake: Sequence[Care], now: float, is_due: bool) -> Sequence[Command]:

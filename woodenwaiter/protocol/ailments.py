@@ -11,9 +11,9 @@ from .. import pace
 from ..findings import Finding, ok, trouble, warning
 from ..text import listed, span
 from . import scripts
+from .calls import Call, read_all
 from .keys import Keys
 from .link import Link, ServerTrouble
-from .many import read_all
 from .queue import registered
 from .replies import is_outage, reply_of
 from .rights import RightsMissing, require_rights
@@ -38,12 +38,12 @@ def ailments_of(link: Link, queues: Sequence[str]) -> list[Ailment | Exception]:
     """In one round trip; what is wrong with one queue alone is told in its place. Raises what is in
     `link.ServerTrouble`."""
     limits = [int(pace.LAPSED * 1000), int(pace.OLD_LETTER * 1000)]
-    given = [(Keys(queue).of_script(None), limits) for queue in queues]
+    calls: list[Call] = [(scripts.AILING, Keys(q).of_script(None), limits) for q in queues]
     return [
         reply
         if isinstance(reply, Exception)
         else Ailment(queue, reply[0], reply[1], reply[2] / 1000 if reply[2] >= 0 else None)
-        for queue, reply in zip(queues, read_all(link, scripts.AILING, given), strict=True)
+        for queue, reply in zip(queues, read_all(link, calls), strict=True)
     ]
 
 

@@ -14,6 +14,13 @@ Beside the list ``Q`` that producers push to:
                               what the times above are put right; and how far that is done. It is
                               gone after a day without use
 ``{Q}:dead``          stream  dead letters
+``{Q}:tally``         hash    how many entries are done, failed deliveries and buried, and how many
+                              dead letters are requeued; and how many times an entry has come back
+                              to the front of the queue
+``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
+                              the newest at the left; see `beats`. It is gone after a day without
+                              use
+``{Q}:minutes``       list    the same at the end of each minute, for a day; likewise
 ====================  ======  ==================================================================
 
 Beside all queues, for operators:
@@ -55,8 +62,11 @@ class Keys:
         self.leases = prefix + "leases"
         self.delayed = prefix + "delayed"
         self.dead = prefix + "dead"
+        self.tally = prefix + "tally"
+        self.beats = prefix + "beats"
+        self.minutes = prefix + "minutes"
         self.clock = prefix + "clock"
-        self._claims = prefix + "claims:"
+        self.any_claims = prefix + "claims:"
         self._shared = [
             queue,
             self.arrivals,
@@ -64,10 +74,11 @@ class Keys:
             self.leases,
             self.delayed,
             self.dead,
+            self.tally,
         ]
 
     def claims(self, owner: str) -> str:
-        return self._claims + owner
+        return self.any_claims + owner
 
     def of_script(self, owner: str | None) -> list[str]:
         """KEYS of a script: the owner's claims last, where there is an owner."""
@@ -77,13 +88,17 @@ class Keys:
         """KEYS of the script that looks at the server's clock, too."""
         return [*self._shared, self.clock]
 
+    def of_history(self) -> list[str]:
+        """KEYS of the scripts that note, and tell, what has come and left."""
+        return [*self._shared, self.beats, self.minutes]
+
     def of_trial(self) -> list[str]:
         """All but the queue itself, for the script that tries out what is allowed."""
-        return [*self._shared[1:], self.clock, self.claims("")]
+        return [*self._shared[1:], self.clock, self.beats, self.minutes, self.claims("")]
 
     def claimant(self, key: bytes) -> bytes | None:
         """The owner whose claims are under ``key``; None: it is no such key of this queue."""
-        prefix = self._claims.encode(errors="surrogateescape")
+        prefix = self.any_claims.encode(errors="surrogateescape")
         return key[len(prefix) :] if key.startswith(prefix) else None
 
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from ..errors import BadEntry
 from . import scripts
+from .calls import read_all
 from .entry import Entry, load
 from .keys import Keys, text_of_name
 from .link import Link
-from .many import read_all
 from .sizes import seconds_until
 
 SHOWN = 1000
@@ -140,7 +140,7 @@ class _Walk:
         if entries <= 0 or self._requests * ENOUGH_BYTES >= FARTHEST_BYTES:
             return None
         arguments = [self._order, self._at, entries, ENOUGH_BYTES, most, SHOWN, *self._texts]
-        [reply] = read_all(self._link, scripts.LOOK, [([self._key], arguments)])
+        [reply] = read_all(self._link, [(scripts.LOOK, [self._key], arguments)])
         if isinstance(reply, Exception):
             raise reply
         there, looked, self._at, now, found = reply

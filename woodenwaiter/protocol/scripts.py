@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import pkgutil
+from collections.abc import Sequence
 
 
 class Script:
-    """``lua/NAME.lua`` behind the prelude that those of queues have in common but one."""
+    """``lua/NAME.lua`` behind what it has in common with others."""
 
-    def __init__(self, name: str, prelude: str = "prelude") -> None:
-        self.source = (_source_of(prelude) if prelude else "") + _source_of(name)
+    def __init__(self, name: str, preludes: Sequence[str] = ("prelude",)) -> None:
+        self.source = "".join(map(_source_of, (*preludes, name)))
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -28,8 +29,10 @@ GIVE_BACK = Script("give_back")
 OLDEST_CLAIM = Script("oldest_claim")
 TEND = Script("tend")
 REQUEUE = Script("requeue")
-RIGHTS = Script("rights", prelude="")
-SIZES = Script("sizes", prelude="")
-LOOK = Script("look", prelude="")
-AILING = Script("ailing", prelude="")
-PUBLISH = Script("publish", prelude="")
+BEAT = Script("beat", ("prelude", "account"))
+HISTORY = Script("history", ("account",))
+RIGHTS = Script("rights", ())
+SIZES = Script("sizes", ())
+LOOK = Script("look", ())
+AILING = Script("ailing", ())
+PUBLISH = Script("publish", ())

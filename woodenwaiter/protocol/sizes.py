@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import scripts
+from .calls import read_all
 from .keys import Keys
 from .link import Link
-from .many import read_all
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Sizes:
 def sizes_of(link: Link, queues: Sequence[str]) -> list[Sizes | Exception]:
     """The sizes of these queues, in one round trip; what is wrong with one alone is told in its
     place. Raises what is in `link.ServerTrouble`."""
-    replies = read_all(link, scripts.SIZES, [(Keys(queue).of_script(""), []) for queue in queues])
+    replies = read_all(link, [(scripts.SIZES, Keys(q).of_script(""), []) for q in queues])
     return [
         reply if isinstance(reply, Exception) else _sizes(queue, reply)
         for queue, reply in zip(queues, replies, strict=True)

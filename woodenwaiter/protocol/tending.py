@@ -13,10 +13,14 @@ from redis.exceptions import ResponseError
 
 from .. import pace
 from . import scripts
+from .beats import Noted, Seen, noted, noting
+from .calls import Call, run_all
 from .keys import Keys, text_of_name
 from .link import Command, Link
-from .many import run_all
 from .replies import Meaning, meaning_of
+
+COMMANDS = 4
+"""Of a glance at one queue."""
 
 MOST_EXPIRED = 100
 """Owners whose leases ran out, that are told of at once: each is seen to by requests of its own."""
@@ -28,7 +32,8 @@ class Tended(NamedTuple):
     ``promoted``: how many retries came; ``following``: seconds until the next is due, 0 where some
     are that did not come, None if none waits; ``time``: the server's, in seconds; ``owners``: how
     many there are, None where a glance did; ``expired``: the owners whose leases ran out, and when
-    each did; ``lapse``: seconds until the next one does, None where some have, or none will.
+    each did; ``lapse``: seconds until the next one does, None where some have, or none will;
+    ``waiting``: how many entries wait; ``beat``: what came of it where one was to be noted.
     """
 
     promoted: int
@@ -37,6 +42,8 @@ class Tended(NamedTuple):
     owners: int | None
     expired: dict[str, float]
     lapse: float | None
+    waiting: int
+    beat: Noted | Exception | None = None
 
 
 class Visit(NamedTuple):
@@ -46,7 +53,7 @@ class Visit(NamedTuple):
     server's clock went back.
 
     ``lease``: seconds; ``time``: the server's, in seconds, as far as it is known: then a glance may
-    do.
+    do; ``seen``: where a beat is to be noted.
     """
 
     keys: Keys
@@ -54,6 +61,7 @@ class Visit(NamedTuple):
     owners: Sequence[str]
     most: int
     time: float | None = None
+    seen: Seen | None = None
 
 
 def tend_together(link: Link, visits: Sequence[Visit], along: Sequence[Command] = ()) -> list[Any]:
@@ -63,21 +71,26 @@ def tend_together(link: Link, visits: Sequence[Visit], along: Sequence[Command] 
     `link.ServerTrouble`."""
     outcomes, answers = _glance(link, visits, along)
     rest = [i for i, outcome in enumerate(outcomes) if outcome is None]
-    given = [(visits[i].keys.of_tending(), _arguments(visits[i])) for i in rest]
-    for i, reply in zip(rest, run_all(link, scripts.TEND, given), strict=True):
+    beats = {i: noting(visit.keys, visit.seen) for i, visit in enumerate(visits) if visit.seen}
+    replies = run_all(link, [*(_tending(visits[i]) for i in rest), *beats.values()])
+    for i, reply in zip(rest, replies[: len(rest)], strict=True):
         outcomes[i] = reply if isinstance(reply, Exception) else _tended(reply)
+    for i, reply in zip(beats, replies[len(rest) :], strict=True):
+        if isinstance(tended := outcomes[i], Tended):
+            outcomes[i] = tended._replace(beat=noted(reply))
     return [*outcomes, *answers]
 
 
-def _arguments(visit: Visit) -> list[Any]:
-    return [visit.most, int(visit.lease * 1000), MOST_EXPIRED, *visit.owners]
+def _tending(visit: Visit) -> Call:
+    arguments = [visit.most, int(visit.lease * 1000), MOST_EXPIRED, *visit.owners]
+    return scripts.TEND, visit.keys.of_tending(), arguments
 
 
 def _tended(reply: list[Any]) -> Tended:
-    promoted, following, time, owners, flat, lapse = reply
+    promoted, following, time, owners, flat, lapse, waiting = reply
     ends = zip(flat[::2], flat[1::2], strict=True)
     expired = {text_of_name(owner): float(end) / 1000 for owner, end in ends}
-    return Tended(promoted, _left(following), time / 1000, owners, expired, _left(lapse))
+    return Tended(promoted, _left(following), time / 1000, owners, expired, _left(lapse), waiting)
 
 
 def _left(milliseconds: int) -> float | None:
@@ -104,7 +117,7 @@ def _glance(
             raise
         return outcomes, [None for _ in along]
     for there in nodes.values():
-        found = [[next(replies) for _ in range(3)] for _ in there]
+        found = [[next(replies) for _ in range(COMMANDS)] for _ in there]
         time = next(replies)
         for i, each in zip(there, found, strict=True):
             outcomes[i] = seen(visits[i], [*each, time])
@@ -112,7 +125,7 @@ def _glance(
 
 
 def _commands(visits: Sequence[Visit]) -> list[Command]:
-    """Of visits to one server: three each, and one for its time, which follows them there in a
+    """Of visits to one server: some each, and one for its time, which follows them there in a
     cluster. The leases are only ever extended, as the time may be wrong."""
     commands: list[Command] = []
     for visit in visits:
@@ -121,6 +134,7 @@ def _commands(visits: Sequence[Visit]) -> list[Command]:
         commands.append(("ZADD", keys.leases, "XX", "GT", *renewed))
         commands.append(("ZRANGE", keys.leases, 0, 0, "WITHSCORES"))
         commands.append(("EXISTS", keys.arrivals, keys.delayed))
+        commands.append(("LLEN", keys.queue))
     return [*commands, ("TIME",)]
 
 
@@ -129,12 +143,12 @@ def seen(visit: Visit, replies: Sequence[Any]) -> Tended | Exception | None:
     for reply in replies:
         if isinstance(reply, Exception):
             return None if _may_run_scripts(reply) else reply
-    _, soonest, waiting, (seconds, microseconds) = replies
+    _, soonest, others, waiting, (seconds, microseconds) = replies
     time = int(seconds) + int(microseconds) / 1e6
     lapse = float(soonest[1]) / 1000 - time if soonest else -1
-    if waiting or lapse <= 0 or _is_odd(visit, time):
+    if others or lapse <= 0 or _is_odd(visit, time):
         return None
-    return Tended(0, None, time, None, {}, lapse)
+    return Tended(0, None, time, None, {}, lapse, waiting)
 
 
 def _may_run_scripts(error: Exception) -> bool:

@@ -8,8 +8,8 @@ Workers live on hosts of their own: each has a housekeeper that knows its scoreb
 housekeeper looks after expired leases.
 """
 
-from .explorer import Explorer, Violation
-from .server import Server
+from .explorer import Explorer
+from .server import Server, Violation
 from .world import Faults
 
 __all__ = ["Explorer", "Faults", "Server", "Violation"]

@@ -18,7 +18,7 @@ from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.worker import claims as decisions
 from woodenwaiter.worker.claims import Claim, Deed, Enroll, Fail, Release
 
-from .server import LOST, Contents, Failed, Request, Server, deliveries_of, task_of
+from .server import LOST, Contents, Failed, Request, Server, Violation, deliveries_of, task_of
 from .world import Expiry, Faults, Life, Minds, Task, Words, Worker, World, row_of
 
 Step = tuple[Any, World]
@@ -27,10 +27,6 @@ Step = tuple[Any, World]
 
 KILLER = b"2"
 """Its neighbours come before it and after it."""
-
-
-class Violation(AssertionError):
-    """The protocol broke a promise."""
 
 
 class Explorer:

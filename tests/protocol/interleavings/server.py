@@ -21,6 +21,11 @@ Entries = tuple[bytes, ...]
 Request = tuple[Any, ...]
 """The name of a method of Queue and its arguments; for some what `Server.requests` says."""
 
+
+class Violation(AssertionError):
+    """The protocol broke a promise."""
+
+
 LOST = "LOST"
 """The reply to an owner whose lease ran out."""
 
@@ -84,6 +89,10 @@ class Contents(NamedTuple):
         """Each task that is there, and how many deliveries were charged to it."""
         return [(task_of(raw), deliveries_of(raw)) for raw in self.entries()] + list(self.dead)
 
+    def living(self) -> int:
+        """How many entries are there, but for dead letters."""
+        return sum(1 for _ in self.entries())
+
     def owes_nothing(self) -> bool:
         return not (self.arrivals or self.claims or self.settled or self.leases)
 
@@ -98,6 +107,9 @@ class Server:
         self._queue = queue
         self._client = client
         self._prefix = key_prefix(queue.name)
+        self._tally = self._prefix + "tally"
+        self.checks_tally = True
+        """Who has another promise broken may have this one broken before."""
         self._known: dict[tuple[Contents, Request], tuple[Any, Contents]] = {}
         self._interned: dict[Contents, Contents] = {}
         self._present: Contents | None = None
@@ -120,11 +132,28 @@ class Server:
                 self._restore(contents)
             reply = self._send(*request)
             self._present = self._snapshot()
+            if self.checks_tally:
+                self._check_tally(contents, self._present, request)
             outcome = self._known[key] = reply, self._present
         return outcome
 
     def intern(self, contents: Contents) -> Contents:
         return self._interned.setdefault(contents, contents)
+
+    def _check_tally(self, before: Contents, after: Contents, request: Request) -> None:
+        """What the request took away for good is counted, and nothing else."""
+        counted: dict[Any, Any] = self._client.hgetall(self._tally)
+        tally = {field.decode(): int(number) for field, number in counted.items()}
+        self._client.delete(self._tally)
+        buried = len(after.dead) - len(before.dead)
+        charges = dict(before.deliveries())
+        true = {
+            "done": before.living() - after.living() - buried,
+            "failed": sum(n - charges.get(name, n) for name, n in after.deliveries()),
+            "buried": buried,
+        }
+        if any(tally.get(field, 0) != number for field, number in true.items()):
+            raise Violation(f"{request} counts {tally}, where there was {true}")
 
     def _send(self, method: str, *arguments: Any) -> Any:
         send = self.requests.get(method) or getattr(self._queue, method)

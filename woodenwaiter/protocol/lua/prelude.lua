@@ -1,5 +1,5 @@
 -- Stands before every script. KEYS are the same everywhere; the last only where there is an owner.
-local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, CLAIMS = unpack(KEYS)
+local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, TALLY, CLAIMS = unpack(KEYS)
 local RECORD_SEPARATOR = 30 -- with which a header begins
 
 -- A full server must still be drained: Redis checks `maxmemory` only until a script's first write,
@@ -32,6 +32,14 @@ local function stand(owner, settled, token)
   redis.call('HSET', SETTLED, owner, string.format('%.0f %.0f', settled, token))
 end
 
+-- What is counted here happens in the same script, hence once. A count that cannot be kept (the key is of
+-- a wrong type, its user may not) stops nothing.
+local function count(field, number)
+  if number > 0 then
+    redis.pcall('HINCRBY', TALLY, field, number)
+  end
+end
+
 -- Where a server lets its user do only some of this, a script ends halfway, and is tried again. What
 -- adds an entry goes before what takes it: nothing is lost. That it may be taken is tried out before,
 -- on none: nothing comes twice.
@@ -46,6 +54,7 @@ local function settle(owner, settled, completed, token)
   try_taking()
   stand(owner, math.max(settled, completed), token)
   if settled < completed then
+    count('done', completed - settled)
     redis.call('LTRIM', CLAIMS, 0, settled - completed - 1)
     settled = completed
   end
@@ -58,6 +67,7 @@ local function put_back(keep)
   for _ = 1, surplus do
     redis.call('LMOVE', CLAIMS, QUEUE, 'LEFT', 'RIGHT')
   end
+  count('returned', surplus)
   return surplus
 end
 
@@ -87,6 +97,8 @@ local function carry_out(verdict, header, ...)
     fields[#fields + 1] = 'payload'
     fields[#fields + 1] = payload
     redis.call('XADD', DEAD, '*', unpack(fields))
+    count('buried', 1)
   end
+  count('failed', 1)
   redis.call('LTRIM', CLAIMS, 0, -2)
 end

@@ -11,6 +11,7 @@ redis.call('XDEL', DEAD, '0-0') -- tried out, as in try_taking
 for i = 1, #fields, 2 do
   if fields[i] == 'payload' then
     redis.call('LPUSH', QUEUE, fields[i + 1])
+    count('requeued', 1)
     is_back = true
   end
 end

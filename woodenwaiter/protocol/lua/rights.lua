@@ -3,7 +3,7 @@
 -- KEYS: the queue
 -- ARGV: its other keys; the last is that of the claims of an owner without a name, whom nobody is
 -- Returns what is refused: a command, its key, and 1 where it is the key that is refused.
-local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, CLOCK, NOBODYS = KEYS[1], unpack(ARGV)
+local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, TALLY, CLOCK, BEATS, _, NOBODYS = KEYS[1], unpack(ARGV)
 local refused = {}
 
 local function try(...)
@@ -37,6 +37,9 @@ try('ZRANGE', LEASES, 0, 0)
 try('ZRANGEBYSCORE', DELAYED, 0, 0, 'LIMIT', 0, 0)
 try('ZREM', DELAYED, '')
 try('XADD', DEAD, '0-0', '', '') -- for its id
+try('HINCRBY', TALLY, '', '') -- for its number
+try('HMGET', TALLY, '')
+try('PEXPIRE', BEATS, '') -- for its time
 try('GET', CLOCK)
 try('SET', CLOCK, '', 'PX', 0) -- for its time
 

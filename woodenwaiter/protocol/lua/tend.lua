@@ -13,8 +13,8 @@
 -- ARGV: most, lease in ms, most expired, owners…
 -- Returns how many retries came to the queue; the milliseconds until the next, -1: there is none; the
 -- server's time, in ms; how many owners there are; the owners whose leases ran out, and when each did;
--- the milliseconds until the next lease runs out, -1: none will.
-local CLOCK = KEYS[7]
+-- the milliseconds until the next lease runs out, -1: none will; how many entries wait.
+local CLOCK = KEYS[8]
 local TOLERANCE, PORTION, A_DAY = 1000, 1000, 86400000
 local most, lease, most_expired = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local at = now()
@@ -75,9 +75,14 @@ if ago >= TOLERANCE and not upto and (owners > 0 or not is_idle) then
   note(0)
 end
 
+local function told(promoted, left)
+  local expired, lapse = leases()
+  return {promoted, left, at, owners, expired, lapse, redis.call('LLEN', QUEUE)}
+end
+
 -- The usual case, before more functions are made than it needs.
 if is_idle and ago >= 0 and not upto then
-  return {0, -1, at, owners, leases()}
+  return told(0, -1)
 end
 
 -- Nobody's ends sooner than one that is given now would: it may have been given since the step.
@@ -137,6 +142,7 @@ local function promote()
     end
     redis.call('ZREM', DELAYED, due[i])
   end
+  count('returned', #due)
   return #due
 end
 
@@ -146,6 +152,7 @@ end
 
 -- Returns how many retries came, and when the next is due.
 local function put_forward(is_behind)
+  count('returned', redis.call('LLEN', ARRIVALS))
   while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end
   local following = next_due()
   if not following or (following > at and not is_behind) then
@@ -157,4 +164,4 @@ end
 local is_behind = look_at_the_clock()
 local promoted, following = put_forward(is_behind)
 local left = following and math.max(0, following - at) or -1
-return {promoted, left, at, owners, leases()}
+return told(promoted, left)

@@ -1,0 +1,91 @@
+"""What has come to a queue and left it: noted by its hosts now and then, and read again.
+
+A plain list does not tell when its entries came. But what came is there, or has left, hence can be
+counted; and sums that were noted, with the time, tell later between which two notes an entry came.
+`history` draws the conclusions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from .. import pace
+from . import scripts
+from .calls import Call, read_all
+from .history import Account, Beat
+from .keys import Keys
+from .link import Link
+
+MOST_BEATS = int(pace.BEATS_KEPT / pace.BEAT)
+MOST_MINUTES = int(pace.HISTORY_KEPT / 60)
+
+RECENT = int(pace.RATE / pace.BEAT) + 2
+"""Of the last beats, that are enough for rates: the oldest of them is older than RATE."""
+
+
+class Seen(NamedTuple):
+    """What a host has seen itself: when a queue had nothing waiting, and when all was as in the
+    last beat, by the server's clock, in seconds; 0: never."""
+
+    empty_at: float = 0
+    same_at: float = 0
+
+
+class Noted(NamedTuple):
+    """``left``: seconds until another beat may be noted; ``time``: the server's, in seconds;
+    ``is_same``: all is as in the beat before, and no other was noted."""
+
+    left: float
+    time: float
+    is_same: bool
+
+
+def noting(keys: Keys, seen: Seen) -> Call:
+    """The call that notes a beat, unless there was one just now."""
+    times = (pace.BEAT, *seen, pace.HISTORY_KEPT)
+    every, empty_at, same_at, kept = (int(seconds * 1000) for seconds in times)
+    arguments = [keys.any_claims, every, empty_at, same_at, MOST_BEATS, MOST_MINUTES, kept]
+    return scripts.BEAT, keys.of_history(), arguments
+
+
+def noted(reply: Any) -> Noted | Exception:
+    """What that is answered."""
+    if isinstance(reply, Exception):
+        return reply
+    left, time, is_same = reply
+    return Noted(left / 1000, time / 1000, bool(is_same))
+
+
+def accounts(link: Link, queues: Sequence[str]) -> list[Account | Exception]:
+    """Of these queues, in one round trip; what is wrong with one alone is told in its place.
+
+    Raises what is in `link.ServerTrouble`.
+    """
+    keys = map(Keys, queues)
+    replies = read_all(
+        link, [(scripts.HISTORY, each.of_history(), [each.any_claims, RECENT]) for each in keys]
+    )
+    return [reply if isinstance(reply, Exception) else _account(reply) for reply in replies]
+
+
+def _account(reply: list[Any]) -> Account:
+    (seconds, microseconds), held, counted, recent, pair = reply
+    time = int(seconds) + int(microseconds) / 1e6
+    waiting, claimed, delayed = held
+    done, failed, buried, requeued, returned = counted
+    came = sum(held) + done + buried
+    first_with, last_without = (None if note is None else _beat(note) for note in pair)
+    now = Beat(time, came, done, failed, buried, returned, 0 if waiting else time)
+    beats = [*map(_beat, recent)]
+    return Account(now, waiting, claimed, delayed, requeued, beats, first_with, last_without)
+
+
+def minutes(link: Link, queue: str, most: int = MOST_MINUTES) -> list[Beat]:
+    """The last beat of each of the last minutes in which something changed, the newest first."""
+    return [*map(_beat, link.call("LRANGE", Keys(queue).minutes, 0, most - 1))]
+
+
+def _beat(note: bytes) -> Beat:
+    time, came, done, failed, buried, returned, empty_at = map(int, note.split())
+    return Beat(time / 1000, came, done, failed, buried, returned, empty_at / 1000)

@@ -1,0 +1,53 @@
+"""Several scripts, or one on several queues, in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from .link import Link
+from .replies import Meaning, meaning_of, needs_source
+from .scripts import Script
+
+Call = tuple[Script, list[str], list[Any]]
+"""A script, its keys and its arguments."""
+
+
+def run_all(link: Link, calls: Sequence[Call]) -> list[Any]:
+    """Run all of them in one round trip, or in two where a server does not know them yet; return
+    what `Link.exchange` does."""
+    return _run_all(link, calls, "")
+
+
+def read_all(link: Link, calls: Sequence[Call]) -> list[Any]:
+    """The same for scripts that write nothing, which some users may run only as such: servers know
+    of that from Redis 7.0 on."""
+    outcomes = _run_all(link, calls, "")
+    refused = [i for i, outcome in enumerate(outcomes) if _is_forbidden(outcome)]
+    again = _run_all(link, [calls[i] for i in refused], "_RO")
+    for i, outcome in zip(refused, again, strict=True):
+        if not _is_forbidden(outcome):
+            outcomes[i] = outcome
+    return outcomes
+
+
+def _run_all(link: Link, calls: Sequence[Call], suffix: str) -> list[Any]:
+    numbered = [(len(keys), *keys, *arguments) for _, keys, arguments in calls]
+    named = [(script.sha, *each) for (script, *_), each in zip(calls, numbered, strict=True)]
+    outcomes = link.exchange([(f"EVALSHA{suffix}", *each) for each in named])
+    unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
+    sources = [(calls[i][0].source.encode(), *numbered[i]) for i in unknown]
+    again = link.exchange([(f"EVAL{suffix}", *each) for each in sources])
+    for i, outcome in zip(unknown, again, strict=True):
+        outcomes[i] = outcome
+    return outcomes
+
+
+def _needs_source(outcome: Any) -> bool:
+    return isinstance(outcome, ResponseError) and needs_source(outcome)
+
+
+def _is_forbidden(outcome: Any) -> bool:
+    return isinstance(outcome, ResponseError) and meaning_of(outcome) is Meaning.FORBIDDEN

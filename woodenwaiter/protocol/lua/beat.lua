@@ -1,0 +1,67 @@
+-- Notes what has come to a queue and left it so far, unless that was noted just now, or is as it was. Where
+-- less has than before (somebody deleted keys, or the clock went back), what was noted means nothing any
+-- more.
+-- ARGV: see `account`; ms between two notes, when the queue was last seen to have nothing waiting, when all
+-- was last seen to be as it was noted, how many notes to keep, how many minutes, for how many ms
+-- Returns the milliseconds until another may be noted; the time; and 1 if all is as it was noted, else 0.
+-- A note is: when, what came, done, failed, buried, returned, and when nothing waited; that of a minute
+-- is the last one in it.
+local every, empty_at, same_at = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local most_beats, most_minutes, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local MINUTE = 60000
+local at = now()
+local last = numbers(redis.call('LINDEX', BEATS, 0))
+local ago = at - (last[1] or 0)
+
+if ago >= 0 and ago < every then
+  return {every - ago, at, 0}
+end
+
+local sums = account()
+local noted = {sums.came, sums.done, sums.failed, sums.buried, sums.returned}
+
+local function is_as_before()
+  for i = 1, #noted do
+    if noted[i] ~= last[i + 1] then
+      return false
+    end
+  end
+  return true
+end
+
+local function is_less()
+  for i = 1, #noted do
+    if noted[i] < (last[i + 1] or 0) then
+      return true
+    end
+  end
+  return false
+end
+
+if ago >= 0 and is_as_before() then
+  return {every, at, 1}
+end
+if ago < 0 or is_less() then
+  last = {}
+  redis.call('LTRIM', BEATS, 1, 0)
+  redis.call('LTRIM', MINUTES, 1, 0)
+end
+
+local function keep(list, most, time, ...)
+  local note = string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', time, ...)
+  redis.call('LPUSH', list, note)
+  redis.call('LTRIM', list, 0, most - 1)
+  redis.call('PEXPIRE', list, kept)
+end
+
+local latest = numbers(redis.call('LINDEX', MINUTES, 0))[1]
+if latest and math.floor(latest / MINUTE) == math.floor(at / MINUTE) then
+  redis.call('LTRIM', MINUTES, 1, -1)
+end
+if last[7] and same_at > last[1] then
+  keep(BEATS, most_beats, same_at, unpack(last, 2, 7))
+end
+noted[#noted + 1] = empty_at <= at and empty_at or 0
+keep(BEATS, most_beats, at, unpack(noted))
+keep(MINUTES, most_minutes, at, unpack(noted))
+return {every, at, 0}
