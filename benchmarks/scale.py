@@ -36,7 +36,7 @@ from woodenwaiter.protocol.hosts import Crew, Host, Running
 from woodenwaiter.protocol.link import Command, Link
 from woodenwaiter.protocol.published import publication
 from woodenwaiter.protocol.queue import Queue
-from woodenwaiter.protocol.tending import Tended, Visit
+from woodenwaiter.protocol.tending import Visit
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Policy
 from woodenwaiter.settings import Settings

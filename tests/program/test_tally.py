@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from itertools import count
 
 import pytest
@@ -33,6 +34,10 @@ def account(link: Link) -> Account:
     return found
 
 
+def are_done(app: Application, number: int) -> bool:
+    return len(app.done) >= number
+
+
 def test_totals_are_what_happened(app: Application, link: Link) -> None:
     """Workers are killed by their tasks, replies are lost, a host dies."""
     app.write(
@@ -52,7 +57,7 @@ def test_totals_are_what_happened(app: Application, link: Link) -> None:
     pushed = 200
     app.push(*({"n": n, "sleep": 0.02} for n in range(pushed)))
     for done in (30, 60, 90):
-        eventually(lambda done=done: len(app.done) >= done, f"{done} tasks")
+        eventually(partial(are_done, app, done), f"{done} tasks")
         app.client.client_kill_filter(_type="normal")
     kill_all(first)
     left = pushed - len(range(5, pushed, 10)) - len(range(7, pushed, 50))

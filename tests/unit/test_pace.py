@@ -291,6 +291,8 @@ def a_slow_answer_leaves_a_service_ready(p: ModuleType, lease: float) -> object:
 def a_service_is_not_ready_for_longer_than_its_leases_hold(p: ModuleType, lease: float) -> object:
     """Where Redis is away."""
     return p.answered_lately(lease) < lease
+
+
 # What hosts tell of themselves.
 
 

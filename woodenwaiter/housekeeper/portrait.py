@@ -10,7 +10,7 @@ from dataclasses import replace
 from .. import __version__
 from ..consumer import Consumer
 from ..processes.footprint import Footprint
-from ..processes.row import SETTING_UP, Row
+from ..processes.row import SETTING_UP, Row, tally_of
 from ..processes.scoreboard import Scoreboard
 from ..protocol.hosts import Crew, Host, Running
 from ..settings import Settings

@@ -20,9 +20,6 @@ from .link import Link
 MOST_BEATS = int(pace.BEATS_KEPT / pace.BEAT)
 MOST_MINUTES = int(pace.HISTORY_KEPT / 60)
 
-RECENT = int(pace.RATE / pace.BEAT) + 2
-"""Of the last beats, that are enough for rates: the oldest of them is older than RATE."""
-
 
 class Seen(NamedTuple):
     """What a host has seen itself: when a queue had nothing waiting, and when all was as in the
@@ -62,30 +59,31 @@ def accounts(link: Link, queues: Sequence[str]) -> list[Account | Exception]:
 
     Raises what is in `link.ServerTrouble`.
     """
-    keys = map(Keys, queues)
-    replies = read_all(
-        link, [(scripts.HISTORY, each.of_history(), [each.any_claims, RECENT]) for each in keys]
-    )
+    rate = int(pace.RATE * 1000)
+    calls: list[Call] = [
+        (scripts.HISTORY, keys.of_history(), [keys.any_claims, rate]) for keys in map(Keys, queues)
+    ]
+    replies = read_all(link, calls)
     return [reply if isinstance(reply, Exception) else _account(reply) for reply in replies]
 
 
 def _account(reply: list[Any]) -> Account:
-    (seconds, microseconds), held, counted, recent, pair = reply
+    (seconds, microseconds), held, counted, notes = reply
     time = int(seconds) + int(microseconds) / 1e6
     waiting, claimed, delayed = held
     done, failed, buried, requeued, returned = counted
     came = sum(held) + done + buried
-    first_with, last_without = (None if note is None else _beat(note) for note in pair)
     now = Beat(time, came, done, failed, buried, returned, 0 if waiting else time)
-    beats = [*map(_beat, recent)]
-    return Account(now, waiting, claimed, delayed, requeued, beats, first_with, last_without)
+    beats = (None if note is None else beat_of(note) for note in notes)
+    return Account(now, waiting, claimed, delayed, requeued, *beats)
 
 
 def minutes(link: Link, queue: str, most: int = MOST_MINUTES) -> list[Beat]:
     """The last beat of each of the last minutes in which something changed, the newest first."""
-    return [*map(_beat, link.call("LRANGE", Keys(queue).minutes, 0, most - 1))]
+    return [*map(beat_of, link.call("LRANGE", Keys(queue).minutes, 0, most - 1))]
 
 
-def _beat(note: bytes) -> Beat:
+def beat_of(note: bytes) -> Beat:
+    """As it was noted."""
     time, came, done, failed, buried, returned, empty_at = map(int, note.split())
     return Beat(time / 1000, came, done, failed, buried, returned, empty_at / 1000)

@@ -42,8 +42,10 @@ class Beat(NamedTuple):
 
 class Account(NamedTuple):
     """A queue at one moment. ``now``: with the sums up to it; ``requeued``: dead letters that came
-    once more; ``recent``: the last beats, the newest first; ``first_with``: the first beat by which
-    what waits longest may have come, and ``last_without``: the one before it; None: there is none.
+    once more. Of its beats, None where there is none: the ``last``; the ``first_with``, by which
+    what waits longest may have come, and the one before it, the ``last_without``; the
+    ``first_since``, from when on rates are of, and the one before it, ``before``, else the very
+    first.
     """
 
     now: Beat
@@ -51,9 +53,11 @@ class Account(NamedTuple):
     claimed: int
     delayed: int
     requeued: int
-    recent: Sequence[Beat]
+    last: Beat | None
     first_with: Beat | None
     last_without: Beat | None
+    first_since: Beat | None
+    before: Beat | None
 
     @property
     def pushed(self) -> int:
@@ -134,23 +138,20 @@ def oldest_of(account: Account) -> Range | None:
 def _went_back(account: Account) -> bool:
     """Whether less has come or left than was noted, or the time is less: somebody deleted entries
     since, or sums, or put the clock back."""
-    last = account.recent[0] if account.recent else account.now
+    last = account.last or account.now
     pairs = zip((account.now.time, *account.now.sums), (last.time, *last.sums), strict=True)
     return any(present < past for present, past in pairs)
 
 
 def rates_of(account: Account) -> Rates | None:
     """Of the last minute, or since there are notes; None where these tell too little."""
-    now, beats = account.now, account.recent
-    if not beats or _went_back(account):
+    now, before, after = account.now, account.before, account.first_since or account.now
+    if before is None or _went_back(account):
         return None
-    start = now.time - pace.RATE
-    place = next((i for i, beat in enumerate(beats) if beat.time <= start), len(beats) - 1)
-    before, after = beats[place], beats[place - 1] if place else now
     seconds = min(pace.RATE, now.time - before.time)
     if seconds < pace.BEAT:
         return None
-    early = _part(start, before, after)
+    early = _part(now.time - pace.RATE, before, after)
     counts = (
         A_MINUTE / seconds * (present - past - early * (next_one - past))
         for present, past, next_one in zip(now.sums, before.sums, after.sums, strict=True)

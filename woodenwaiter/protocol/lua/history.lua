@@ -1,16 +1,23 @@
 -- What a queue holds, has counted and noted. Changes nothing.
--- ARGV: see `account`; how many of the last notes to return
+-- ARGV: see `account`; of how many ms rates are
 -- Returns the server's time, as TIME does; how many entries wait, are claimed, are delayed; done, failed,
--- buried, requeued, returned; the last notes, the newest first; and two of all notes that follow each other:
--- the first one by which what waits longest may have come, and the one before it; nil where there is none.
+-- buried, requeued, returned; and notes, nil where there is none: the last; of two that follow each
+-- other, the first one by which what waits longest may have come, and the one before it; of two others
+-- the first one since rates are of, and the one before it, else the very first.
 local sums = account()
+local time = redis.call('TIME')
+local notes = redis.call('LLEN', BEATS)
 
--- Notes only ever grow, hence can be searched. By it, no more had come than has left the queue by now.
-local function first_place_that_is_earlier(left)
-  local low, high = 0, redis.call('LLEN', BEATS)
+local function note(place)
+  return place >= 0 and redis.call('LINDEX', BEATS, place)
+end
+
+-- Where the last note is of which a number is that at most: they only ever grow.
+local function place_of(number, most)
+  local low, high = 0, notes
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if (numbers(redis.call('LINDEX', BEATS, middle))[2] or 0) <= left then
+    if (numbers(note(middle))[number] or 0) <= most then
       high = middle
     else
       low = middle + 1
@@ -19,16 +26,16 @@ local function first_place_that_is_earlier(left)
   return low
 end
 
-local with_it, without_it = false, false
+local without = notes
 if sums.waiting > 0 then
-  local place = first_place_that_is_earlier(sums.came - sums.waiting)
-  with_it = place > 0 and redis.call('LINDEX', BEATS, place - 1)
-  without_it = redis.call('LINDEX', BEATS, place)
+  without = place_of(2, sums.came - sums.waiting)
 end
+local since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]
+local before = math.min(place_of(1, since), notes - 1)
+
 return {
-  redis.call('TIME'),
+  time,
   {sums.waiting, sums.claimed, sums.delayed},
   {sums.done, sums.failed, sums.buried, sums.requeued, sums.returned},
-  redis.call('LRANGE', BEATS, 0, ARGV[2] - 1),
-  {with_it, without_it},
+  {note(0), note(without - 1), note(without), note(before - 1), note(before)},
 }
