@@ -14,6 +14,7 @@ from setproctitle import setproctitle
 
 from .. import pace
 from ..consumer import Consumer
+from ..events import about
 from ..logs import log
 from ..processes.children import UNKNOWN_STATUS
 from ..processes.cpus import places_in
@@ -25,6 +26,7 @@ from ..protocol.capacity import warn_of_crowd, warn_of_eviction
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
 from ..settings import Settings
+from .calls import Calls
 from .site import Site
 
 DATABASE = re.compile(r"(/|\?db=)\d+$")
@@ -63,7 +65,9 @@ class Housekeeper:
         # Should all be silent, a look still takes no longer than owners may wait for their renewal.
         timeout = pace.reply_within(lease) / len(clients)
         places = places_in(settings.cpus)
-        sites = {key: Site(client, lease, timeout, places) for key, client in clients.items()}
+        self._calls = Calls(consumers[0].hooks, inbox)  # their manager's, hence those of all
+        hear = self._calls.hear
+        sites = {key: Site(client, lease, timeout, places, hear) for key, client in clients.items()}
         self._sites = list(sites.values())
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
         for consumer, demand in zip(consumers, scoreboard.demands, strict=True):
@@ -84,9 +88,10 @@ class Housekeeper:
             look_at = self._look()
             if self._leaving:
                 deadline = min(deadline, time.monotonic() + pace.LAST_PASS)
-                if time.monotonic() >= deadline or not self._has_dead():
+                if time.monotonic() >= deadline or not (self._has_dead() or self._calls.are_left):
                     break
             self._sleep(min(pace.LOOK, look_at - time.monotonic()))
+        self._calls.end()
         if self._orphaned and self._stops_server:
             self._stop_server()
 
@@ -134,11 +139,14 @@ class Housekeeper:
                 look_at = min(look_at, site.attend(rows.get(site, {})))
                 if site.has_news:
                     ring(self._bell)
+        self._calls.look(time.monotonic())
         return look_at
 
     def _sleep(self, seconds: float) -> None:
         doorbells = [descriptor for site in self._sites for descriptor in site.doorbells]
-        watched = doorbells if self._orphaned else [self._lifeline, *doorbells]
+        watched = [*doorbells, *self._calls.descriptors]
+        if not self._orphaned:
+            watched.append(self._lifeline)
         self._inbox.wait(watched, seconds)
         self._inbox.take()
         self._leaving |= self._scoreboard.is_closing
@@ -149,7 +157,8 @@ class Housekeeper:
         """Do at its end what the supervisor would have done: see to it that the workers, which
         drain now, are gone in time."""
         if not self._orphaned:
-            log.warning("the supervisor is gone: the workers leave after their running tasks")
+            text = "the supervisor is gone: the workers leave after their running tasks"
+            log.warning(text, extra=about("supervisor.gone"))
             self._orphaned = True
             for site in self._sites:
                 site.end_counts()
@@ -162,7 +171,8 @@ class Housekeeper:
                     kill_session(row.pid)
                 row.close(UNKNOWN_STATUS, Cause.CHARGED)
             elif row.alive and late:
-                log.warning("worker (pid %d) is killed, as its time is up", row.pid)
+                extra = about("worker.killed", worker_pid=row.pid, cause="its time is up")
+                log.warning("worker (pid %d) is killed, as its time is up", row.pid, extra=extra)
                 kill_tree(row.pid)
                 row.close(UNKNOWN_STATUS, Cause.BLAMELESS)
         self._leaving = not any(row.alive for row in self._scoreboard)

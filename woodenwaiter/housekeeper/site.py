@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from .. import pace
 from ..errors import RedisUnusable
+from ..events import about
+from ..hooks import Hear, unheard
 from ..logs import log
 from ..processes.children import send_signal
 from ..processes.demands import Demand
@@ -67,14 +69,20 @@ class Care:
 
 class Site:
     """The queues on one server, or on one cluster of them, over one connection to each. ``places``:
-    workers that there may be in all."""
+    workers that there may be in all; ``hear``: is told of mishaps."""
 
     def __init__(
-        self, client: Client, lease: float, timeout: float, places: float = math.inf
+        self,
+        client: Client,
+        lease: float,
+        timeout: float,
+        places: float = math.inf,
+        hear: Hear = unheard,
     ) -> None:
         self.link = Link(client, timeout, introduced("housekeeper"))
         self._workers = 0
         self._places = places
+        self._hear = hear
         self._client = client
         self._lease = lease
         self._phase = random.random()
@@ -95,7 +103,7 @@ class Site:
         self._workers += workers
         if name not in self._cares:
             sweep = Sweep(Queue(self.link, name, self._lease), self._lease, self._phase)
-            upkeep, backlog = Upkeep(sweep, policy, self._lease), Backlog(sweep)
+            upkeep, backlog = Upkeep(sweep, policy, self._lease, self._hear), Backlog(sweep)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
             self._cares[name] = Care(sweep, upkeep, backlog, outage, self._node())
         if demand:
@@ -192,7 +200,8 @@ class Site:
         """Where the service is that sentinels are asked for: at first, and after each failover."""
         if (primary := self.link.primary) and primary != self._primary:
             self._primary = primary
-            log.info("%s is %s now", self.link.address, primary)
+            extra = about("redis.primary", server=primary)
+            log.info("%s is %s now", self.link.address, primary, extra=extra)
 
     def _awake(self, rows: Mapping[str, Sequence[Row]], now: float) -> Iterator[Care]:
         """Those whose turn it is, as far as trouble goes."""

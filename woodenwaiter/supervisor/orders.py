@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..processes.row import Cause, Row
 from ..processes.signals import BELL, FAREWELL
@@ -55,6 +56,7 @@ class Say(NamedTuple):
 
     text: str
     is_trouble: bool = False
+    about: Mapping[str, Any] | None = None
 
 
 Order = Tell | Kill | Say

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import StartupError
+from ..events import about
 from ..logs import log
 from ..processes.children import ending, reap_and_measure, send_signal
 from ..processes.cpus import places_in
@@ -121,7 +122,7 @@ class Supervisor:
             set_limits(self._limits)
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
-        log.info("drained in %.1f s; %s", time.monotonic() - self._slots.drain_began, self._tally)
+        _tell_drain(time.monotonic() - self._slots.drain_began, self._tally)
         if self._renewal.is_ready:
             log.info("starting anew")
         return self._slots.exit_code
@@ -317,14 +318,26 @@ class Supervisor:
 def _carry_out(orders: Iterable[Order]) -> None:
     for order in orders:
         if isinstance(order, Say):
-            log.log(logging.ERROR if order.is_trouble else logging.INFO, "%s", order.text)
+            level = logging.ERROR if order.is_trouble else logging.INFO
+            log.log(level, "%s", order.text, extra=order.about)
         elif isinstance(order, Kill):
             level = logging.ERROR if order.cause == Cause.TIMED_OUT else logging.WARNING
             name, pid = order.name, order.child.pid
-            log.log(level, "%s (pid %d) is killed, %s", name, pid, order.why)
+            event = about(
+                "worker.killed" if order.child.row else "helper.killed",
+                worker=name,
+                worker_pid=pid,
+                cause=order.why,
+            )
+            log.log(level, "%s (pid %d) is killed, %s", name, pid, order.why, extra=event)
             kill_tree(pid)
         else:
             send_signal(order.child.pid, order.number)
+
+
+def _tell_drain(seconds: float, tally: Tally) -> None:
+    extra = about("supervisor.drained", seconds=seconds)
+    log.info("drained in %.1f s; %s", seconds, tally, extra=extra)
 
 
 def _settle(row: Row, cpu: float) -> None:
@@ -335,17 +348,29 @@ def _settle(row: Row, cpu: float) -> None:
 
 def _tell_birth(slot: Slot) -> None:
     level = logging.DEBUG if slot.setup_failed or slot.is_routine else logging.INFO
-    log.log(level, "%s (pid %d) started", slot.name, slot.child.pid if slot.child else 0)
+    pid = slot.child.pid if slot.child else 0
+    is_worker = slot.stage == Stage.WORKERS
+    event = about(
+        "worker.started" if is_worker else "helper.started", worker=slot.name, worker_pid=pid
+    )
+    log.log(level, "%s (pid %d) started", slot.name, pid, extra=event)
 
 
 def _tell_end(slot: Slot, child: Child, status: int) -> None:
-    task, row = "", child.row
+    task, row, seconds = "", child.row, None
     is_expected = slot.retired or (row is not None and row.state == State.LEFT)
     if row and row.running:
         seconds = time.monotonic() - row.began
         task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
     is_well = is_expected and not task and status == 0
     usual = logging.DEBUG if slot.is_routine else logging.INFO
+    event = about(
+        "worker.ended" if row else "helper.ended",
+        worker=slot.name,
+        worker_pid=child.pid,
+        cause=ending(status),
+        seconds=seconds,
+    )
     log.log(
         usual if is_well else logging.ERROR,
         "%s (pid %d) %s%s%s",
@@ -354,4 +379,5 @@ def _tell_end(slot: Slot, child: Child, status: int) -> None:
         ending(status),
         task,
         f"; {row.tally}" if row else "",
+        extra=event,
     )

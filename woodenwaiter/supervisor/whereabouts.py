@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from .. import pace
+from ..events import about
 from ..logs import IN_LINES, log
 from ..processes.children import send_signal
 from ..processes.row import Row
@@ -29,11 +30,13 @@ class Whereabouts:
         for slot in workers:
             if slot.child and slot.child.row:
                 row = slot.child.row
-                state = _state_of(row, now)
-                log.info("%s (pid %d) %s; %s", slot.name, slot.child.pid, state, row.tally)
+                pid, state = slot.child.pid, _state_of(row, now)
+                extra = about("worker.doing", worker=slot.name, worker_pid=pid, cause=state)
+                log.info("%s (pid %d) %s; %s", slot.name, pid, state, row.tally, extra=extra)
                 send_signal(slot.child.pid, TRACE)
         for number, outline in enumerate(self._outlines):
-            log.info("queue %s: %s", outline.queue, self._scoreboard.effort_for(number))
+            queue, effort = outline.queue, self._scoreboard.effort_for(number)
+            log.info("queue %s: %s", queue, effort, extra=about("queue.cost", queue=queue))
         self.due = now + pace.TRACE_AFTER
 
     def tell(self, workers: Iterable[Slot], now: float) -> None:
@@ -45,7 +48,8 @@ class Whereabouts:
             if slot.child and slot.child.trace:
                 trace = slot.child.trace.take()
                 where = (escaped(slot.name), slot.child.pid, trace)
-                log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES)
+                extra = about("worker.trace", worker=slot.name, worker_pid=slot.child.pid)
+                log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES | extra)
 
 
 def _state_of(row: Row, now: float) -> str:
