@@ -1,24 +1,15 @@
-"""Functions of the application's that hear of what went wrong, called so that they do no harm: they
-may fail, hang, fork, leave, and change signals."""
+"""Functions of the application's that hear of what went wrong, and what they are given."""
 
 from __future__ import annotations
 
-import faulthandler
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
-
-# As it is at the start: a fork that comes back must end, whatever somebody has patched.
-from os import _exit
 from typing import Any
 
-from . import logs, pace
 from .arguments import require_function
-from .errors import BadEntry, TaskTimeout, WrongType
-from .events import about
-from .logs import log
-from .processes.signals import at_most
+from .errors import BadEntry, WrongType
 from .protocol.entry import foods
 from .protocol.verdict import Setback
 
@@ -114,44 +105,3 @@ def mishap_of(setback: Setback) -> Mishap:
         traceback=failure.traceback,
         exception=error,
     )
-
-
-class Caller:
-    """Calls hooks in this process, of which ``mark`` is the `fork_mark`. ``told``: the kinds of
-    failure that the log has."""
-
-    def __init__(self, mark: memoryview) -> None:
-        self._mark = mark
-        self.told: set[str] = set()
-
-    def call(self, name: str, hook: Call, mishap: Mishap) -> None:
-        try:
-            with _watched():
-                try:
-                    with at_most(pace.HOOK, TaskTimeout):
-                        hook(mishap)
-                finally:
-                    if not self._mark[0]:
-                        _exit(0)  # the hook had forked this process, and it came back
-        except BaseException as error:  # a SystemExit is no reason to leave, either
-            self.tell(name, type(error).__name__, error)
-
-    def tell(self, name: str, kind: str, error: BaseException | None = None) -> None:
-        """Log it, once of its kind."""
-        if (told := f"{name}: {kind}") not in self.told:
-            self.told.add(told)
-            extra = about("hook.failed", cause=kind)
-            log.error("%s fails: %s; this is said once", name, kind, exc_info=error, extra=extra)
-
-
-@contextmanager
-def _watched() -> Iterator[None]:
-    """End this process should this go on after its time is up: in C code, or as it swallows what
-    was raised. Where it hangs is written to stderr."""
-    faulthandler.dump_traceback_later(
-        pace.HOOK + pace.TIMEOUT_GRACE, exit=True, file=logs.stderr_fileno()
-    )
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()

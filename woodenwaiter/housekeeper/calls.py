@@ -13,8 +13,9 @@ from setproctitle import setproctitle
 
 from .. import logs, pace
 from ..events import about
-from ..hooks import Call, Caller, Hooks, Mishap
+from ..hooks import Call, Hooks, Mishap
 from ..logs import log
+from ..processes.calling import Caller
 from ..processes.children import ending, reap
 from ..processes.fork import fork, fork_mark, unblock_signals
 from ..processes.signals import SignalInbox, act_as_at_start

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..hooks import Caller, Hooks, Mishap, mishap_of
+from ..hooks import Hooks, Mishap, mishap_of
+from ..processes.calling import Caller
 from ..protocol.verdict import Setback
 
 
