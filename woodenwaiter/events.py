@@ -68,9 +68,12 @@ NAMES = ("event", *Fields.__annotations__)
 
 
 def about(event: Event, **fields: Unpack[Fields]) -> dict[str, Any]:
-    """A record's ``extra``: without what is not known."""
+    """A record's ``extra``: without what is not known, and of seconds what matters."""
     known = {name: value for name, value in fields.items() if value not in (None, "")}
-    return {"event": event, **known}
+    return {"event": event} | {
+        name: round(value, 6) if isinstance(value, float) else value
+        for name, value in known.items()
+    }
 
 
 def fields_of(record: LogRecord) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from woodenwaiter import pace
 
 from ..application import Application, Supervisor
 from ..support import eventually
-from .test_readme import README
+from .test_deployment import BLOCKS
 
 HEAR = """
 import json, subprocess
@@ -197,6 +197,9 @@ HOSTILE = {
 }
 
 
+ENDS_ITS_PROCESS = ("exits", "crashes")
+
+
 def serve_failing(app: Application, **how: Any) -> Supervisor:
     tasks = [{"n": n, **(how if n % 2 else {})} for n in range(6)]
     app.push(*tasks)
@@ -212,11 +215,20 @@ def test_hook_harms_nobody(app: Application, does: str, how: dict[str, Any]) -> 
     supervisor = serve_failing(app, **how)
     eventually(lambda: len(heard(app, "failure")) == 3)
     housekeeper = supervisor.housekeeper().pid
-    assert supervisor.ready().stop() == 0
+    eventually(lambda: len(supervisor.ready().workers()) == 1)
+    assert supervisor.stop() == 0
     assert app.begun == list(range(6))
     assert supervisor.log.count("housekeeper (pid") == 2, "it has started, and left"
     assert f"housekeeper (pid {housekeeper}) left with exit code 0" in supervisor.log
+    if "fails" in how and does not in ENDS_ITS_PROCESS:
+        assert supervisor.log.count("worker t:d #0 (pid") == 2
     assert not supervisor.left_behind()
+
+
+def test_signals_that_a_hook_takes_are_put_right_before_its_worker_waits(app: Application) -> None:
+    write(app, HOSTILE["takes signals"])
+    app.push({"n": 1, "fails": True})
+    app.serve().logged("put right")
 
 
 @pytest.mark.parametrize("how", [{"fails": True}, {"kill": 9}], ids=["worker", "housekeeper"])
@@ -283,12 +295,7 @@ def test_launched_program_has_its_hooks(app: Application) -> None:
 
 
 def test_example_of_readme_is_served(app: Application) -> None:
-    text = README.read_text()
-    [block] = [
-        b for b in text.split(".. code-block:: python\n") if b.startswith("\n    # hooks.py")
-    ]
-    example = block.split("\nHooks\n")[0].split("\n===")[0].replace("\n    ", "\n")
-    (app.folder / "hooks.py").write_text(example)
+    (app.folder / "hooks.py").write_text(BLOCKS["hooks.py"])
     mail = app.folder / "mail"
     mail.write_text('#!/bin/sh\necho "$@" > mailed\ncat >> mailed\n')
     mail.chmod(0o755)
