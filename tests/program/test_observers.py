@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,9 @@ from ..support import eventually
 from .test_deployment import BLOCKS
 
 TASKS = 10
+
+IN_SETUP, AT_IMPORT = WHERE = ("in setup", "at import")
+MOST = pytest.mark.parametrize("most", [1, 3, 1000], ids=["recycled", "recycled late", "drained"])
 
 
 class Sink(ThreadingHTTPServer):
@@ -61,10 +65,14 @@ def sink() -> Iterator[Sink]:
         thread.join()
 
 
-def write(app: Application, example: str, most: int) -> str:
-    """Have the example's workers replaced after so many tasks; returns its module's name."""
+def write(app: Application, example: str, most: int, where: str = IN_SETUP) -> str:
+    """Have the example's workers replaced after so many tasks; returns its module's name. What it
+    does in its workers' setup it may do when it is imported."""
     text = BLOCKS[example].replace("max_tasks=1000", f"max_tasks={most}, max_deliveries=1")
     assert text != BLOCKS[example]
+    if where == AT_IMPORT:
+        [setup] = re.findall(r"setup=(\w+),", text)
+        text = text.replace(f"setup={setup},", "").replace("manager =", f"{setup}()\nmanager =")
     (app.folder / example).write_text(text)
     return example.removesuffix(".py")
 
@@ -86,10 +94,11 @@ def exceptions(sink: Sink) -> list[str]:
     return [e["exception"]["values"][-1]["type"] for e in events(sink) if "exception" in e]
 
 
-@pytest.mark.parametrize("most", [1, 3, 1000], ids=["recycled", "recycled late", "drained"])
-def test_sentry_has_all_that_failed(app: Application, sink: Sink, most: int) -> None:
+@MOST
+@pytest.mark.parametrize("where", WHERE)
+def test_sentry_has_all_that_failed(app: Application, sink: Sink, most: int, where: str) -> None:
     pytest.importorskip("sentry_sdk")
-    module = write(app, "with_sentry.py", most)
+    module = write(app, "with_sentry.py", most, where)
     push(app, *({"width": 0, "n": n} for n in range(TASKS)))
     supervisor = app.serve(app=module, SENTRY_DSN=f"http://key@{sink.address}/1")
     eventually(lambda: app.client.xlen("{images:resize}:dead") == TASKS)
@@ -123,10 +132,11 @@ def spans(sink: Sink) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("most", [1, 3, 1000], ids=["recycled", "recycled late", "drained"])
-def test_opentelemetry_has_all_spans(app: Application, sink: Sink, most: int) -> None:
+@MOST
+@pytest.mark.parametrize("where", WHERE)
+def test_opentelemetry_has_all_spans(app: Application, sink: Sink, most: int, where: str) -> None:
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
-    module = write(app, "with_opentelemetry.py", most)
+    module = write(app, "with_opentelemetry.py", most, where)
     push(app, *({"n": n} for n in range(TASKS)))
     endpoint = f"http://{sink.address}"
     supervisor = app.serve(app=module, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
