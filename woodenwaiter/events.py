@@ -54,6 +54,7 @@ class Fields(TypedDict, total=False):
     queue: str
     task: str
     delivery: int
+    claim: str
     seconds: float | None
     cause: str
     error: str

@@ -241,6 +241,7 @@ def test_failure_of_a_hook_is_told_once_for_each_kind(
     assert supervisor.stop() == 0
     assert supervisor.log.count("on_failure fails: KeyError") == 1
     assert supervisor.log.count("    KeyError: 'no'") == 1
+    assert "calling.py" not in supervisor.log
 
 
 @pytest.mark.parametrize("how", [{"fails": True}, {"kill": 9}], ids=["worker", "housekeeper"])

@@ -38,6 +38,8 @@ class Caller:
                     if not self._mark[0]:
                         _exit(0)  # the function had forked this process, and it came back
         except BaseException as error:  # a SystemExit is no reason to leave, either
+            trace = error.__traceback__
+            error.__traceback__ = (trace and trace.tb_next) or trace  # its own
             self.tell(name, type(error).__name__, error)
 
     def tell(self, name: str, kind: str, error: BaseException | None = None) -> None:

@@ -16,7 +16,7 @@ from .time_limits import TimeLimit
 
 @dataclass(eq=False)
 class Child:
-    """A process in a slot; the row, the trace and the time limit are a worker's."""
+    """A process in a slot; the row, the trace, the time limit and the queue are a worker's."""
 
     pid: int
     born: float
@@ -26,6 +26,7 @@ class Child:
     leave_by: float = math.inf  # of a worker that is ending
     is_killed: bool = False
     cause: Cause = Cause.CHARGED  # what its death, should it come now, means for its task
+    queue: str = ""
 
     @property
     def due(self) -> float:

@@ -37,7 +37,12 @@ class Stalls:
                     slot.child.pid,
                     where,
                     self._threads,
-                    extra=about("worker.stalled", worker=slot.name, worker_pid=slot.child.pid),
+                    extra=about(
+                        "worker.stalled",
+                        queue=slot.child.queue,
+                        worker=slot.name,
+                        worker_pid=slot.child.pid,
+                    ),
                 )
                 return
 

@@ -246,7 +246,7 @@ class Supervisor:
         except OSError:
             row.free()
             raise
-        return Child(pid, born, row, trace)
+        return Child(pid, born, row, trace, queue=self._slots.place(slot.queue).queue)
 
     def _housekeeper(self) -> int:
         return be_housekeeper(
@@ -325,6 +325,7 @@ def _carry_out(orders: Iterable[Order]) -> None:
             name, pid = order.name, order.child.pid
             event = about(
                 "worker.killed" if order.child.row else "helper.killed",
+                queue=order.child.queue,
                 worker=name,
                 worker_pid=pid,
                 cause=order.why,
@@ -348,27 +349,32 @@ def _settle(row: Row, cpu: float) -> None:
 
 def _tell_birth(slot: Slot) -> None:
     level = logging.DEBUG if slot.setup_failed or slot.is_routine else logging.INFO
-    pid = slot.child.pid if slot.child else 0
-    is_worker = slot.stage == Stage.WORKERS
-    event = about(
-        "worker.started" if is_worker else "helper.started", worker=slot.name, worker_pid=pid
-    )
-    log.log(level, "%s (pid %d) started", slot.name, pid, extra=event)
+    if child := slot.child:
+        event = about(
+            "worker.started" if child.row else "helper.started",
+            queue=child.queue,
+            worker=slot.name,
+            worker_pid=child.pid,
+        )
+        log.log(level, "%s (pid %d) started", slot.name, child.pid, extra=event)
 
 
 def _tell_end(slot: Slot, child: Child, status: int) -> None:
-    task, row, seconds = "", child.row, None
+    task, row, claim, seconds = "", child.row, "", None
     is_expected = slot.retired or (row is not None and row.state == State.LEFT)
     if row and row.running:
         seconds = time.monotonic() - row.began
-        task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
+        claim = f"{row.owner}/{row.running}"
+        task = f" while running claim {claim}, begun {seconds:.1f} s ago"
     is_well = is_expected and not task and status == 0
     usual = logging.DEBUG if slot.is_routine else logging.INFO
     event = about(
         "worker.ended" if row else "helper.ended",
+        queue=child.queue,
         worker=slot.name,
         worker_pid=child.pid,
         cause=ending(status),
+        claim=claim,
         seconds=seconds,
     )
     log.log(

@@ -29,9 +29,16 @@ class Whereabouts:
         """Log what each is doing, and what each queue has cost; ask for tracebacks."""
         for slot in workers:
             if slot.child and slot.child.row:
-                row = slot.child.row
-                pid, state = slot.child.pid, _state_of(row, now)
-                extra = about("worker.doing", worker=slot.name, worker_pid=pid, cause=state)
+                row, pid = slot.child.row, slot.child.pid
+                extra = about(
+                    "worker.doing",
+                    queue=slot.child.queue,
+                    worker=slot.name,
+                    worker_pid=pid,
+                    claim=f"{row.owner}/{row.running}" if row.running else "",
+                    seconds=now - row.began if row.running else None,
+                )
+                state = _state_of(row, now)
                 log.info("%s (pid %d) %s; %s", slot.name, pid, state, row.tally, extra=extra)
                 send_signal(slot.child.pid, TRACE)
         for number, outline in enumerate(self._outlines):
@@ -48,7 +55,12 @@ class Whereabouts:
             if slot.child and slot.child.trace:
                 trace = slot.child.trace.take()
                 where = (escaped(slot.name), slot.child.pid, trace)
-                extra = about("worker.trace", worker=slot.name, worker_pid=slot.child.pid)
+                extra = about(
+                    "worker.trace",
+                    queue=slot.child.queue,
+                    worker=slot.name,
+                    worker_pid=slot.child.pid,
+                )
                 log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES | extra)
 
 

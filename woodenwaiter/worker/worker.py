@@ -155,8 +155,7 @@ class Worker:
         awaiting: Awaiting,
         memory: MemoryLimit | None,
     ) -> None:
-        self._handler, self._policy = consumer.handler, consumer.policy
-        self._awaiting = awaiting
+        self._handler, self._awaiting, self._policy = consumer.handler, awaiting, consumer.policy
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
         self._slumber = pace.slumber(self._wait)
         speaks = row.slot == 0  # for the others of this queue, which meet the same
@@ -250,7 +249,8 @@ class Worker:
     def _ask_for_relief(self, why: str) -> None:
         """Work on until a successor stands by."""
         if self._row.state != State.SPENT and not self._leaving:
-            log.info("is replaced: %s", why, extra=about("worker.spent", cause=why))
+            event = about("worker.spent", queue=self._queue.name, cause=why)
+            log.info("is replaced: %s", why, extra=event)
         self._become(State.SPENT)
 
     def _request(self, request: Request) -> None:
