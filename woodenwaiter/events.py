@@ -62,6 +62,7 @@ class Fields(TypedDict, total=False):
     worker_pid: int | None
     owner: str
     server: str
+    subject: str
     count: int
 
 

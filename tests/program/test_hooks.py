@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from woodenwaiter import pace
+from woodenwaiter.protocol.entry import LONGEST_HEADER
 
 from ..application import Application, Supervisor
 from ..support import eventually
@@ -141,6 +142,21 @@ def test_task_that_is_killed_for_its_time_is_heard_of(app: Application) -> None:
     assert {each["cause"].partition("was killed")[2] for each in heard(app)} == {
         ", as the task went on after its time was up"
     }
+
+
+@pytest.mark.parametrize("how", [{"fails": True}, {"kill": 9}], ids=["raised", "killed"])
+def test_large_payload(app: Application, how: dict[str, Any]) -> None:
+    """All of it where it was, and its beginning elsewhere."""
+    write(app, "note('sizes', len(mishap.payload))", hooks="on_dead=heard('dead')")
+    large = {"n": 1, "text": "x" * 100_000, **how}
+    app.push(large)
+    app.serve()
+    eventually(lambda: heard(app))
+    [letter] = app.letters()
+    assert json.loads(letter[b"payload"]) == large
+    [size] = eventually(lambda: app.numbers("sizes"))
+    assert size == (len(letter[b"payload"]) if "fails" in how else LONGEST_HEADER)
+    assert heard(app)[0]["foods"] == (large if "fails" in how else None)
 
 
 def test_drain_and_relief_are_no_deaths(app: Application) -> None:

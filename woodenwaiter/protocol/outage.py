@@ -77,7 +77,7 @@ class Outage:
         if now - self._well_since >= pace.WELL:
             if self._is_told:
                 seconds = self._well_since - self._began
-                extra = about("redis.recovered", server=self._subject, seconds=seconds)
+                extra = about("redis.recovered", subject=self._subject, seconds=seconds)
                 log.warning("%s works again, after %.1f s", self._subject, seconds, extra=extra)
             self._began, self._is_told, self._last_said = None, False, ""
 
@@ -96,7 +96,7 @@ class Outage:
             return
         trouble = reply.whole.rstrip(".")
         often = f" ({kind.untold} times more since this was last said)" if kind.untold else ""
-        extra = about("redis.outage", server=self._subject, cause=trouble)
+        extra = about("redis.outage", subject=self._subject, cause=trouble)
         message = "%s: %s%s; trying again until it works"
         log.warning(message, self._subject, trouble, often, extra=extra)
         kind.told_at, kind.untold = now, 0

@@ -119,7 +119,8 @@ def be_worker(
         work(consumers[row.queue], row, lookout, lease, inbox, lifeline, bell, parent)
     except StartupError as error:
         if row.state == State.STARTING:
-            log.error("%s", error, extra=about("worker.setup"))
+            queue = roster.outlines[row.queue].queue
+            log.error("%s", error, extra=about("worker.setup", queue=queue))
         return error.exit_code
     finally:
         atexit._run_exitfuncs()  # which may end what handlers started

@@ -63,7 +63,7 @@ def work(
     reseed()
     awaiting = Awaiting()
     if consumer.setup:
-        _set_up(consumer.setup, awaiting, row, bell)
+        _set_up(consumer.queue, consumer.setup, awaiting, row, bell)
     try:
         Worker(
             consumer, row, lookout, lease, inbox, lifeline, bell, parent, awaiting, memory
@@ -85,14 +85,14 @@ def _begin_to_end(row: Row, bell: int) -> None:
     ring(bell)
 
 
-def _set_up(setup: Callable[[], Any], awaiting: Awaiting, row: Row, bell: int) -> None:
+def _set_up(queue: str, setup: Callable[[], Any], awaiting: Awaiting, row: Row, bell: int) -> None:
     try:
         with alone():
             awaiting.result_of(setup())
     except BaseException:
         _begin_to_end(row, bell)
         if row.state == State.STARTING:
-            log.exception("setup failed", extra=about("worker.setup"))
+            log.exception("setup failed", extra=about("worker.setup", queue=queue))
         end_process(EXIT_SETUP)
 
 
