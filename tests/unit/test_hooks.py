@@ -84,7 +84,8 @@ configure("info", "text")
 inbox = SignalInbox((signal.SIGWINCH,))
 
 def hear(mishap):
-    print(mishap.cause, os.getpid() != PARENT, signal.getsignal(signal.SIGWINCH), flush=True)
+    action = int(signal.getsignal(signal.SIGWINCH))
+    print(mishap.cause, os.getpid() != PARENT, action, flush=True)
     if mishap.cause == "hangs":
         time.sleep(300)
 
