@@ -10,13 +10,16 @@ FILE = 400
 CLASS = 250
 FUNCTION = 40
 
+LONGER = {"pace.py": 600}
+"""Files that are lists: of times, each with its reason."""
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "woodenwaiter").rglob("*.py"))
 
 
-def lengths(text: str) -> Iterator[tuple[str, int, int, int]]:
+def lengths(text: str, file: int) -> Iterator[tuple[str, int, int, int]]:
     """What it is, the line where it starts, how many lines it has and how many it may have."""
-    yield "file", 1, text.count("\n"), FILE
+    yield "file", 1, text.count("\n"), file
     for node in ast.walk(ast.parse(text)):
         end = getattr(node, "end_lineno", 0)
         if isinstance(node, ast.ClassDef):
@@ -28,7 +31,7 @@ def lengths(text: str) -> Iterator[tuple[str, int, int, int]]:
 
 def excesses() -> Iterator[str]:
     for source in SOURCES:
-        for what, line, length, limit in lengths(source.read_text()):
+        for what, line, length, limit in lengths(source.read_text(), LONGER.get(source.name, FILE)):
             if length > limit:
                 where = f"{source.relative_to(ROOT)}:{line}"
                 yield f"{where}: {what} has {length} lines; {limit} are the limit"

@@ -53,9 +53,14 @@ def customer(queue: str = "t:d", waiter: str = "WoodenWaiter()", **policy: Any) 
 
 
 def source(
-    *customers: str, text: str = "", then: str = "", handler: str = "", **policy: Any
+    *customers: str,
+    text: str = "",
+    then: str = "",
+    handler: str = "",
+    hooks: str = "",
+    **policy: Any,
 ) -> str:
-    """Source text: a module that builds a manager.
+    """Source text: a module that builds a manager, with these ``hooks`` as its keywords.
 
     It has two workers of the queue ``t:d``, with the keywords of a WoodenCustomer that are given
     otherwise, or else customers as `customer` makes them. The handler notes the task's ``n`` as
@@ -65,7 +70,7 @@ def source(
     assert not (customers and policy), "options are each customer's own"
     body = dedent(handler) or BEGIN + dedent(then) + END
     parts = [HEAD, dedent(text), "def handle(foods):", indent(body, "    ")]
-    parts += ["manager = WoodenManager()"]
+    parts += [f"manager = WoodenManager({hooks})"]
     for each in customers or [customer(**{"processes": 2, **policy})]:
         parts += [f"manager.add_customer({each})"]
     return "\n".join(parts) + "\n"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         WrongType,
         WrongValue,
     )
+    from .hooks import Mishap
     from .woodenwaiter import (
         WoodenCooker,
         WoodenCustomer,
@@ -44,6 +45,7 @@ __all__ = [
     "BadEntry",
     "Delivery",
     "LeaseLost",
+    "Mishap",
     "Misuse",
     "NotReplicated",
     "RedisUnusable",
@@ -69,7 +71,7 @@ _HOMES = (
     dict.fromkeys(__all__, "errors")
     | dict.fromkeys(_CLASSES, "woodenwaiter")
     | dict.fromkeys(("Delivery", "delivery"), "worker.handling")
-    | {"Backoff": "backoff"}
+    | {"Backoff": "backoff", "Mishap": "hooks"}
 )
 
 

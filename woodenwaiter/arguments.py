@@ -21,8 +21,9 @@ def require(value: object, kind: type, name: str) -> None:
         raise WrongType(f"{name} must be {article} {kind.__name__}, not {value!r:.100}")
 
 
-def require_function(value: object, name: str, *arguments: Any) -> None:
-    """Callable with these arguments, as far as can be told, and not a generator."""
+def require_function(value: object, name: str, *arguments: Any, takes: str = "no argument") -> None:
+    """Callable with these arguments, as far as can be told, and not a generator. ``takes``: what it
+    is to take, in words."""
     import inspect
 
     require_callable(value, name)
@@ -36,7 +37,6 @@ def require_function(value: object, name: str, *arguments: Any) -> None:
     except ValueError:
         pass  # of some that are written in C nothing is known
     except TypeError as error:
-        takes = "the foods as its only argument" if arguments else "no argument"
         raise WrongType(f"{name} must take {takes}: {value!r:.100}: {error}") from None
 
 

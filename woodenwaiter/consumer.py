@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .hooks import Hooks
 from .protocol.client import Client
 from .protocol.verdict import Policy
 from .settings import Processes, Settings
@@ -30,6 +31,7 @@ class Consumer:
     durable: int = 0
     slow: float | None = None
     share: float = 1.0
+    hooks: Hooks = field(default_factory=Hooks)
 
     @property
     def bounds(self) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import text_of
+from .events import fields_of
 from .stderr import Stderr
 from .text import escaped, escaped_json, escaped_lines, shortened
 
@@ -142,6 +143,7 @@ class _JsonFormatter(_Formatter):
             "logger": record.name,
             "pid": _pid_of(record),
             "role": _role_of(record),
+            **fields_of(record),
             "message": self.message_of(record),
         }
         if traceback := self.traceback_of(record):
@@ -284,7 +286,7 @@ def plain(record: logging.LogRecord) -> dict[str, Any]:
     traceback = shortened(formatter.traceback_of(record), LONGEST_MESSAGE)
     fields |= {"msg": formatter.message_of(record), "exc_text": traceback or None}
     fields |= {"role": _role, "processName": _role, "args": ()}
-    return fields | (IN_LINES if hasattr(record, "in_lines") else {})
+    return fields | fields_of(record) | (IN_LINES if hasattr(record, "in_lines") else {})
 
 
 _TRAVELLING = (

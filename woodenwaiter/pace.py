@@ -314,6 +314,10 @@ of something."""
 TIMEOUT_GRACE = 5.0
 """That a handler has after TaskTimeout was raised in it."""
 
+HOOK = 5.0
+"""For a hook, before TaskTimeout is raised in it; after TIMEOUT_GRACE more, its process ends. A
+worker that calls one holds no task meanwhile, and no lease waits for it."""
+
 NOTIFY_AGAIN = 0.1
 """Until systemd, whose socket was full, is told again."""
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .consumer import Consumer
+    from .hooks import Hook, Hooks
     from .protocol.durable import Pusher
     from .settings import Keywords, Processes
     from .supervisor.launcher import Launched
@@ -221,7 +222,7 @@ class WoodenCustomer:
         require(max_deliveries, int, "max_deliveries")
         positive(max_deliveries, "max_deliveries")
         require(backoff, Backoff, "backoff")
-        require_function(process, "process", {})
+        require_function(process, "process", {}, takes="the foods as its only argument")
         require_number(seconds, "seconds")
         if setup is not None:
             require_function(setup, "setup")
@@ -243,6 +244,7 @@ class WoodenCustomer:
         self.max_memory = number_of_bytes(max_memory, "max_memory")
         self.setup = setup
         self.teardown = teardown
+        self.hooks: Hooks | None = None  # its manager's
         self._running = True
         self._inline: InlineWorker | None = None
 
@@ -250,6 +252,7 @@ class WoodenCustomer:
     def consumer(self) -> Consumer:
         """What the inside is to know of this customer."""
         from .consumer import Consumer
+        from .hooks import Hooks
         from .protocol.verdict import Policy
 
         return Consumer(
@@ -267,6 +270,7 @@ class WoodenCustomer:
             setup=self.setup,
             teardown=self.teardown,
             durable=self.waiter.durable,
+            hooks=self.hooks or Hooks(),
         )
 
     def call_waiter(self) -> Any:
@@ -316,14 +320,24 @@ class WoodenManager:
 
     ``launch`` forks the supervisor and returns; ``run`` is the supervisor. Both take the fields of
     `Settings` as keywords. ``with manager:`` launches, and terminates at the end.
+
+    on_failure, on_dead: called with a `Mishap` for each delivery that failed, and for each task
+        that went to the dead letters: in its worker, or in a process of its own where that died.
+    on_worker_death: likewise for each worker that neither left by itself nor was made to.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, on_failure: Hook = None, on_dead: Hook = None, on_worker_death: Hook = None
+    ) -> None:
+        from .hooks import Hooks
+
         self.customers: list[WoodenCustomer] = []
         self._launched: Launched | None = None
+        self._hooks = Hooks(on_failure, on_dead, on_worker_death)
 
     def add_customer(self, customer: WoodenCustomer) -> None:
         require(customer, WoodenCustomer, "customer")
+        customer.hooks = self._hooks
         self.customers.append(customer)
 
     def launch(self, **settings: Unpack[Keywords]) -> None:

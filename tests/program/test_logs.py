@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -302,6 +304,64 @@ def test_log_goes_where_the_application_sends_it(app: Application, main: str) ->
     for text in ("supervisor, pid", "draining", "drained in"):
         assert own(app).count(text) == 1
     assert "INFO" not in program.log
+
+
+NOTING = """
+import json, logging
+
+class Noting(logging.Handler):
+    def emit(self, record):
+        if event := getattr(record, "event", ""):
+            told = {name: getattr(record, name, None) for name in ("task", "worker_pid", "cause")}
+            note("told", json.dumps({"event": event, **told}))
+
+logging.basicConfig(level="INFO", handlers=[Noting()])
+"""
+
+
+def told(app: Application, event: str) -> list[dict[str, Any]]:
+    """What the application's logging was given of these events."""
+    return [each for each in map(json.loads, app.noted("told")) if each["event"] == event]
+
+
+@pytest.mark.parametrize("main", [LAUNCHED, RUN], ids=["launched", "run"])
+def test_applications_logging_has_the_fields(app: Application, main: str) -> None:
+    """Of what workers say, and, through the reporter, of what supervisor and housekeeper do."""
+    app.write(text=NOTING, then="1 / 0", processes=1, max_deliveries=1)
+    app.push({"n": 0}, {"n": 1, "kill": 9})
+    program = app.run(main)
+    eventually(lambda: len(told(app, "task.buried")) == 2)
+    raised, killed = told(app, "task.buried")
+    [ended] = eventually(lambda: told(app, "worker.ended"))
+    assert raised["cause"] == "the handler failed"
+    assert killed["cause"] == f"its worker (pid {ended['worker_pid']}) {ended['cause']}"
+    assert raised["worker_pid"] == killed["worker_pid"] == ended["worker_pid"]
+    assert raised["task"] != killed["task"]
+    assert len(told(app, "supervisor.started")) == 1
+    assert end(app, program, main) == 0
+    assert len(told(app, "supervisor.drained")) == 1
+
+
+def test_json_tells_what_has_happened(app: Application) -> None:
+    app.write(then="raise Retry(after=0) if foods['n'] else Reject('no')", processes=1)
+    app.push({"n": 0}, {"n": 1})
+    supervisor = app.serve("--log-format", "json", "--slow", "0.1").ready()
+    app.push({"n": 2, "sleep": 0.2})
+    eventually(lambda: len(app.letters()) == 3)
+    assert supervisor.stop() == 0
+    records = [json.loads(line) for line in supervisor.log.splitlines()]
+    events = [each["event"] for each in records if "event" in each]
+    assert events[:2] == ["supervisor.started", "helper.started"]
+    assert events[-1] == "supervisor.drained"
+    assert events.count("task.retry") == 8
+    assert events.count("task.buried") == 3
+    [rejected] = [each for each in records if each.get("cause") == "rejected"]
+    assert (rejected["queue"], rejected["delivery"], rejected["error"]) == ("t:d", 1, "no")
+    assert rejected["pid"] == rejected["worker_pid"]
+    assert 0 < rejected["seconds"] < 10
+    slow = next(each for each in records if each.get("event") == "task.slow")
+    assert slow["seconds"] >= 0.2
+    assert slow["task"] in {letter[b"id"].decode() for letter in app.letters()}
 
 
 def test_what_a_stuck_handler_did_not_take_is_said_on_stderr(app: Application) -> None:

@@ -55,6 +55,27 @@ except ZeroDivisionError:
     assert "ZeroDivisionError: division by zero" in failed["traceback"]
 
 
+ABOUT = """
+from woodenwaiter.events import about
+extra = about("task.buried", queue="t:\\x1b", task="a/1", delivery=2, seconds=1/3, cause="no")
+log.info("one", extra=extra)
+"""
+
+
+def test_json_has_what_the_record_is_about(tmp_path: Path) -> None:
+    output = logged(tmp_path, ABOUT, "json")
+    assert output[:-1].isprintable()
+    fields = json.loads(output)
+    told = {"event": "task.buried", "queue": "t:\x1b", "task": "a/1", "delivery": 2, "cause": "no"}
+    assert told.items() <= fields.items()
+    assert fields["seconds"] == 0.333333
+    assert fields["message"] == "one"
+
+
+def test_text_is_as_it_is_without(tmp_path: Path) -> None:
+    assert logged(tmp_path, ABOUT).endswith("] one\n")
+
+
 def test_text_has_the_traceback_below(tmp_path: Path) -> None:
     output = logged(
         tmp_path, "try: 1 / 0\nexcept ZeroDivisionError as e: log.error('no', exc_info=e)"

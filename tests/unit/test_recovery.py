@@ -7,7 +7,8 @@ from signal import SIGKILL, SIGSEGV
 
 import pytest
 
-from woodenwaiter.housekeeper.upkeep import takeover_of
+from woodenwaiter.errors import EXIT_DRAINED, EXIT_SETUP
+from woodenwaiter.housekeeper.upkeep import is_death, takeover_of
 from woodenwaiter.processes.children import UNKNOWN_STATUS
 from woodenwaiter.processes.ends import End
 from woodenwaiter.processes.row import Cause, Row
@@ -122,14 +123,16 @@ def test_crowd_that_is_gone_is_forgotten() -> None:
 )
 def test_end_in_a_task_is_its_failure(row: Row, status: int, ending: str) -> None:
     row.close(status, Cause.CHARGED)
-    failure = Failure(f"its worker (pid {os.getpid()}) {ending}")
+    failure = Failure(f"its worker (pid {os.getpid()}) {ending}", worker_pid=os.getpid())
     assert takeover_of(row) == Takeover(row.owner, 4, 0, failure)
+    assert is_death(row)
 
 
 def test_end_between_tasks_is_nobodys_failure(row: Row) -> None:
     row.finish(5)
     row.close(SIGKILL, Cause.CHARGED)
     assert takeover_of(row) == Takeover(row.owner, 5, 0, None)
+    assert is_death(row)
 
 
 def test_end_before_the_first_task_is_nobodys_failure() -> None:
@@ -143,6 +146,14 @@ def test_end_before_the_first_task_is_nobodys_failure() -> None:
 def test_end_that_the_supervisor_wanted_is_nobodys_failure(row: Row) -> None:
     row.close(SIGKILL, Cause.BLAMELESS)
     assert takeover_of(row) == Takeover(row.owner, 4, 0, None)
+    assert not is_death(row)
+
+
+@pytest.mark.parametrize("status", [EXIT_DRAINED << 8, EXIT_SETUP << 8, UNKNOWN_STATUS])
+def test_worker_that_left_between_tasks_did_not_die(row: Row, status: int) -> None:
+    row.finish(5)
+    row.close(status, Cause.CHARGED)
+    assert not is_death(row)
 
 
 def test_end_of_its_time_is_the_failure_of_the_late_task(row: Row) -> None:

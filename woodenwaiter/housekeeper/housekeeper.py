@@ -14,6 +14,7 @@ from setproctitle import setproctitle
 
 from .. import pace
 from ..consumer import Consumer
+from ..events import about
 from ..logs import log
 from ..processes.children import UNKNOWN_STATUS
 from ..processes.cpus import places_in
@@ -26,6 +27,7 @@ from ..protocol.capacity import warn_of_crowd, warn_of_eviction
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
 from ..settings import Settings
+from .calls import Calls
 from .portrait import Portrait
 from .publisher import Publisher
 from .site import Site
@@ -66,7 +68,9 @@ class Housekeeper:
         # Should all be silent, a look still takes no longer than owners may wait for their renewal.
         timeout = pace.reply_within(lease) / len(clients)
         places = places_in(settings.cpus)
-        sites = {key: Site(client, lease, timeout, places) for key, client in clients.items()}
+        self._calls = Calls(consumers[0].hooks, inbox)  # their manager's, hence those of all
+        hear = self._calls.hear
+        sites = {key: Site(client, lease, timeout, places, hear) for key, client in clients.items()}
         self._sites = list(sites.values())
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
         for consumer, demand in zip(consumers, scoreboard.demands, strict=True):
@@ -92,10 +96,11 @@ class Housekeeper:
             look_at = self._look()
             if self._leaving:
                 deadline = min(deadline, time.monotonic() + pace.LAST_PASS)
-                if time.monotonic() >= deadline or not self._has_dead():
+                if time.monotonic() >= deadline or not (self._has_dead() or self._calls.are_left):
                     break
             self._sleep(min(pace.LOOK, look_at - time.monotonic()))
         self._withdraw()
+        self._calls.end()
         if self._orphaned and self._stops_server:
             self._stop_server()
 
@@ -149,11 +154,14 @@ class Housekeeper:
                 if site.has_news:
                     ring(self._bell)
         self._scoreboard.note_answer(min(site.answered_at for site in self._sites))
+        self._calls.look(time.monotonic())
         return look_at
 
     def _sleep(self, seconds: float) -> None:
         doorbells = [descriptor for site in self._sites for descriptor in site.doorbells]
-        watched = doorbells if self._orphaned else [self._lifeline, *doorbells]
+        watched = [*doorbells, *self._calls.descriptors]
+        if not self._orphaned:
+            watched.append(self._lifeline)
         self._inbox.wait(watched, seconds)
         self._inbox.take()
         self._leaving |= self._scoreboard.is_closing
@@ -164,7 +172,8 @@ class Housekeeper:
         """Do at its end what the supervisor would have done: see to it that the workers, which
         drain now, are gone in time."""
         if not self._orphaned:
-            log.warning("the supervisor is gone: the workers leave after their running tasks")
+            text = "the supervisor is gone: the workers leave after their running tasks"
+            log.warning(text, extra=about("supervisor.gone"))
             self._orphaned = True
             for site in self._sites:
                 site.end_counts()
@@ -177,7 +186,8 @@ class Housekeeper:
                     kill_session(row.pid)
                 self._close(row, Cause.CHARGED, End.UNSEEN)
             elif row.alive and late:
-                log.warning("worker (pid %d) is killed, as its time is up", row.pid)
+                extra = about("worker.killed", worker_pid=row.pid, cause="its time is up")
+                log.warning("worker (pid %d) is killed, as its time is up", row.pid, extra=extra)
                 kill_tree(row.pid)
                 self._close(row, Cause.BLAMELESS, End.STOPPED)
         self._leaving = not any(row.alive for row in self._scoreboard)

@@ -12,6 +12,8 @@ from typing import Any
 
 from .. import pace
 from ..errors import RedisUnusable
+from ..events import about
+from ..hooks import Hear, unheard
 from ..logs import log
 from ..processes.children import send_signal
 from ..processes.demands import Demand
@@ -44,6 +46,14 @@ class Node:
         self.address = address
         self.outage = Outage(f"Redis at {address}", lease)
         self.clock = ServerClock(lease)
+        self._lease = lease
+
+    def expired(self, tended: Tended, sent: float, received: float) -> Leases:
+        """None where it took long, perhaps as another server kept this one's answer waiting: it
+        says too little of the clock."""
+        if received - sent > pace.unnoticed_step(self._lease):
+            return {}
+        return expired_by(self.clock, tended, sent, received, self.address, self._lease)
 
 
 @dataclass(eq=False)
@@ -88,14 +98,20 @@ class Care:
 
 class Site:
     """The queues on one server, or on one cluster of them, over one connection to each. ``places``:
-    workers that there may be in all."""
+    workers that there may be in all; ``hear``: is told of mishaps."""
 
     def __init__(
-        self, client: Client, lease: float, timeout: float, places: float = math.inf
+        self,
+        client: Client,
+        lease: float,
+        timeout: float,
+        places: float = math.inf,
+        hear: Hear = unheard,
     ) -> None:
         self.link = Link(client, timeout, introduced("housekeeper"))
         self._workers = 0
         self._places = places
+        self._hear = hear
         self._client = client
         self._lease = lease
         self._phase = random.random()
@@ -117,7 +133,7 @@ class Site:
         self._workers += workers
         if name not in self._cares:
             sweep = Sweep(Queue(self.link, name, self._lease), self._lease, self._phase)
-            upkeep, backlog = Upkeep(sweep, policy, self._lease), Backlog(sweep)
+            upkeep, backlog = Upkeep(sweep, policy, self._lease, self._hear), Backlog(sweep)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
             self._cares[name] = Care(sweep, upkeep, backlog, outage, self._node())
         if demand:
@@ -219,7 +235,8 @@ class Site:
         """Where the service is that sentinels are asked for: at first, and after each failover."""
         if (primary := self.link.primary) and primary != self._primary:
             self._primary = primary
-            log.info("%s is %s now", self.link.address, primary)
+            extra = about("redis.primary", server=primary)
+            log.info("%s is %s now", self.link.address, primary, extra=extra)
 
     def _awake(self, rows: Mapping[str, Sequence[Row]], now: float) -> Iterator[Care]:
         """Those whose turn it is, as far as trouble goes."""
@@ -240,7 +257,7 @@ class Site:
         due = [c for c in awake if c.is_due(now) or c.sweep.rounds.is_nearly_due(now)]
         sent = time.monotonic()
         visits = [care.visit(sent) for care in due]
-        outcomes = self._exchange(visits, along)
+        outcomes = _tend(self.link, visits, along)
         received = time.monotonic()
         if self.publisher:
             self.publisher.heed(outcomes[len(visits) :], received)
@@ -251,7 +268,7 @@ class Site:
                 self._note(care, outcome)
                 continue
             care.visited(visit, outcome, sent, received)
-            care.expired = self._expired(care.node, outcome, sent, received)
+            care.expired = care.node.expired(outcome, sent, received)
 
     def _news(self, awake: Sequence[Care], now: float, is_due: bool) -> Sequence[Command]:
         """What asks for nothing, and tells of this supervisor."""
@@ -276,19 +293,6 @@ class Site:
                     raise number
                 care.backlog.is_counted(number, now)
         return any(isinstance(number, int) and number for number in numbers)
-
-    def _exchange(self, visits: Sequence[Visit], along: Sequence[Command]) -> Sequence[Any]:
-        try:
-            return tend_together(self.link, visits, along)
-        except ServerTrouble as error:
-            return [error] * (len(visits) + len(along))
-
-    def _expired(self, node: Node, tended: Tended, sent: float, received: float) -> Leases:
-        """None where it took long, perhaps as another server kept this one's answer waiting: it
-        says too little of the clock."""
-        if received - sent > pace.unnoticed_step(self._lease):
-            return {}
-        return expired_by(node.clock, tended, sent, received, node.address, self._lease)
 
     @contextmanager
     def _minding(self, care: Care) -> Iterator[None]:
@@ -341,3 +345,10 @@ class Site:
                 care.outage.over()
         for outage in {care.node.outage for care in awake} - self._troubled:
             outage.over()
+
+
+def _tend(link: Link, visits: Sequence[Visit], along: Sequence[Command]) -> Sequence[Any]:
+    try:
+        return tend_together(link, visits, along)
+    except ServerTrouble as error:
+        return [error] * (len(visits) + len(along))

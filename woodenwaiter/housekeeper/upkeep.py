@@ -6,21 +6,28 @@ import math
 import time
 from collections.abc import Sequence
 
-from ..processes.row import Fate, Row, State
+from ..errors import EXIT_APP, EXIT_DRAINED, EXIT_REDIS, EXIT_SETUP, EXIT_USAGE
+from ..hooks import Hear, Mishap, mishap_of
+from ..processes.children import UNKNOWN_STATUS
+from ..processes.row import Cause, Fate, Row, State
 from ..protocol.grace import Grace, Leases
 from ..protocol.recovery import Heed, Sweep, Takeover, heed_nothing, lapse_of, take_over
 from ..protocol.verdict import DeadLetter, Failure, Policy, Verdict
 from .sights import Sights
 
+OWN_ENDS = {code << 8 for code in (EXIT_DRAINED, EXIT_USAGE, EXIT_APP, EXIT_REDIS, EXIT_SETUP)}
+"""Statuses of workers that left by themselves, the log having said why."""
+
 
 class Upkeep:
     """Recovers what is in one queue, which ``sweep`` tends. ``rows`` are its workers here, times
-    are monotonic seconds. Methods raise what is in ServerTrouble."""
+    are monotonic seconds; ``hear`` is told of mishaps. Methods raise what is in ServerTrouble."""
 
-    def __init__(self, sweep: Sweep, policy: Policy, lease: float) -> None:
+    def __init__(self, sweep: Sweep, policy: Policy, lease: float, hear: Hear) -> None:
         self._queue = sweep.queue
         self._rounds = sweep.rounds
         self._policy = policy
+        self._hear = hear
         self._grace = Grace(lease)
         self._sights = Sights()
 
@@ -42,6 +49,8 @@ class Upkeep:
     def _see_to(self, row: Row, now: float) -> None:
         if row.state == State.DEAD:
             self._take_over(takeover_of(row), lambda verdict: row.decide(fate_of(verdict)))
+            if is_death(row):
+                self._hear(Mishap(self._queue.name, f"it {row.ending}", row.pid))
             self._sights.forget(row)
             row.free()
         elif running := self._sights.slow_claim(row, now, time.monotonic):
@@ -49,7 +58,8 @@ class Upkeep:
             self._sights.gave_back(row)
 
     def _take_over(self, takeover: Takeover, heed: Heed = heed_nothing) -> None:
-        take_over(self._queue, takeover, self._policy, heed)
+        if setback := take_over(self._queue, takeover, self._policy, heed):
+            self._hear(mishap_of(setback))
         # What it held may be put off, and what rang for it lies where nobody waits.
         self._rounds.hurry()
 
@@ -58,8 +68,15 @@ def fate_of(verdict: Verdict) -> Fate:
     return Fate.BURIED if isinstance(verdict, DeadLetter) else Fate.RETRIED
 
 
+def is_death(row: Row) -> bool:
+    """Whether the worker of this row, which is dead, neither left by itself nor was made to."""
+    left_by_itself = row.status in OWN_ENDS or row.status == UNKNOWN_STATUS
+    return row.cause != Cause.BLAMELESS and (bool(row.running) or not left_by_itself)
+
+
 def takeover_of(row: Row) -> Takeover:
     """Of a worker that died here."""
     charged = row.running and row.is_charged
-    failure = Failure(f"its worker (pid {row.pid}) {row.ending}") if charged else None
+    reason = f"its worker (pid {row.pid}) {row.ending}"
+    failure = Failure(reason, worker_pid=row.pid) if charged else None
     return Takeover(row.owner, row.completed, row.token, failure)

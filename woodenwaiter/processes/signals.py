@@ -146,20 +146,30 @@ def reset_in_forks(actions: Mapping[signal.Signals, Any]) -> None:
     os.register_at_fork(before=hold, after_in_parent=resume, after_in_child=reset)
 
 
+def act_as_at_start() -> None:
+    """Have the actions that a Python program begins with, in a forked child that runs others'
+    code, and starts programs for it."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def in_main_thread() -> bool:
     """Whether this thread is the one that receives signals."""
     return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError then, where signals can."""
+def at_most(seconds: float, error: type[BaseException] = TimeoutError) -> Iterator[None]:
+    """Raise this then, where signals can."""
     if not in_main_thread():
         yield
         return
 
     def ring(*_: object) -> None:
-        raise TimeoutError
+        raise error
 
     former = signal.signal(signal.SIGALRM, ring)
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))

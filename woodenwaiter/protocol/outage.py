@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from .. import pace
+from ..events import about
 from ..logs import log
 from .replies import Reply, is_outage, reply_of
 
@@ -76,7 +77,8 @@ class Outage:
         if now - self._well_since >= pace.WELL:
             if self._is_told:
                 seconds = self._well_since - self._began
-                log.warning("%s works again, after %.1f s", self._subject, seconds)
+                extra = about("redis.recovered", subject=self._subject, seconds=seconds)
+                log.warning("%s works again, after %.1f s", self._subject, seconds, extra=extra)
             self._began, self._is_told, self._last_said = None, False, ""
 
     def _concerns_us(self, error: Exception) -> bool:
@@ -94,7 +96,9 @@ class Outage:
             return
         trouble = reply.whole.rstrip(".")
         often = f" ({kind.untold} times more since this was last said)" if kind.untold else ""
-        log.warning("%s: %s%s; trying again until it works", self._subject, trouble, often)
+        extra = about("redis.outage", subject=self._subject, cause=trouble)
+        message = "%s: %s%s; trying again until it works"
+        log.warning(message, self._subject, trouble, often, extra=extra)
         kind.told_at, kind.untold = now, 0
         self._is_told, self._last_said = True, name
 

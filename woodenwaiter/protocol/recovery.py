@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .. import pace
+from ..events import about
 from ..logs import log
 from ..text import escaped
 from .entry import RECORD_SEPARATOR, Suspicion
@@ -16,7 +17,7 @@ from .grace import Leases, ServerClock
 from .queue import Oldest, Queue
 from .rounds import Rounds
 from .tending import Tended, Visit
-from .verdict import Failure, Policy, Verdict, announce, judge
+from .verdict import Failure, Policy, Setback, Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,11 @@ def heed_nothing(verdict: Verdict) -> None:
     """Where nobody wants to know."""
 
 
-def take_over(queue: Queue, takeover: Takeover, policy: Policy, heed: Heed = heed_nothing) -> None:
-    """End the owner, whose claims go where they belong. Raises what is in ServerTrouble."""
+def take_over(
+    queue: Queue, takeover: Takeover, policy: Policy, heed: Heed = heed_nothing
+) -> Setback | None:
+    """End the owner, whose claims go where they belong; returns what its end meant for one that is
+    charged. Raises what is in ServerTrouble."""
     owner, known, failure = takeover.owner, takeover.known, takeover.failure
     completed = takeover.completed
     name = escaped(owner)  # it may be anybody's bytes
@@ -78,12 +82,20 @@ def take_over(queue: Queue, takeover: Takeover, policy: Policy, heed: Heed = hee
             heed(verdict)
     put_back = queue.release(owner, completed, known, verdict, lapsed=takeover.lapsed)
     if put_back is None:
-        return  # it gave a sign of life after all
-    if failure and verdict:
-        announce(failure, verdict)
+        return None  # it gave a sign of life after all
+    setback = Setback(queue.name, failure, verdict) if failure and verdict else None
+    if setback:
+        setback.announce()
     if put_back:
         gone = f"the lease of {name} ran out; its tasks" if takeover.lapsed else f"tasks of {name}"
-        log.info("%s that are back in the queue: %d", gone, put_back)
+        event = about(
+            "lease.expired" if takeover.lapsed else "tasks.returned",
+            queue=queue.name,
+            owner=name,
+            count=put_back,
+        )
+        log.info("%s that are back in the queue: %d", gone, put_back, extra=event)
+    return setback
 
 
 LEAST_PORTION, MOST_PORTION = 10, 1000
@@ -166,5 +178,6 @@ def expired_by(
             "forward" if step > 0 else "back",
             abs(step),
             pace.grace_after_outage(lease),
+            extra=about("redis.clock", server=address, seconds=step),
         )
     return tended.expired if clock.is_steady(received) else {}

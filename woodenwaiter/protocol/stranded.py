@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from redis.exceptions import ResponseError
 
 from .. import pace
+from ..events import about
 from ..logs import log
 from ..text import escaped
 from .keys import ANY_CLAIMS
@@ -51,7 +52,9 @@ class Search:
         for queue in queues:
             with _going_without():
                 for owner in queue.adopt(found):
-                    log.warning("claims of %s, whom nobody knew, go back", escaped(owner))
+                    name = escaped(owner)
+                    extra = about("claims.stranded", queue=queue.name, owner=name)
+                    log.warning("claims of %s, whom nobody knew, go back", name, extra=extra)
 
     def _step(self, nodes: Sequence[Wire]) -> list[bytes]:
         if self._node >= len(nodes):  # it had more

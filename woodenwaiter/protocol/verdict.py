@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ..backoff import Backoff
 from ..errors import BadEntry
+from ..events import about
 from ..logs import log
 from .entry import LONGEST_NAME, Entry, Suspicion, excerpt, load
 
@@ -25,7 +26,8 @@ class Policy:
 @dataclass(frozen=True)
 class Failure:
     """Why a delivery failed. ``after``: seconds, not the backoff's; ``final``: no other follows;
-    ``suspicion``: of the task, from now on."""
+    ``suspicion``: of the task, from now on; ``worker_pid``: where it was this host's; ``seconds``:
+    that the handler took, as far as it is known."""
 
     reason: str
     error: str = ""
@@ -33,27 +35,34 @@ class Failure:
     after: float | None = None
     final: bool = False
     suspicion: Suspicion = Suspicion.NONE
+    worker_pid: int | None = None
+    seconds: float | None = None
+
+
+NOTHING = Entry(b"")
 
 
 @dataclass(frozen=True)
 class Redeliver:
     """Deliver the claim again, ``after`` seconds from now: what comes after its first ``skip``
-    bytes, behind this header. ``summary`` is for the log."""
+    bytes, behind this header. ``summary`` is for the log; ``failed``: the task as it is now."""
 
     skip: int
     header: bytes
     after: float
     summary: str
+    failed: Entry = field(default=NOTHING, compare=False)
 
 
 @dataclass(frozen=True)
 class DeadLetter:
     """Set the claim aside: what comes after its first ``skip`` bytes, with these fields.
-    ``summary`` is for the log."""
+    ``summary`` is for the log; ``failed``: the task as it is now."""
 
     skip: int
     fields: dict[str, bytes]
     summary: str
+    failed: Entry = field(default=NOTHING, compare=False)
 
 
 Verdict = Redeliver | DeadLetter
@@ -80,40 +89,46 @@ def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) 
     skip = len(raw) - len(entry.payload)
     if failure.final or failed.deliveries >= policy.max_deliveries:
         summary = _summary(failed, name, failure, "buried")
-        return DeadLetter(skip, _letter(failed, failure, worker), summary)
+        return DeadLetter(skip, _letter(failed, failure, worker), summary, failed)
     after = failure.after
     if after is None:
         after = policy.backoff.jittered(failed.deliveries)
     following = f"delivery {failed.deliveries + 1} of {policy.max_deliveries} in {after:.1f} s"
     summary = _summary(failed, name, failure, following)
-    return Redeliver(skip, failed.header, after, summary)
+    return Redeliver(skip, failed.header, after, summary, failed)
 
 
-def announce(failure: Failure, verdict: Verdict, error: BaseException | None = None) -> None:
-    """Log a failed delivery, with the traceback unless the handler meant it to fail."""
-    if failure.traceback:
-        log.error("%s", verdict.summary, exc_info=error)
-    else:
-        log.warning("%s", verdict.summary)
+@dataclass(frozen=True)
+class Setback:
+    """A failed delivery of a task of this queue, and what becomes of it; ``error``: where it was
+    raised in this process."""
 
+    queue: str
+    failure: Failure
+    verdict: Verdict
+    error: BaseException | None = None
 
-class Burial:
-    """Of a worker's task that failed for good: it is told once it is done, or another's business,
-    as a server may refuse it. Any other failure is told at once."""
-
-    def __init__(self) -> None:
-        self._untold: tuple[Failure, Verdict, BaseException] | None = None
-
-    def note(self, failure: Failure, verdict: Verdict, error: BaseException) -> None:
-        if isinstance(verdict, DeadLetter):
-            self._untold = failure, verdict, error
-        else:
-            announce(failure, verdict, error)
+    @property
+    def is_final(self) -> bool:
+        return isinstance(self.verdict, DeadLetter)
 
     def announce(self) -> None:
-        if self._untold:
-            announce(*self._untold)
-            self._untold = None
+        """Log it, with the traceback unless the handler meant it to fail."""
+        failure, failed = self.failure, self.verdict.failed
+        extra = about(
+            "task.buried" if self.is_final else "task.retry",
+            queue=self.queue,
+            task=failed.id,
+            delivery=failed.deliveries,
+            seconds=failure.seconds,
+            cause=failure.reason,
+            error=failure.error,
+            worker_pid=failure.worker_pid,
+        )
+        if failure.traceback:
+            log.error("%s", self.verdict.summary, exc_info=self.error, extra=extra)
+        else:
+            log.warning("%s", self.verdict.summary, extra=extra)
 
 
 def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from setproctitle import setproctitle
 from .. import __version__, logs, pace
 from ..consumer import Consumer
 from ..errors import AppError, Misuse, StartupError
+from ..events import about
 from ..logs import log
 from ..processes.cpus import places_in
 from ..processes.leftovers import leftovers, native_threads, open_connections, python_threads
@@ -90,7 +91,8 @@ def _supervise(
 
 def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
     """Say who this is, and what it is going to do."""
-    log.info("woodenwaiter %s, supervisor, pid %d", __version__, os.getpid())
+    who = "woodenwaiter %s, supervisor, pid %d"
+    log.info(who, __version__, os.getpid(), extra=about("supervisor.started"))
     for outline in outlines:
         log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.workers)
     if settings.cpus != "":

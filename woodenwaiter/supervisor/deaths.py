@@ -6,6 +6,7 @@ import logging
 import time
 from signal import SIGKILL
 
+from ..events import about
 from ..logs import log
 from ..processes.children import Dead, ending
 from ..processes.ends import End, described, end_of
@@ -54,13 +55,23 @@ def settle(row: Row, cpu: float) -> None:
 
 
 def _tell(slot: Slot, child: Child, dead: Dead, how: str) -> None:
-    task, row = "", child.row
+    task, row, claim, seconds = "", child.row, "", None
     is_expected = slot.retired or (row is not None and row.state == State.LEFT)
     if row and row.running:
         seconds = time.monotonic() - row.began
-        task = f" while running claim {row.owner}/{row.running}, begun {seconds:.1f} s ago"
+        claim = f"{row.owner}/{row.running}"
+        task = f" while running claim {claim}, begun {seconds:.1f} s ago"
     is_well = is_expected and not task and dead.status == 0
     usual = logging.DEBUG if slot.is_routine else logging.INFO
+    event = about(
+        "worker.ended" if row else "helper.ended",
+        queue=child.queue,
+        worker=slot.name,
+        worker_pid=child.pid,
+        cause=how,
+        claim=claim,
+        seconds=seconds,
+    )
     log.log(
         usual if is_well else logging.ERROR,
         "%s (pid %d) %s%s%s; peak memory: %.0f MiB",
@@ -70,4 +81,5 @@ def _tell(slot: Slot, child: Child, dead: Dead, how: str) -> None:
         task,
         f"; {tally_of(row)}" if row else "",
         dead.peak / 2**20,
+        extra=event,
     )

@@ -14,6 +14,7 @@ from setproctitle import setproctitle
 from .. import logs
 from ..consumer import Consumer
 from ..errors import StartupError
+from ..events import about
 from ..housekeeper.housekeeper import Housekeeper
 from ..logs import log
 from ..processes.fork import leave, unblock_signals
@@ -118,7 +119,8 @@ def be_worker(
         work(consumers[row.queue], row, lookout, lease, inbox, lifeline, bell, parent)
     except StartupError as error:
         if row.state == State.STARTING:
-            log.error("%s", error)
+            queue = roster.outlines[row.queue].queue
+            log.error("%s", error, extra=about("worker.setup", queue=queue))
         return error.exit_code
     finally:
         atexit._run_exitfuncs()  # which may end what handlers started

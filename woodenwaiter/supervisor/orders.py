@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..processes.ends import End
 from ..processes.row import Cause, Row
@@ -16,7 +17,7 @@ from .time_limits import TimeLimit
 
 @dataclass(eq=False)
 class Child:
-    """A process in a slot; the row, the trace and the time limit are a worker's."""
+    """A process in a slot; the row, the trace, the time limit and the queue are a worker's."""
 
     pid: int
     born: float
@@ -26,6 +27,7 @@ class Child:
     leave_by: float = math.inf  # of a worker that is ending
     killed_for: End | None = None
     cause: Cause = Cause.CHARGED  # what its death, should it come now, means for its task
+    queue: str = ""
 
     @property
     def is_killed(self) -> bool:
@@ -60,6 +62,7 @@ class Say(NamedTuple):
 
     text: str
     is_trouble: bool = False
+    about: Mapping[str, Any] | None = None
 
 
 Order = Tell | Kill | Say

@@ -26,7 +26,7 @@ class Setups:
     """
 
     def __init__(self, queue: str, seconds: float) -> None:
-        self._queue = queue
+        self.queue = queue
         self._seconds = seconds
         self._deadline = math.inf
         self._teller: int | None = None  # the number of the worker that tells
@@ -56,11 +56,11 @@ class Setups:
         else:
             self._untold += 1
         if self.is_hopeless(now):
-            return f"no worker of {self._queue} got through its setup in {self._seconds:g} s"
+            return f"no worker of {self.queue} got through its setup in {self._seconds:g} s"
         if not self._untold or now - self._said_at < pace.REMIND:
             return ""
         times, self._untold, self._said_at = self._untold, 0, now
-        return f"the setup of {self._queue} failed {times} times more, and is tried again"
+        return f"the setup of {self.queue} failed {times} times more, and is tried again"
 
     def next_try(self, now: float, due: float) -> float:
         """When it is to be tried again, which is ``due`` then: not later than for the last time."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from .. import pace
+from ..events import about
 from ..logs import log
 from ..processes.children import ending, reap
 from ..processes.tree import await_end
@@ -54,7 +55,9 @@ class Reporter:
     def _note_end(self, status: int, now: float) -> None:
         is_young = now - self._born < pace.YOUNG
         self._young_deaths = self._young_deaths + 1 if is_young else 1
-        log.error("reporter (pid %d) %s", self._pid, ending(status))
+        why = ending(status)
+        extra = about("helper.ended", worker="reporter", worker_pid=self._pid, cause=why)
+        log.error("reporter (pid %d) %s", self._pid, why, extra=extra)
         self._pid = 0
         if self._young_deaths >= pace.REPORTERS:
             self._line.divert()
@@ -68,5 +71,6 @@ class Reporter:
         if not self._pid and self._young_deaths < pace.REPORTERS and self._line.has_records():
             self._start(fork, None, time.monotonic())
         if self._pid and not await_end(self._pid, pace.REPORTER_GRACE):
-            log.warning("reporter (pid %d) is killed, as its time is up", self._pid)
+            extra = about("helper.killed", worker="reporter", worker_pid=self._pid)
+            log.warning("reporter (pid %d) is killed, as its time is up", self._pid, extra=extra)
         self._line.divert()

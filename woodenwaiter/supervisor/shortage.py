@@ -6,6 +6,7 @@ import errno
 import math
 
 from .. import pace
+from ..events import about
 from ..logs import log
 from ..processes.descriptors import descriptors_allowed
 
@@ -41,4 +42,5 @@ class Shortages:
         """``name``: of the child that could not be started."""
         if now - self._told_at.get(what, -math.inf) >= pace.REMIND:
             self._told_at[what] = now
-            log.error("cannot start the %s: %s; trying again until it works", name, what)
+            text = "cannot start the %s: %s; trying again until it works"
+            log.error(text, name, what, extra=about("worker.unborn", worker=name, cause=what))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from .. import pace
 from ..errors import EXIT_DRAINED, EXIT_KILLED, EXIT_REDIS, EXIT_SETUP
+from ..events import about
 from ..processes.ends import End
 from ..processes.row import SETTING_UP, Cause, Row, State
 from ..processes.scoreboard import Scoreboard
@@ -73,7 +74,8 @@ class Slot:
         self.setup_failed = True
         said = self.setups.failed(now, told=row.state == State.STARTING)
         self.due = self.setups.next_try(now, self.due)
-        return [Say(said, is_trouble=True)] if said else []
+        extra = about("queue.setup", queue=self.setups.queue)
+        return [Say(said, is_trouble=True, about=extra)] if said else []
 
     def check(self, now: float) -> Iterator[Order]:
         """What time calls for: its task may take too long, or it does not end."""
@@ -313,7 +315,8 @@ class Slots:
         if self._stage is not None:
             return []
         self.drain_began = now
-        return [Say(why), *self._begin_stage(Stage.WORKERS, now)]
+        said = Say(why, about=about("supervisor.draining", cause=why))
+        return [said, *self._begin_stage(Stage.WORKERS, now)]
 
     def _begin_stage(self, stage: Stage, now: float) -> list[Order]:
         self._stage, self._stage_deadline = stage, now + self._grace(stage)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from .. import pace
+from ..events import about
 from ..logs import log
 from ..processes.leftovers import user_seconds, waited_seconds
 from ..processes.row import SETTING_UP
@@ -36,6 +37,12 @@ class Stalls:
                     slot.child.pid,
                     where,
                     self._threads,
+                    extra=about(
+                        "worker.stalled",
+                        queue=slot.child.queue,
+                        worker=slot.name,
+                        worker_pid=slot.child.pid,
+                    ),
                 )
                 return
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import StartupError
+from ..events import about
 from ..logs import log
 from ..processes.children import Dead, reap_and_measure, send_signal
 from ..processes.cpus import places_in
@@ -24,6 +25,7 @@ from ..processes.fork import AtEnd, end_process, fork, leave
 from ..processes.row import Cause, State
 from ..processes.scoreboard import Scoreboard
 from ..processes.signals import SignalInbox, name_of
+from ..processes.totals import Tally
 from ..processes.traces import Trace
 from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
@@ -127,8 +129,7 @@ class Supervisor:
             set_limits(self._limits)
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             self._inbox.restore()
-        seconds = time.monotonic() - self._slots.drain_began
-        log.info("drained in %.1f s; %s", seconds, self._scoreboard.sum().tally)
+        _tell_drain(time.monotonic() - self._slots.drain_began, self._scoreboard.sum().tally)
         if self._renewal.is_ready:
             log.info("starting anew")
         return self._slots.exit_code
@@ -249,7 +250,7 @@ class Supervisor:
         except OSError:
             row.free()
             raise
-        return Child(pid, born, row, trace)
+        return Child(pid, born, row, trace, queue=self._slots.place(slot.queue).queue)
 
     def _housekeeper(self) -> int:
         return be_housekeeper(
@@ -320,16 +321,36 @@ class Supervisor:
 def _carry_out(orders: Iterable[Order]) -> None:
     for order in orders:
         if isinstance(order, Say):
-            log.log(logging.ERROR if order.is_trouble else logging.INFO, "%s", order.text)
+            level = logging.ERROR if order.is_trouble else logging.INFO
+            log.log(level, "%s", order.text, extra=order.about)
         elif isinstance(order, Kill):
             level = logging.ERROR if order.cause == Cause.TIMED_OUT else logging.WARNING
             name, pid = order.name, order.child.pid
-            log.log(level, "%s (pid %d) is killed, %s", name, pid, order.why)
+            event = about(
+                "worker.killed" if order.child.row else "helper.killed",
+                queue=order.child.queue,
+                worker=name,
+                worker_pid=pid,
+                cause=order.why,
+            )
+            log.log(level, "%s (pid %d) is killed, %s", name, pid, order.why, extra=event)
             kill_tree(pid)
         else:
             send_signal(order.child.pid, order.number)
 
 
+def _tell_drain(seconds: float, tally: Tally) -> None:
+    extra = about("supervisor.drained", seconds=seconds)
+    log.info("drained in %.1f s; %s", seconds, tally, extra=extra)
+
+
 def _tell_birth(slot: Slot) -> None:
     level = logging.DEBUG if slot.setup_failed or slot.is_routine else logging.INFO
-    log.log(level, "%s (pid %d) started", slot.name, slot.child.pid if slot.child else 0)
+    if child := slot.child:
+        event = about(
+            "worker.started" if child.row else "helper.started",
+            queue=child.queue,
+            worker=slot.name,
+            worker_pid=child.pid,
+        )
+        log.log(level, "%s (pid %d) started", slot.name, child.pid, extra=event)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from .. import pace
+from ..events import about
 from ..logs import IN_LINES, log
 from ..processes.children import send_signal
 from ..processes.ends import End
@@ -29,14 +30,23 @@ class Whereabouts:
         """Log what each is doing, and what each queue has cost; ask for tracebacks."""
         for slot in workers:
             if slot.child and slot.child.row:
-                row = slot.child.row
+                row, pid = slot.child.row, slot.child.pid
+                extra = about(
+                    "worker.doing",
+                    queue=slot.child.queue,
+                    worker=slot.name,
+                    worker_pid=pid,
+                    claim=f"{row.owner}/{row.running}" if row.running else "",
+                    seconds=now - row.began if row.running else None,
+                )
                 state = _state_of(row, now)
-                log.info("%s (pid %d) %s; %s", slot.name, slot.child.pid, state, tally_of(row))
-                send_signal(slot.child.pid, TRACE)
+                log.info("%s (pid %d) %s; %s", slot.name, pid, state, tally_of(row), extra=extra)
+                send_signal(pid, TRACE)
         ends = self._scoreboard.ends
         for number, totals in enumerate(self._scoreboard.totals()):
             queue = self._outlines[number].queue
-            log.info("queue %s: %s%s", queue, totals, _in_words(ends[number]))
+            extra = about("queue.cost", queue=queue)
+            log.info("queue %s: %s%s", queue, totals, _in_words(ends[number]), extra=extra)
         self.due = now + pace.TRACE_AFTER
 
     def tell(self, workers: Iterable[Slot], now: float) -> None:
@@ -48,7 +58,13 @@ class Whereabouts:
             if slot.child and slot.child.trace:
                 trace = slot.child.trace.take()
                 where = (escaped(slot.name), slot.child.pid, trace)
-                log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES)
+                extra = about(
+                    "worker.trace",
+                    queue=slot.child.queue,
+                    worker=slot.name,
+                    worker_pid=slot.child.pid,
+                )
+                log.info("%s (pid %d) is here:\n%s", *where, extra=IN_LINES | extra)
 
 
 def _in_words(ends: Mapping[End, int]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import traceback
+from dataclasses import replace
 from types import TracebackType
 
 from ..errors import BadEntry, Reject, Retry, TaskStalled, TaskTimeout, text_of
@@ -16,8 +18,13 @@ LONGEST_TRACEBACK = 64 << 10
 the handler had in memory."""
 
 
-def failure_of(error: BaseException) -> Failure:
-    """A failed delivery, another one asked for, or the end of a task that is none."""
+def failure_of(error: BaseException, seconds: float | None = None) -> Failure:
+    """A failed delivery, another one asked for, or the end of a task that is none; ``seconds``:
+    that its handler took."""
+    return replace(_failure_of(error), worker_pid=os.getpid(), seconds=seconds)
+
+
+def _failure_of(error: BaseException) -> Failure:
     text = shortened(text_of(error), LONGEST_ERROR)
     if isinstance(error, Reject):
         return Failure("rejected", error=text, final=True)

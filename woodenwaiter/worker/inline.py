@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import pace
 from ..consumer import Consumer
+from ..events import about
 from ..logs import log
 from ..names import unique_name
 from ..processes.usage import Reading
@@ -25,7 +26,7 @@ from ..protocol.queue import Queue
 from ..protocol.recovery import Sweep, expired_by, lapse_of, take_over
 from ..protocol.replicas import Replicas
 from ..protocol.tokens import Tokens
-from ..protocol.verdict import Verdict, announce, judge
+from ..protocol.verdict import Setback, Verdict, judge
 from .awaiting import Awaiting, require_loop_for
 from .failures import failure_of
 from .handling import answer_with, delivery_of
@@ -100,9 +101,10 @@ class InlineWorker:
             failure = failure_of(error)
             verdict = judge(raw, name, failure, policy, owner)
             if self._release(owner, 0, verdict):
-                announce(failure, verdict, error)
+                Setback(self._queue.name, failure, verdict, error).announce()
             else:
-                log.error("task %s: %s", name, failure.reason, exc_info=error)
+                extra = self._about(owner, failure.reason)
+                log.error("task %s: %s", name, failure.reason, exc_info=error, extra=extra)
             raise
         finally:
             answer_with(None)
@@ -116,9 +118,16 @@ class InlineWorker:
             with self._turn:
                 self._queue.release(owner, completed, TOKENS.fresh, verdict)
         except ServerTrouble as error:
-            log.warning("task %s/1 could not be settled and will run again: %s", owner, error)
+            extra = self._about(owner, str(error))
+            message = "task %s/1 could not be settled and will run again: %s"
+            log.warning(message, owner, error, extra=extra)
             return False
         return True
+
+    def _about(self, owner: str, cause: str) -> dict[str, Any]:
+        return about(
+            "task.unsettled", queue=self._queue.name, task=f"{owner}/1", owner=owner, cause=cause
+        )
 
     @contextmanager
     def _renewing(self, owner: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from os import _exit
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from .. import pace
 from ..consumer import Consumer
 from ..errors import EXIT_SETUP, LeaseLost, TaskStalled, TaskTimeout
+from ..events import about
 from ..logs import log
 from ..processes.ends import End
 from ..processes.footing import Footing
@@ -24,13 +25,15 @@ from ..processes.memory import MemoryLimit
 from ..processes.randomness import reseed
 from ..processes.row import Row, State
 from ..processes.signals import FAREWELL, SignalInbox, ring
+from ..processes.usage import Cost
 from ..protocol.entry import foods
 from ..protocol.introduction import introduced
 from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
 from ..protocol.replicas import Replicas
-from ..protocol.verdict import Burial, Redeliver, Verdict, judge
+from ..protocol.verdict import Redeliver, Setback, Verdict, judge
+from .aftermath import Aftermath
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
 from .failures import failure_of, with_one
@@ -61,7 +64,7 @@ def work(
     reseed()
     awaiting = Awaiting()
     if consumer.setup:
-        _set_up(consumer.setup, awaiting, row, bell)
+        _set_up(consumer.queue, consumer.setup, awaiting, row, bell)
     try:
         Worker(
             consumer, row, lookout, lease, inbox, lifeline, bell, parent, awaiting, memory
@@ -83,14 +86,14 @@ def _begin_to_end(row: Row, bell: int) -> None:
     ring(bell)
 
 
-def _set_up(setup: Callable[[], Any], awaiting: Awaiting, row: Row, bell: int) -> None:
+def _set_up(queue: str, setup: Callable[[], Any], awaiting: Awaiting, row: Row, bell: int) -> None:
     try:
         with alone():
             awaiting.result_of(setup())
     except BaseException:
         _begin_to_end(row, bell)
         if row.state == State.STARTING:
-            log.exception("setup failed")
+            log.exception("setup failed", extra=about("worker.setup", queue=queue))
         end_process(EXIT_SETUP)
 
 
@@ -107,10 +110,37 @@ def _outage_of(queue: Queue, lease: float, *, speaks: bool) -> Outage:
     return Outage(f"queue {queue.name} on {queue.link.address}", lease, tells=tells)
 
 
+def _tell_changes(queue: str, changes: Sequence[str]) -> None:
+    what = ", ".join(changes)
+    extra = about("worker.signals", queue=queue, cause=what)
+    log.warning(
+        "a handler, or setup, changed what its worker needs; put right: %s", what, extra=extra
+    )
+
+
+def _tell_loss(queue: str, owner: str) -> None:
+    log.warning(
+        "the server does not know %s: its lease ran out, or its keys are gone; "
+        "what it had not finished runs again if the server has it",
+        owner,
+        extra=about("lease.lost", queue=queue, owner=owner),
+    )
+
+
+def _tell_slowness(queue: str, delivery: Delivery, cost: Cost) -> None:
+    task, number, seconds = delivery.id, delivery.number, cost.seconds
+    extra = about("task.slow", queue=queue, task=task, delivery=number, seconds=seconds)
+    log.warning("task %s of %s took %s", task, queue, cost, extra=extra)
+
+
 def _failure_is_told(row: Row, seq: int, verdict: Verdict) -> None:
     if isinstance(verdict, Redeliver):
         row.expect_retry(verdict.after, time.monotonic())
     row.finish(seq)
+
+
+def _tell_spent(queue: str, why: str) -> None:
+    log.info("is replaced: %s", why, extra=about("worker.spent", queue=queue, cause=why))
 
 
 class Worker:
@@ -130,30 +160,25 @@ class Worker:
         awaiting: Awaiting,
         memory: MemoryLimit | None,
     ) -> None:
-        self._handler = consumer.handler
-        self._awaiting = awaiting
-        self._policy = consumer.policy
+        self._handler, self._awaiting, self._policy = consumer.handler, awaiting, consumer.policy
         self._wait = max(pace.LEAST_WAIT, consumer.wait)
         self._slumber = pace.slumber(self._wait)
         speaks = row.slot == 0  # for the others of this queue, which meet the same
         self._queue = _queue_for(consumer, row.slot, lease, speaks=speaks)
         self._claims = Claims(row.owner_of, consumer.max_tasks or math.inf)
-        self._row, self._lookout = row, lookout
-        self._inbox = inbox
-        self._footing = Footing(inbox)
-        self._is_shaken = True  # by setup
+        self._row, self._lookout, self._inbox = row, lookout, inbox
+        self._footing, self._is_shaken = Footing(inbox), True  # by setup
         self._lifeline, self._bell, self._parent = lifeline, bell, parent
         self._mark = fork_mark()
         self._title = Title(consumer.queue, row.slot)
         self._reports = Reports(row, self._title, self._mark)
         self._meter = Meter(row.diary, consumer.slow)
-        self._burial = Burial()
+        self._aftermath = Aftermath(consumer.hooks, self._mark)
         self._raw, self._leaving, self._interruptible = b"", False, False
         self._outage = _outage_of(self._queue, lease, speaks=speaks)
-        self._max_tasks = consumer.max_tasks
-        self._memory = memory
+        self._max_tasks, self._memory = consumer.max_tasks, memory
         if memory and (trouble := memory.start()) and speaks:
-            log.error("%s", trouble)
+            log.error("%s", trouble, extra=about("worker.memory", queue=consumer.queue))
         inbox.heard = self._mind_the_time
         answer_with(self._delivery)
 
@@ -162,13 +187,15 @@ class Worker:
         self._become(State.LIVE)
         while (step := self._next_step()) is not Deed.LEAVE:
             self._carry_out(step)
-        self._burial.announce()
+        self._aftermath.let_be()
         self._queue.link.close()
         self._become(State.LEFT)
+        self._aftermath.call_hooks()
 
     def _next_step(self) -> Step:
         leaving = self._told_to_leave()
-        return self._claims.next(time.monotonic(), quiet=self._row.quiet, leaving=leaving)
+        quiet = self._row.quiet or self._aftermath.is_due
+        return self._claims.next(time.monotonic(), quiet=quiet, leaving=leaving)
 
     def _told_to_leave(self) -> bool:
         self._stand_firm()  # before it looks at what a bell may have told of
@@ -179,8 +206,7 @@ class Worker:
     def _stand_firm(self) -> None:
         """Of signals, have again what it needs, after others' code has run."""
         if self._is_shaken and (changes := self._footing.regain()):
-            what = ", ".join(changes)
-            log.warning("a handler, or setup, changed what its worker needs; put right: %s", what)
+            _tell_changes(self._queue.name, changes)
         self._is_shaken = False
 
     def _become(self, state: State) -> None:
@@ -195,8 +221,7 @@ class Worker:
             if step is Deed.RUN:
                 self._run()
             elif step is Deed.REST:
-                self._title.show("quiet")
-                self._inbox.wait((self._lifeline,), pace.REST)
+                self._rest()
             elif step is Deed.WAIT:
                 if self._queue.wait(self._slumber, self._pause):
                     self._claims.rang()
@@ -214,6 +239,13 @@ class Worker:
         self._row.rename(self._claims.generation)
         self._row.stand_on(self._claims.token)
 
+    def _rest(self) -> None:
+        if self._aftermath.is_due:
+            self._is_shaken = self._aftermath.call_hooks()
+        else:
+            self._title.show("quiet")
+            self._inbox.wait((self._lifeline,), pace.REST)
+
     def _check_memory(self) -> None:
         if self._memory and (excess := self._memory.excess()):
             self._ask_for_relief(End.MAX_MEMORY, excess)
@@ -222,7 +254,7 @@ class Worker:
         """Work on until a successor stands by."""
         self._row.reach(limit)
         if self._row.state != State.SPENT and not self._leaving:
-            log.info("is replaced: %s", why)
+            _tell_spent(self._queue.name, why)
         self._become(State.SPENT)
 
     def _request(self, request: Request) -> None:
@@ -238,7 +270,7 @@ class Worker:
             if request.verdict is not None:
                 _failure_is_told(self._row, request.completed + 1, request.verdict)
             self._claims.released()
-            self._burial.announce()
+            self._aftermath.settled()
 
     def _claim(self, claim: Claim) -> None:
         owner, completed, want, tokens, waits = claim
@@ -250,11 +282,7 @@ class Worker:
             else:
                 entries = self._queue.claim(owner, completed, want, tokens)
         except LeaseLost:
-            log.warning(
-                "the server does not know %s: its lease ran out, or its keys are gone; "
-                "what it had not finished runs again if the server has it",
-                owner,
-            )
+            _tell_loss(self._queue.name, owner)
             self._claims.lost()
         else:
             self._receive(entries)
@@ -276,10 +304,11 @@ class Worker:
         except LeaseLost:
             self._row.finish(fail.seq)
             self._claims.refused(time.monotonic())
+            self._aftermath.let_be()
         else:
             _failure_is_told(self._row, fail.seq, fail.verdict)
             self._claims.told(time.monotonic(), signalled=bool(self._inbox))
-        self._burial.announce()
+            self._aftermath.settled()
 
     def _pause(self, fd: int, seconds: float) -> bool:
         """Whether the reply is there; a signal or the supervisor's end comes first, else."""
@@ -336,18 +365,19 @@ class Worker:
     def _measure(self, now: float) -> float:
         """The running task ends. Returns when to do so again."""
         if slow := self._meter.measure(self._row.began, now):
-            log.warning("task %s of %s took %s", self._delivery().id, self._queue.name, slow)
+            _tell_slowness(self._queue.name, self._delivery(), slow)
         return self._meter.due
 
     def _fail(self, raw: bytes, seq: int, error: BaseException) -> None:
         self._row.note_failure(seq)
-        self._measure(time.monotonic())
-        failure = failure_of(error)
+        now = time.monotonic()
+        self._measure(now)
+        failure = failure_of(error, now - self._row.began)
         owner = self._claims.owner
         verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)
         self._row.diary.failures = with_one(self._row.diary.failures, seq, error, verdict)
         self._claims.failed(verdict)
-        self._burial.note(failure, verdict, error)
+        self._aftermath.note(Setback(self._queue.name, failure, verdict, error))
 
     def _mind_the_time(self) -> None:
         """Raise in the handler whose time is up; not in any other code, and not in a later task.
