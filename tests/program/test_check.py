@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -267,6 +269,14 @@ def test_application_that_can_be_served(
     assert only(found, "rights")[1] == "this user may serve t:d"
     pids = [(programs.folder / name).read_text() for name in ("pid", "parent")]
     assert pids[0] != pids[1]
+
+
+def test_application_is_found_in_the_current_folder(programs: Programs, server: Server) -> None:
+    (programs.folder / "app.py").write_text(source())
+    command = Path(sys.executable).parent / "woodenwaiter"
+    given = (command, "--redis", server.url, "check", "app", "--json")
+    result = subprocess.run(given, cwd=programs.folder, capture_output=True, text=True, check=True)
+    assert only(found_in(result.stdout), "app")[0] == "ok"
 
 
 @pytest.mark.parametrize(

@@ -263,9 +263,15 @@ def test_search_ends_somewhere(link: Link, client: Any, monkeypatch: pytest.Monk
     assert [p.looked for p in search(link, "t:d", "never", 1)] == [1000]
 
 
-def test_request_stops_after_enough_bytes(link: Link, client: Any) -> None:
+def test_request_stops_after_enough_bytes(
+    link: Link, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client.lpush("t:d", *["x" * MIB] * 4)
     assert [portion.looked for portion in search(link, "t:d", "never", 1)] == [1, 1, 1, 1]
+    monkeypatch.setattr(looks, "FARTHEST_BYTES", 3 * MIB)
+    assert [portion.looked for portion in search(link, "t:d", "never", 1)] == [1, 1, 1]
+    client.lpush("t:d", "x" * 4 * MIB)
+    assert [portion.looked for portion in search(link, "t:d", "never", 1)] == [1]
 
 
 # What is the matter.

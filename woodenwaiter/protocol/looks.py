@@ -29,7 +29,7 @@ FARTHEST = 1_000_000
 """Entries in each place, which a search looks at, at most."""
 
 FARTHEST_BYTES = 1 << 30
-"""Likewise: as many portions of ENOUGH_BYTES as that takes."""
+"""Likewise."""
 
 
 class Place(str, Enum):
@@ -131,21 +131,21 @@ class _Walk:
         self._texts = texts
         self._at = b"-" if place is Place.DEAD else b"0"
         self._looked = 0
-        self._requests = 0
+        self._bytes = 0
 
     def step(self, most: int) -> Portion | None:
         """The next portion; None where there is no more, or none is to be looked at. Raises what
         is in `link.ServerTrouble`."""
         entries = min(AT_ONCE, FARTHEST - self._looked)
-        if entries <= 0 or self._requests * ENOUGH_BYTES >= FARTHEST_BYTES:
+        if entries <= 0 or self._bytes >= FARTHEST_BYTES:
             return None
         arguments = [self._order, self._at, entries, ENOUGH_BYTES, most, SHOWN, *self._texts]
         [reply] = read_all(self._link, [(scripts.LOOK, [self._key], arguments)])
         if isinstance(reply, Exception):
             raise reply
-        there, looked, self._at, now, found = reply
+        there, looked, read, self._at, now, found = reply
         self._looked += looked
-        self._requests += 1
+        self._bytes += read
         tasks = [_task(self._place, told, now) for told in found]
         return Portion(self._place, tasks, looked, there) if looked else None
 

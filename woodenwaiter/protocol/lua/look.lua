@@ -4,8 +4,8 @@
 -- ARGV: in which order, where to begin (0; of a stream -), how many entries to look at, at most, after
 -- how many bytes to stop, how many to return, at most, how many bytes of each behind its header;
 -- texts, of which one is to be in it, if there are any
--- Returns how many entries there are; how many were looked at; where to go on; the server's time, in ms;
--- and those that were found, each as: its mark (of a sorted set the due time, of a stream the letter),
+-- Returns how many entries there are; how many were looked at, and their bytes; where to go on; the
+-- server's time, in ms; and those that were found, each as: its mark (of a sorted set the due time, of a stream the letter),
 -- its length in bytes, its beginning; of a stream, its other fields.
 local KEY, ORDER, at, RECORD_SEPARATOR = KEYS[1], ARGV[1], ARGV[2], 30
 local most, enough, wanted, shown = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -119,4 +119,11 @@ while looked < most and bytes < enough and #found < wanted do
   portion = bytes - before > LARGE and 1 or math.min(2 * portion, AT_ONCE)
 end
 local time = redis.call('TIME')
-return {redis.call(COUNT[ORDER], KEY), looked, tostring(at), time[1] * 1000 + math.floor(time[2] / 1000), found}
+return {
+  redis.call(COUNT[ORDER], KEY),
+  looked,
+  bytes,
+  tostring(at),
+  time[1] * 1000 + math.floor(time[2] / 1000),
+  found,
+}
