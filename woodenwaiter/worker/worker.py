@@ -220,8 +220,8 @@ class Worker:
 
     def _ask_for_relief(self, limit: End, why: str) -> None:
         """Work on until a successor stands by."""
-        self._row.reach(limit)
         if self._row.state != State.SPENT and not self._leaving:
+            self._row.reach(limit)
             log.info("is replaced: %s", why)
         self._become(State.SPENT)
 
