@@ -67,6 +67,44 @@ def test_counts_are_exact_though_workers_and_housekeepers_are_killed(app: Applic
     supervisor.logged(f"s; {tasks}")
 
 
+DIES_OF_IT = """
+    from woodenwaiter.processes.books import Books
+    enter = Books.enter
+
+    def enter_and_die(*given):
+        enter(*given)
+        if not os.path.exists("entered"):
+            note("entered", 0)
+            while not os.path.exists("go"):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Books.enter = enter_and_die
+"""
+
+
+def test_worker_is_entered_once_though_another_is_found_dead_before_it(app: Application) -> None:
+    app.write(text=DIES_OF_IT, then='note("by", os.getpid())')
+    supervisor = app.serve().ready(2)
+    done = 0
+    while len(set(app.noted("by"))) < 2:
+        app.push({"n": 0, "sleep": 0.2}, {"n": 1, "sleep": 0.2})
+        done += 2
+        eventually(partial(has_done, app, done))
+    first, second = supervisor.titled(" #0 ") + supervisor.titled(" #1 ")
+    kill(second)
+    eventually(lambda: app.noted("entered"))
+    kill(first)
+    supervisor.logged(f"(pid {first.pid}) died of")
+    eventually(lambda: len(supervisor.workers()) == 2)  # hence its row says that it is dead
+    (app.folder / "go").touch()
+    eventually(lambda: supervisor.log.count("housekeeper (pid ") == 3)
+    app.push({"n": 2})
+    reported(supervisor, f"; tasks done: {done + 1};")
+    assert supervisor.stop() == 0
+    supervisor.logged(f"s; tasks done: {done + 1}")
+
+
 def test_task_that_kills_its_worker_is_counted_as_buried(app: Application) -> None:
     app.push({"n": 0, "kill": signal.SIGKILL})
     app.write(processes=1, max_deliveries=1)

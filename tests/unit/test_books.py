@@ -36,6 +36,7 @@ def killed_at(step: int) -> Iterator[list[int]]:
         return trace
 
     former = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # or Python 3.12 would not heed those of others
     with suppress(Killed):
         sys.settrace(trace)
         try:

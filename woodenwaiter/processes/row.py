@@ -1,7 +1,7 @@
 """What one incarnation of a worker tells of itself, in shared memory.
 
 A cache line of its circumstances, one that only the worker writes, at every task, and one for what
-it writes rarely; beside it a diary. Each word has one writer at a time: the supervisor sets a row
+is written rarely; beside it a diary. Each word has one writer at a time: the supervisor sets a row
 up before the fork, the worker owns it while it lives, the supervisor marks it dead, and the
 housekeeper frees it once it has recovered the worker's tasks. Stores of aligned words are atomic.
 """

@@ -252,8 +252,8 @@ class Worker:
 
     def _ask_for_relief(self, limit: End, why: str) -> None:
         """Work on until a successor stands by."""
-        self._row.reach(limit)
         if self._row.state != State.SPENT and not self._leaving:
+            self._row.reach(limit)
             _tell_spent(self._queue.name, why)
         self._become(State.SPENT)
 
