@@ -22,7 +22,7 @@ from .harness import BRPOP, OURS, WORKERS, Bench, Finding, Metric, Step, few_rou
 from .system import WARM_UP, Run, Stuck, System
 
 SECONDS = Metric("seconds")
-LEASE = 30
+LEASE = 40
 
 
 def steps(bench: Bench) -> Iterator[Step]:

@@ -55,8 +55,9 @@ MEMORY_SHARE = 0.01
 
 # Leases.
 
-LEASE = 30.0
-"""Unless told otherwise: outlives a failover of Redis; a host that dies is missed for as long."""
+LEASE = 40.0
+"""Unless told otherwise: outlives a failover of Redis, where sentinels wait for 30 s before they
+believe in it; a host that dies is missed for as long, as Kubernetes misses a node."""
 
 LEAST_LEASE = 1.0
 """Shorter ones would end in an ordinary pause of a busy machine."""

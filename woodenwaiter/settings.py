@@ -75,7 +75,7 @@ class Settings:
     drain_seconds: how long running tasks may go on after SIGTERM. 25 leaves 5 of the 30 s after
         which Kubernetes kills.
     redis_wait: how long to wait for Redis at the start, in seconds.
-    lease_seconds: after how long without a sign of life a host's tasks go to others. 30 s outlive a
+    lease_seconds: after how long without a sign of life a host's tasks go to others. 40 s outlive a
         failover of Redis; a host that dies is missed for as long.
     log_level, log_format: one of `logs.LEVELS` and `logs.FORMATS`.
     embedded: folder for the data of a server of our own; "" for the usual one; None: no server.

@@ -524,7 +524,7 @@ MUTANTS = [
     ),
     Mutant("LEAST_LEASE = 1.0", "LEAST_LEASE = 60.0", {"the_usual_lease_may_be_had"}),
     Mutant(
-        "LEASE = 30.0",
+        "LEASE = 40.0",
         "LEASE = 60.0",
         {
             "the_readme_names_the_figures",
