@@ -249,8 +249,8 @@ PUBLISH = 5.0
 """Between two times that a host tells what its workers do, at least: it does where that is not what
 it was, or where it asks the server for something else anyway."""
 
-REPUBLISH = 10.0
-"""The same, at most. Leases are renewed before, and it goes along."""
+REPUBLISH = LEASE / 3
+"""The same, at most. Usual leases are renewed before, and it goes along."""
 
 NEWS = 1.0
 """Between two looks whether there is something new to tell."""
