@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ import redis
 from woodenwaiter import Backoff, WoodenWaiter
 from woodenwaiter.errors import EXIT_REDIS
 from woodenwaiter.protocol import scripts
+from woodenwaiter.protocol.beats import Seen, accounts, minutes, noting
+from woodenwaiter.protocol.calls import run_all
+from woodenwaiter.protocol.history import Account, Beat
+from woodenwaiter.protocol.keys import Keys
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.rights import RightsMissing, require_rights
 from woodenwaiter.protocol.scripts import Script
@@ -171,6 +176,20 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
     assert users.admin.xlen("{t:d}:dead") == users.admin.llen("t:d") == 1
 
 
+def test_viewer_reads_histories(users: Users) -> None:
+    users.admin.lpush("t:d", "{}")
+    users.admin.hset("{t:d}:tally", "done", "2")
+    users.admin.lpush("{t:d}:beats", "1000 2 2 0 0 0 0")
+    with closing(Link(redis.Redis.from_url(users.url("viewer")), 10)) as link:
+        [account] = accounts(link, ["t:d"])
+        assert isinstance(account, Account)
+        assert (account.pushed, account.before) == (3, Beat(1, 2, 2, 0, 0, 0, 0))
+        assert minutes(link, "t:d") == []
+        [refused] = run_all(link, [noting(Keys("t:d"), Seen())])
+        assert isinstance(refused, redis.ResponseError)
+        assert users.admin.llen("{t:d}:beats") == 1
+
+
 SAID_BY_REDIS_PY = ("client|setinfo", "client|maint_notifications", "client")
 
 
@@ -195,14 +214,15 @@ def test_narrower_keys(users: Users, tmp_path: Path, name: str, kind: str) -> No
 # What is missing.
 
 
+LOOKS = ("SIZES", "LOOK", "AILING", "HISTORY")
+"""Scripts of who looks."""
+
+
 def required() -> Iterator[str]:
     """The commands of the scripts that supervisors and workers run."""
     for name, script in vars(scripts).items():
         if isinstance(script, Script) and name not in ("RIGHTS", "REQUEUE", "PUBLISH", *LOOKS):
             yield from commands_of(script)
-
-
-LOOKS = ("SIZES", "LOOK", "AILING")
 
 
 def commands_of(script: Script) -> set[str]:

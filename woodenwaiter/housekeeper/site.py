@@ -257,7 +257,7 @@ class Site:
         due = [c for c in awake if c.is_due(now) or c.sweep.rounds.is_nearly_due(now)]
         sent = time.monotonic()
         visits = [care.visit(sent) for care in due]
-        outcomes = _tend(self.link, visits, along)
+        outcomes = self._exchange(visits, along)
         received = time.monotonic()
         if self.publisher:
             self.publisher.heed(outcomes[len(visits) :], received)
@@ -269,6 +269,12 @@ class Site:
                 continue
             care.visited(visit, outcome, sent, received)
             care.expired = care.node.expired(outcome, sent, received)
+
+    def _exchange(self, visits: Sequence[Visit], along: Sequence[Command]) -> Sequence[Any]:
+        try:
+            return tend_together(self.link, visits, along)
+        except ServerTrouble as error:
+            return [error] * (len(visits) + len(along))
 
     def _news(self, awake: Sequence[Care], now: float, is_due: bool) -> Sequence[Command]:
         """What asks for nothing, and tells of this supervisor."""
@@ -345,10 +351,3 @@ class Site:
                 care.outage.over()
         for outage in {care.node.outage for care in awake} - self._troubled:
             outage.over()
-
-
-def _tend(link: Link, visits: Sequence[Visit], along: Sequence[Command]) -> Sequence[Any]:
-    try:
-        return tend_together(link, visits, along)
-    except ServerTrouble as error:
-        return [error] * (len(visits) + len(along))
