@@ -314,20 +314,14 @@ class Site:
             self._troubled.add(outage)
             outage.note(explained(error, self.connections))
             if is_silence(error):
-                self._wake_workers(care.node)
+                for other in self._at(care.node):
+                    _wake_workers(other.rows)
         if outage is care.node.outage:
-            for other in self._cares.values():
-                if other.node is care.node:
-                    other.sweep.hurry()
+            for other in self._at(care.node):
+                other.sweep.hurry()
 
-    def _wake_workers(self, node: Node) -> None:
-        """Those that wait for tasks there would do so for long: its system may answer TCP, and
-        another server serve in its place."""
-        for care in self._cares.values():
-            if care.node is node:
-                for row in care.rows:
-                    if row.alive:
-                        send_signal(row.pid, BELL)
+    def _at(self, node: Node) -> list[Care]:
+        return [care for care in self._cares.values() if care.node is node]
 
     def _is_in_trouble(self, care: Care) -> bool:
         return not self._troubled.isdisjoint((care.outage, care.node.outage))
@@ -351,3 +345,11 @@ class Site:
                 care.outage.over()
         for outage in {care.node.outage for care in awake} - self._troubled:
             outage.over()
+
+
+def _wake_workers(rows: Sequence[Row]) -> None:
+    """Those that wait for tasks of a server that is silent would do so for long: its system may
+    answer TCP, and another server serve in its place."""
+    for row in rows:
+        if row.alive:
+            send_signal(row.pid, BELL)
