@@ -5,10 +5,11 @@
 -- how many bytes to stop, how many to return, at most, how many bytes of each behind its header;
 -- texts, of which one is to be in it, if there are any
 -- Returns how many entries there are; how many were looked at, and their bytes; where to go on; the
--- server's time, in ms; and those that were found, each as: its mark (of a sorted set the due time, of a stream the letter),
--- its length in bytes, its beginning; of a stream, its other fields.
+-- server's time, in ms; and those that were found, each as: its mark (of a sorted set the due time, of a
+-- stream the letter), its length in bytes, its beginning; of a stream, its other fields.
 local KEY, ORDER, at, RECORD_SEPARATOR = KEYS[1], ARGV[1], ARGV[2], 30
-local most, enough, wanted, shown = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local most, enough = tonumber(ARGV[3]), tonumber(ARGV[4])
+local wanted, shown = tonumber(ARGV[5]), tonumber(ARGV[6])
 local AT_ONCE, LARGE = 128, 65536
 
 local function reversed(entries)
@@ -65,8 +66,11 @@ local function has_any(entry)
 end
 
 local function beginning(entry)
-  local header = string.byte(entry) == RECORD_SEPARATOR and string.find(string.sub(entry, 1, 65536), '\n', 1, true)
-  return string.sub(entry, 1, (header or 0) + shown)
+  local header = 0
+  if string.byte(entry) == RECORD_SEPARATOR then
+    header = string.find(string.sub(entry, 1, 65536), '\n', 1, true) or 0
+  end
+  return string.sub(entry, 1, header + shown)
 end
 
 -- The mark, the length and the beginning of an entry, or of a letter's payload, with the other fields.
