@@ -13,7 +13,7 @@ import pytest
 from woodenwaiter import pace
 from woodenwaiter.protocol.entry import LONGEST_HEADER
 
-from ..application import Application, Supervisor
+from ..application import Application, Code, Supervisor
 from ..support import eventually
 from .test_deployment import BLOCKS
 
@@ -197,6 +197,22 @@ def test_last_failure_of_a_worker_is_heard_of(app: Application, end: str) -> Non
     eventually(lambda: heard(app))
     assert supervisor.stop() == 0
     assert [each["name"] for each in heard(app)] == ["failure", "dead"]
+
+
+def test_hooks_hear_of_each_failure_once(app: Application) -> None:
+    """Whatever comes together."""
+    write(app, processes=2, max_deliveries=2, backoff=Code(AT_ONCE))
+    kinds: list[dict[str, Any]] = [{}, {"fails": True}, {"kill": 9}, {"left": True}]
+    app.push(*({"n": n, **kinds[n % len(kinds)]} for n in range(40)))
+    supervisor = app.serve()
+    eventually(lambda: len(app.done) == 10 and len(app.letters()) == 30, seconds=60)
+    assert supervisor.stop() == 0
+    letters = sorted(letter[b"id"].decode() for letter in app.letters())
+    assert sorted(each["task"] for each in heard(app, "dead")) == letters
+    failures = sorted((each["task"], each["delivery"]) for each in heard(app, "failure"))
+    assert failures == [(task, n) for task in letters for n in (1, 2)]
+    deaths = [each["worker_pid"] for each in heard(app, "death")]
+    assert len(deaths) == len(set(deaths)) == 40
 
 
 # Hostile ones.

@@ -88,6 +88,9 @@ def hear(mishap):
     print(mishap.cause, os.getpid() != PARENT, action, flush=True)
     if mishap.cause == "hangs":
         time.sleep(300)
+    if mishap.cause == "closes":
+        os.closerange(3, 100)
+        time.sleep(1)
 
 PARENT = os.getpid()
 made = calls.Calls(Hooks(on_worker_death=hear), inbox)
@@ -100,13 +103,26 @@ for n in range(3):
     made.hear(Mishap("t:d", str(n)))
 while made.are_left:
     made.look(time.monotonic())
-    assert len(made.descriptors) == made.are_left
-    inbox.wait(made.descriptors, 1)
+    inbox.wait(made.descriptors, 0.1)
 made.end()
 """
     result = run(tmp_path, "-c", CALLS + body)
     assert result.stderr == ""
     assert result.stdout.splitlines() == [f"{n} True 0" for n in range(3)]
+
+
+def test_nobody_spins_while_a_call_has_closed_all_that_it_has(tmp_path: Path) -> None:
+    body = """
+made.hear(Mishap("t:d", "closes"))
+looks = 0
+while made.are_left:
+    made.look(time.monotonic())
+    looks += 1
+    inbox.wait(made.descriptors, 0.1)
+assert looks < 20, looks
+"""
+    result = run(tmp_path, "-c", CALLS + body)
+    assert result.stderr == ""
 
 
 def test_calls_that_are_too_many_or_too_late_are_dropped_and_counted(tmp_path: Path) -> None:

@@ -345,6 +345,12 @@ def the_housekeeper_ends_its_last_pass_itself(p: ModuleType, lease: float) -> ob
 
 
 @relation
+def a_hook_that_keeps_its_time_ends_within_a_drain(p: ModuleType, lease: float) -> object:
+    """In a worker, and in a process that the housekeeper waits for."""
+    return min(p.LAST_PASS, p.DRAIN) >= p.HOOK
+
+
+@relation
 def a_drain_is_over_before_kubernetes_kills(p: ModuleType, lease: float) -> object:
     return p.DRAIN + p.LAST_PASS <= 30
 
@@ -378,6 +384,7 @@ def the_readme_names_the_figures(p: ModuleType, lease: float) -> object:
         f"loses its tasks to others ({p.LEASE:g})",
         f"A handler that goes on for {p.TIMEOUT_GRACE:g} s more",
         f"about {p.AHEAD:g} s of work",
+        f"After {p.HOOK:g} s ``TaskTimeout`` is raised in a hook, and {p.TIMEOUT_GRACE:g} s later",
     ]
     return (
         all(figure in README for figure in figures)
@@ -592,6 +599,11 @@ MUTANTS = [
         {"the_housekeeper_ends_its_last_pass_itself"},
     ),
     Mutant("LAST_PASS = 5.0", "LAST_PASS = 10.0", {"a_drain_is_over_before_kubernetes_kills"}),
+    Mutant(
+        "HOOK = 5.0",
+        "HOOK = 6.0",
+        {"a_hook_that_keeps_its_time_ends_within_a_drain", "the_readme_names_the_figures"},
+    ),
     Mutant(
         "DRAIN = 25.0",
         "DRAIN = 30.0",

@@ -22,6 +22,7 @@ from ..processes.signals import SignalInbox, act_as_at_start
 from ..processes.tree import end_descendants, kill_session, kill_tree
 
 MOST_WAITING = 1000
+"""Calls; of more, only their number is told."""
 
 
 class Calls:
@@ -33,7 +34,7 @@ class Calls:
         self._waiting: deque[tuple[str, Call, Mishap]] = deque()
         self._dropped = 0
         self._name, self._pid, self._deadline = "", 0, math.inf  # of the one that runs
-        self._reading = -1
+        self._reading, self._is_told = -1, False
         self._caller = Caller(fork_mark())
 
     def hear(self, mishap: Mishap) -> None:
@@ -50,8 +51,8 @@ class Calls:
 
     @property
     def descriptors(self) -> list[int]:
-        """Which become readable when the one that runs has ended."""
-        return [self._reading] if self._pid else []
+        """Which become readable when the one that runs has ended, or closed all that it has."""
+        return [self._reading] if self._pid and not self._is_told else []
 
     def look(self, now: float) -> None:
         """End what takes too long, and start the next."""
@@ -61,6 +62,7 @@ class Calls:
             self._caller.tell(self._name, "it goes on after TaskTimeout, and is killed")
         if self._pid:
             pid, status = reap(self._pid)
+            self._listen()
             if pid:
                 self._note_end(status)
         if self._waiting and not self._pid:
@@ -77,6 +79,7 @@ class Calls:
 
     def _start(self, now: float) -> None:
         self._name, hook, mishap = self._waiting[0]
+        self._is_told = False
         self._reading, writing = os.pipe()
         os.set_blocking(self._reading, False)
         try:
@@ -89,10 +92,14 @@ class Calls:
             self._deadline = now + pace.HOOK + 2 * pace.TIMEOUT_GRACE
         os.close(writing)
 
+    def _listen(self) -> None:
+        """To what kind of failure the log has now."""
+        with suppress(BlockingIOError):
+            told = os.read(self._reading, 1 << 16).decode()
+            self._caller.told |= {told} - {""}
+            self._is_told = not told
+
     def _note_end(self, status: int) -> None:
-        with suppress(BlockingIOError):  # what it started may hold the pipe open
-            if told := os.read(self._reading, 1 << 16):
-                self._caller.told.add(told.decode())
         os.close(self._reading)
         if status:
             kill_session(self._pid)
