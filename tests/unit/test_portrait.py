@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import redis
 
+from woodenwaiter import pace
 from woodenwaiter.consumer import Consumer
 from woodenwaiter.housekeeper.portrait import MOST_TASKS, Portrait, measured
 from woodenwaiter.processes.diary import Progress
@@ -65,7 +66,7 @@ def test_nobody(pool: Pool) -> None:
 
 def test_secrets_are_not_told(pool: Pool) -> None:
     assert "s3cr3t" not in str(pool.seen())
-    assert pool.seen().settings["lease_seconds"] == 30
+    assert pool.seen().settings["lease_seconds"] == pace.LEASE
 
 
 def test_states(pool: Pool) -> None:

@@ -59,15 +59,18 @@ def accounts(link: Link, queues: Sequence[str]) -> list[Account | Exception]:
 
     Raises what is in `link.ServerTrouble`.
     """
-    rate = int(pace.RATE * 1000)
-    calls: list[Call] = [
-        (scripts.HISTORY, keys.of_history(), [keys.any_claims, rate]) for keys in map(Keys, queues)
-    ]
-    replies = read_all(link, calls)
-    return [reply if isinstance(reply, Exception) else _account(reply) for reply in replies]
+    replies = read_all(link, [accounting(queue) for queue in queues])
+    return [reply if isinstance(reply, Exception) else accounted(reply) for reply in replies]
 
 
-def _account(reply: list[Any]) -> Account:
+def accounting(queue: str) -> Call:
+    """The call that reads the queue's account."""
+    keys = Keys(queue)
+    return scripts.HISTORY, keys.of_history(), [keys.any_claims, int(pace.RATE * 1000)]
+
+
+def accounted(reply: list[Any]) -> Account:
+    """What that is answered."""
     (seconds, microseconds), held, counted, notes = reply
     time = int(seconds) + int(microseconds) / 1e6
     waiting, claimed, delayed = held
