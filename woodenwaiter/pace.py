@@ -231,6 +231,9 @@ OPERATOR_WAIT = 10.0
 WATCH = 2.0
 """Between two looks at queues that somebody watches, unless told otherwise."""
 
+CLOCK = 1.0
+"""Between two times that a screen that is live shows how late it is."""
+
 LEAST_WATCH = 0.1
 """The same, whatever is told: nobody reads faster."""
 

@@ -33,6 +33,7 @@ from .terminal import (
     seconds,
     some_text,
 )
+from .top import show_top
 
 CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError)
 """Raised by what a URL says of them, when redis-py connects."""
@@ -84,6 +85,7 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
     common.add_argument("--json", action="store_true", help="for programs, as README.rst says")
     _add_status(commands, common)
     _add_tasks(commands, common)
+    _add_top(commands, server)
     check = commands.add_parser(
         "check", parents=[common], help="say what is wrong, or will be, and what to do"
     )
@@ -120,6 +122,21 @@ def _add_status(commands: Commands, common: BriefParser) -> None:
     )
     running.add_argument("queue", nargs="?", metavar="TABLE:DISH", help="(all)")
     running.set_defaults(run=show_running)
+
+
+def _add_top(commands: Commands, server: BriefParser) -> None:
+    top = commands.add_parser(
+        "top", parents=[server], help="queues, hosts and tasks, live, on a whole screen"
+    )
+    top.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
+    top.add_argument(
+        "--watch",
+        type=seconds,
+        default=pace.WATCH,
+        metavar="SECONDS",
+        help=f"between two looks ({pace.WATCH:g})",
+    )
+    top.set_defaults(run=show_top)
 
 
 def _add_tasks(commands: Commands, common: BriefParser) -> None:

@@ -83,7 +83,22 @@ def accounted(reply: list[Any]) -> Account:
 
 def minutes(link: Link, queue: str, most: int = MOST_MINUTES) -> list[Beat]:
     """The last beat of each of the last minutes in which something changed, the newest first."""
-    return [*map(beat_of, link.call("LRANGE", Keys(queue).minutes, 0, most - 1))]
+    [found] = minutes_of(link, [queue], most)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def minutes_of(
+    link: Link, queues: Sequence[str], most: int = MOST_MINUTES
+) -> list[list[Beat] | Exception]:
+    """The same of each of these queues, in one round trip; what is wrong with one alone is told in
+    its place."""
+    commands = [("LRANGE", Keys(queue).minutes, 0, most - 1) for queue in queues]
+    return [
+        reply if isinstance(reply, Exception) else [*map(beat_of, reply)]
+        for reply in link.exchange(commands)
+    ]
 
 
 def beat_of(note: bytes) -> Beat:

@@ -5,20 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .beats import accounted, accounting
 from .calls import read_all
-from .history import Summary, summary
+from .history import Beat, Summary, summary
 from .link import Link
 from .sizes import Sizes, counted, counting
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Of one queue, within a moment. ``summary``: None where its history cannot be read."""
+    """Of one queue, within a moment. ``summary``, and ``now``, its sums at that time: None where
+    its history cannot be read."""
 
     sizes: Sizes
     summary: Summary | None
+    now: Beat | None = None
 
 
 def overviews(link: Link, queues: Sequence[str]) -> list[Overview | Exception]:
@@ -28,11 +31,13 @@ def overviews(link: Link, queues: Sequence[str]) -> list[Overview | Exception]:
     replies = read_all(link, calls)
     sizes, accounts = replies[: len(queues)], replies[len(queues) :]
     return [
-        size
-        if isinstance(size, Exception)
-        else Overview(
-            counted(queue, size),
-            None if isinstance(account, Exception) else summary(accounted(account)),
-        )
+        size if isinstance(size, Exception) else _overview(counted(queue, size), account)
         for queue, size, account in zip(queues, sizes, accounts, strict=True)
     ]
+
+
+def _overview(sizes: Sizes, reply: Any) -> Overview:
+    if isinstance(reply, Exception):
+        return Overview(sizes, None)
+    account = accounted(reply)
+    return Overview(sizes, summary(account), account.now)

@@ -1,0 +1,159 @@
+"""The screen of ``top`` in a terminal: it draws, and heeds keys. All else is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input
+
+from ... import pace
+from .grid import Line
+from .keys import KEYS
+from .picture import picture
+from .reader import Reader
+from .rows import rows_of
+from .sight import Sight, Wanted
+from .view import View
+
+
+class Seen(Message):
+    """There was another look."""
+
+    def __init__(self, sight: Sight) -> None:
+        super().__init__()
+        self.sight = sight
+
+
+class Canvas(Widget):
+    """All of the screen; ``lines`` draws it, in so many columns and lines."""
+
+    def __init__(self, lines: Callable[[int, int], Sequence[Line]]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def render(self) -> Text:
+        return Text("\n").join(map(_text, self._lines(*self.size)))
+
+
+def _text(line: Line) -> Text:
+    return Text.assemble(*((text, style) for text, style in line), no_wrap=True, end="")
+
+
+class Top(App[int]):
+    """``sight``: the first one; ``seconds``: between two of them."""
+
+    ENABLE_COMMAND_PALETTE = False
+    CSS = """
+    Canvas { height: 1fr; }
+    Input { height: 1; border: none; padding: 0; display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key.keys, key.action, key.meaning, show=False) for key in KEYS
+    ]
+
+    def __init__(self, reader: Reader, sight: Sight, seconds: float) -> None:
+        super().__init__()
+        self.theme = "ansi-dark"
+        self.view = View(seconds)
+        self._reader = reader
+        self._sight = sight
+
+    def compose(self) -> ComposeResult:
+        yield Canvas(self.drawn)
+        yield Input(placeholder="a part of the queues' names", compact=True)
+
+    def on_mount(self) -> None:
+        self.set_focus(None)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.action_leave)
+        self._reader.start(lambda sight: self.post_message(Seen(sight)))
+        self.set_interval(pace.CLOCK, self.draw)
+
+    def on_unmount(self) -> None:
+        self._reader.stop()
+
+    def on_seen(self, message: Seen) -> None:
+        self._sight = message.sight
+        self.draw()
+
+    # Drawing.
+
+    def draw(self) -> None:
+        self.query_one(Canvas).refresh()
+
+    def drawn(self, width: int, height: int) -> Sequence[Line]:
+        shown = picture(self.view, self._sight, width, height, time.monotonic())
+        opened = self.view.selected if self.view.pane == "queue" else ""
+        wanted = Wanted(shown.visible, opened)
+        if self._reader.wanted != wanted:
+            self._reader.wanted = wanted
+            self._reader.hurry()
+        return shown.lines
+
+    # Keys.
+
+    def action_move(self, by: int) -> None:
+        self.view.move(rows_of(self._sight, self.view.order, self.view.text), by)
+        self.draw()
+
+    def action_page(self, by: int) -> None:
+        page = max(1, self.size.height // 2 - 2)
+        if self.view.pane:
+            self.view.scrolled += by * page
+            self.draw()
+        else:
+            self.action_move(by * page)
+
+    def action_pane(self, pane: str) -> None:
+        self.action_move(0)  # what is first stays selected when it is first no more
+        self.view.open(pane)
+        self.draw()
+
+    def action_close(self) -> None:
+        if self._input.display:
+            self._input.value = ""
+            self._close_input()
+        else:
+            self.view.back()
+        self.draw()
+
+    def action_sort(self, by: int) -> None:
+        self.view.sort(by)
+        self.draw()
+
+    def action_leave(self) -> None:
+        self.exit(0)
+
+    # The filter.
+
+    @property
+    def _input(self) -> Input:
+        return self.query_one(Input)
+
+    def _close_input(self) -> None:
+        self._input.display = False
+        self.set_focus(None)
+
+    def action_filter(self) -> None:
+        self._input.display = True
+        self._input.value = self.view.text
+        self._input.focus()
+
+    def on_input_changed(self, changed: Input.Changed) -> None:
+        self.view.text = changed.value
+        self.draw()
+
+    def on_input_submitted(self) -> None:
+        self._close_input()
+
+    def on_resize(self, _: events.Resize) -> None:
+        self.draw()
