@@ -20,8 +20,8 @@ def show_top(given: argparse.Namespace, link: Link) -> int:
     from .screen import Top
 
     watcher = Watcher(link, given.queues)
-    first = watcher.first_look(Wanted())
-    reader = Reader(watcher.look, given.watch)
+    first = watcher.look(Wanted())
+    reader = Reader(watcher.look_again, given.watch)
     return Top(reader, first, given.watch).run(mouse=False) or 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,11 +15,11 @@ from ..table import Cell
 from .grid import Column, Line, apart, between, cropped, grid, short, spark
 from .keys import KEYS
 from .panes import pane_of
-from .rows import Row, rows_of
+from .rows import Row, rows_of, total_of
 from .sight import HOUR, Sight
 from .view import View
 
-MOST_TROUBLES = 2
+MOST_TROUBLES = 3
 """Lines."""
 
 LEAST_ROWS = 3
@@ -35,11 +36,11 @@ class Picture(NamedTuple):
 def picture(view: View, sight: Sight, width: int, height: int, now: float) -> Picture:
     """``now``: monotonic seconds."""
     rows = rows_of(sight, view.order, view.text)
-    head = [_title(view, sight, width, now), _totals(sight, rows), *_troubles(sight)]
+    head = [_title(view, sight, width, now), *_troubles(sight, width)]
     room = max(LEAST_ROWS, height - len(head) - 1)
     below = _height_of_pane(view, room)
-    shown = view.visible(rows, room - below - 1)
-    table = _table(view, shown, width)
+    shown = view.visible(rows, room - below - 2)
+    table = _table(view, total_of(rows, _extent(rows, sight)), shown, width)
     if not rows:
         table.append([Cell(_nothing(view))])
     table += [[Cell("")]] * (room - below - len(table))
@@ -66,26 +67,10 @@ def _title(view: View, sight: Sight, width: int, now: float) -> Line:
     return apart(left, [*only, Cell(f"by {view.order}  ", "dim"), told], width)
 
 
-def _totals(sight: Sight, rows: Sequence[Row]) -> Line:
-    every, rates = len(sight.overviews), [row.rates for row in rows if row.rates]
-    dead = sum(row.dead for row in rows)
-    shown = f"{len(rows)}" if len(rows) == every else f"{len(rows)} of {every}"
-    return [
-        Cell(f"{shown} queues: {sum(row.waiting for row in rows):,} waiting, "),
-        Cell(f"{sum(row.running for row in rows):,} running, "),
-        Cell(f"{sum(row.delayed for row in rows):,} delayed, "),
-        Cell(f"{dead:,} dead", "red" if dead else ""),
-        Cell(f"; a minute {_sum(rates, 0)} in, {_sum(rates, 1)} done, {_sum(rates, 2)} failed"),
-    ]
-
-
-def _sum(rates: Sequence[Rates], place: int) -> str:
-    return short(round(sum(each[place] for each in rates)))
-
-
-def _troubles(sight: Sight) -> Sequence[Line]:
-    """As they are told in a line each; the first ones."""
-    return [[Cell(escaped(trouble), "red")] for trouble in sight.troubles[:MOST_TROUBLES]]
+def _troubles(sight: Sight, width: int) -> Sequence[Line]:
+    """The beginning of what is wrong."""
+    whole = (textwrap.wrap(escaped(trouble), width) for trouble in sight.troubles)
+    return [[Cell(line, "red")] for lines in whole for line in lines][:MOST_TROUBLES]
 
 
 COLUMNS = (
@@ -102,13 +87,19 @@ COLUMNS = (
 )
 
 
-def _table(view: View, rows: Sequence[Row], width: int) -> list[Line]:
+def _extent(rows: Sequence[Row], sight: Sight) -> str:
+    every = len(sight.overviews)
+    return f"all {every}" if len(rows) == every else f"{len(rows)} of {every}"
+
+
+def _table(view: View, total: Row, rows: Sequence[Row], width: int) -> list[Line]:
     longest = max((len(escaped(row.queue)) for row in rows), default=0)
     bars = min(HOUR, max(10, width - 60 - max(20, longest)))
-    title, *lines = grid(COLUMNS, [_row(row, bars) for row in rows], width)
-    selected = view.place(rows)
+    title, first, *lines = grid(COLUMNS, [_row(row, bars) for row in (total, *rows)], width)
+    selected = next((n for n, row in enumerate(rows) if row.queue == view.selected), 0)
     return [
         title,
+        first,
         *(
             [Cell(cell.text, "reverse") for cell in line] if n == selected else line
             for n, line in enumerate(lines)

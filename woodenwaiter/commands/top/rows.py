@@ -57,6 +57,23 @@ def rows_of(sight: Sight, order: str, text: str = "") -> list[Row]:
     return sorted(rows, key=ORDERS[order], reverse=True)  # stable, also in reverse
 
 
+def total_of(rows: Sequence[Row], name: str) -> Row:
+    """All of them as if they were one queue; without its last hour."""
+    oldest = max(rows, key=_age).oldest if rows else None
+    rates = [row.rates for row in rows if row.rates]
+    return Row(
+        name,
+        sum(row.waiting for row in rows),
+        oldest,
+        sum(row.running for row in rows),
+        sum(row.workers for row in rows),
+        sum(row.delayed for row in rows),
+        sum(row.dead for row in rows),
+        Rates(*map(sum, zip(*rates, strict=True))) if rates else None,
+        (),
+    )
+
+
 def _row(sight: Sight, queue: str) -> Row:
     overview = sight.overviews[queue]
     sizes, summary = overview.sizes, overview.summary

@@ -53,12 +53,15 @@ class Top(App[int]):
     """``sight``: the first one; ``seconds``: between two of them."""
 
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None
     CSS = """
     Canvas { height: 1fr; }
     Input { height: 1; border: none; padding: 0; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, key.action, key.meaning, show=False) for key in KEYS
+        # Those that follow "filter" at once, as on a slow line, are the text.
+        Binding(key.keys, key.action, key.meaning, show=False, priority=key.action == "filter")
+        for key in KEYS
     ]
 
     def __init__(self, reader: Reader, sight: Sight, seconds: float) -> None:
@@ -73,7 +76,6 @@ class Top(App[int]):
         yield Input(placeholder="a part of the queues' names", compact=True)
 
     def on_mount(self) -> None:
-        self.set_focus(None)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.action_leave)
         self._reader.start(lambda sight: self.post_message(Seen(sight)))
         self.set_interval(pace.CLOCK, self.draw)
@@ -141,12 +143,16 @@ class Top(App[int]):
 
     def _close_input(self) -> None:
         self._input.display = False
-        self.set_focus(None)
+        self.screen.set_focus(None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A slash may be a part of a name."""
+        return not (action == "filter" and self._input.display)
 
     def action_filter(self) -> None:
         self._input.display = True
         self._input.value = self.view.text
-        self._input.focus()
+        self.screen.set_focus(self._input)
 
     def on_input_changed(self, changed: Input.Changed) -> None:
         self.view.text = changed.value

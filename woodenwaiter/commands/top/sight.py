@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ... import pace
-from ...errors import StartupError
 from ...protocol.beats import minutes_of
 from ...protocol.history import A_MINUTE, Rates, by_minute
 from ...protocol.link import Link, ServerTrouble, unusable
@@ -73,17 +72,18 @@ class Watcher:
         """Of the server's clock: in which each queue's last hour was read."""
 
     def look(self, wanted: Wanted) -> Sight:
-        """What there is; or, where the server is lost, what there was, and what is the matter."""
-        try:
-            self._last = self.first_look(wanted)
-        except ServerTrouble as error:
-            return replace(self._last, troubles=[str(unusable(self._link.address, error))])
-        except StartupError as error:
-            return replace(self._last, troubles=[str(error)])
+        """What there is. Raises what is in `link.ServerTrouble`."""
+        self._last = self._seen(wanted)
         return self._last
 
-    def first_look(self, wanted: Wanted) -> Sight:
-        """Raises what is in `link.ServerTrouble`, and StartupError."""
+    def look_again(self, wanted: Wanted) -> Sight:
+        """What there is; or, where the server is lost, what there was, and what is the matter."""
+        try:
+            return self.look(wanted)
+        except ServerTrouble as error:
+            return replace(self._last, troubles=[str(unusable(self._link.address, error))])
+
+    def _seen(self, wanted: Wanted) -> Sight:
         wrong: dict[str, list[str]] = {}
         queues = [*dict.fromkeys(self._names)] or registered(self._link)
         found: dict[str, Overview] = {}
@@ -104,7 +104,7 @@ class Watcher:
     def _with_hosts(self, sight: Sight, wrong: dict[str, list[str]]) -> Sight:
         """They tell no more often than they are asked here."""
         now = time.monotonic()
-        if now - self._hosts_at < pace.PUBLISH and not sight.troubles:
+        if now - self._hosts_at < pace.PUBLISH:
             return sight
         try:
             hosts = published(self._link)
