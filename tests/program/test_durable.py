@@ -131,7 +131,7 @@ def test_what_is_settled_is_on_the_replica(pair: Pair, programs: Programs, by: s
 
 def of_queues(client: Any) -> set[bytes]:
     """The keys, but for what nobody waits for."""
-    return {key for key in client.keys() if not key.startswith(HOSTS.encode())}
+    return {key for key in client.scan_iter() if not key.startswith(HOSTS.encode())}
 
 
 def test_work_goes_on_without_the_replica_and_says_so_once(pair: Pair, programs: Programs) -> None:
