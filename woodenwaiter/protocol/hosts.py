@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import accumulate
 from typing import Any, NoReturn, TypeVar
 
@@ -19,7 +19,7 @@ MOST_BYTES = 1 << 16
 """Of a document: what has no room is counted, queues first, then who runs the newest tasks."""
 
 MOST_NUMBER = 1 << 53
-"""What JSON's readers agree on."""
+"""What JSON's readers agree on. No NaN is as small."""
 
 
 class Unreadable(ValueError):
@@ -161,13 +161,15 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
+NUMBERS = (int, float)
+
 KINDS: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "bool": (bool,),
     "int": (int,),
     "int | None": (int, type(None)),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
+    "float": NUMBERS,
+    "float | None": (*NUMBERS, type(None)),
     "Mapping[str, Any]": (dict,),
 }
 """What JSON may have for a field of this type."""
@@ -177,27 +179,28 @@ PARTS: Mapping[str, type[Crew] | type[Running]] = {
     "tuple[Running, ...]": Running,
 }
 
+TYPES: Mapping[type, Mapping[str, str]] = {
+    kind: {each.name: str(each.type) for each in fields(kind)} for kind in (Host, Crew, Running)
+}
+"""Of the fields of each."""
+
 Document = TypeVar("Document", bound=Host | Crew | Running)
 
 
 def _read(kind: type[Document], given: object) -> Document:
     if not isinstance(given, dict):
         raise Unreadable(f"no document of a host: {kind.__name__} is none")
-    known = [each for each in fields(kind) if each.name in given]
+    known = [(name, of) for name, of in TYPES[kind].items() if name in given]
     try:
-        return kind(**{each.name: _value(each, given[each.name]) for each in known})
+        return kind(**{name: _value(name, of, given[name]) for name, of in known})
     except TypeError:
         raise Unreadable(f"no document of a host: {kind.__name__} lacks something") from None
 
 
-def _value(of: Field[Any], given: object) -> Any:
-    kind = str(of.type)
+def _value(name: str, kind: str, given: object) -> Any:
     if kind in PARTS and isinstance(given, list):
         return tuple(_read(PARTS[kind], each) for each in given)
-    if not isinstance(given, KINDS.get(kind, ())) or not _is_plausible(given):
-        raise Unreadable(f"no document of a host: {of.name} is no such thing")
+    is_possible = isinstance(given, KINDS.get(kind, ()))
+    if not is_possible or (isinstance(given, NUMBERS) and not abs(given) <= MOST_NUMBER):
+        raise Unreadable(f"no document of a host: {name} is no such thing")
     return given
-
-
-def _is_plausible(value: object) -> bool:
-    return not isinstance(value, int | float) or abs(value) <= MOST_NUMBER  # as no NaN is
