@@ -11,6 +11,7 @@ import redis
 
 from woodenwaiter.consumer import Consumer
 from woodenwaiter.housekeeper.portrait import MOST_TASKS, Portrait, measured
+from woodenwaiter.pace import LEASE
 from woodenwaiter.processes.diary import Progress
 from woodenwaiter.processes.footprint import Footprint, Footprints
 from woodenwaiter.processes.row import Cause, Row, State
@@ -65,7 +66,7 @@ def test_nobody(pool: Pool) -> None:
 
 def test_secrets_are_not_told(pool: Pool) -> None:
     assert "s3cr3t" not in str(pool.seen())
-    assert pool.seen().settings["lease_seconds"] == 30
+    assert pool.seen().settings["lease_seconds"] == LEASE
 
 
 def test_states(pool: Pool) -> None:
