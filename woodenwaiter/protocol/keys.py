@@ -28,7 +28,8 @@ Beside all queues, for operators:
 ================================  ======  =======================================================
 ``woodenwaiter:queues``           set     the names of all queues that were ever served
 ``{woodenwaiter:hosts}``          zset    name of a document -> when it was written, by the
-                                          server's clock, in ms. It is gone when the last of them is
+                                          server's clock, in ms. Those that are gone are taken out
+                                          when the next one is written
 ``{woodenwaiter:hosts}:NAME``     string  what a supervisor tells of itself and of its workers that
                                           are for this server: JSON, see `hosts`. It is gone 20 s
                                           after it was last written
