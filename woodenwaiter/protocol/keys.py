@@ -14,9 +14,8 @@ Beside the list ``Q`` that producers push to:
                               what the times above are put right; and how far that is done. It is
                               gone after a day without use
 ``{Q}:dead``          stream  dead letters
-``{Q}:tally``         hash    how many entries are done, failed deliveries and buried, and how many
-                              dead letters are requeued; and how many times an entry has come back
-                              to the front of the queue
+``{Q}:tally``         hash    how many entries are done, and buried; how many deliveries failed; how
+                              many dead letters are requeued
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
                               the newest at the left; see `beats`. It is gone after a day without
                               use
