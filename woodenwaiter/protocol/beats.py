@@ -74,9 +74,9 @@ def accounted(reply: list[Any]) -> Account:
     (seconds, microseconds), held, counted, notes = reply
     time = int(seconds) + int(microseconds) / 1e6
     waiting, claimed, delayed = held
-    done, failed, buried, requeued, returned = counted
+    done, failed, buried, requeued = counted
     came = sum(held) + done + buried
-    now = Beat(time, came, done, failed, buried, returned, 0 if waiting else time)
+    now = Beat(time, came, done, failed, buried, 0 if waiting else time)
     beats = (None if note is None else beat_of(note) for note in notes)
     return Account(now, waiting, claimed, delayed, requeued, *beats)
 
@@ -103,5 +103,5 @@ def minutes_of(
 
 def beat_of(note: bytes) -> Beat:
     """As it was noted."""
-    time, came, done, failed, buried, returned, empty_at = map(int, note.split())
-    return Beat(time / 1000, came, done, failed, buried, returned, empty_at / 1000)
+    time, came, done, failed, buried, empty_at = map(int, note.split())
+    return Beat(time / 1000, came, done, failed, buried, empty_at / 1000)

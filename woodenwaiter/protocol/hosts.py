@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from itertools import accumulate
 from typing import Any, NoReturn, TypeVar
 
@@ -19,7 +19,7 @@ MOST_BYTES = 1 << 16
 """Of a document: what has no room is counted, queues first, then who runs the newest tasks."""
 
 MOST_NUMBER = 1 << 53
-"""What JSON's readers agree on."""
+"""What JSON's readers agree on. No NaN is as small."""
 
 
 class Unreadable(ValueError):
@@ -113,7 +113,7 @@ T = TypeVar("T", Crew, Running)
 
 def encoded(host: Host) -> bytes:
     """As JSON, in no more than MOST_BYTES."""
-    text = _json({"version": VERSION, **vars(host)})
+    text = _json({"version": VERSION, **_sparse(host)})
     if len(text) <= MOST_BYTES or not (host.queues or host.workers):
         return text
     bare = replace(host, queues=(), workers=())
@@ -138,7 +138,17 @@ def _fitting(items: Sequence[T], room: int) -> tuple[T, ...]:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, default=vars, separators=(",", ":")).encode()
+    return json.dumps(value, default=_sparse, separators=(",", ":")).encode()
+
+
+def _sparse(part: Host | Crew | Running) -> dict[str, Any]:
+    """But for what is as it is by default: it takes up half of a document."""
+    defaults = DEFAULTS[type(part)]
+    return {
+        name: value
+        for name, value in vars(part).items()
+        if name not in defaults or value != defaults[name]
+    }
 
 
 def decoded(raw: bytes) -> Host:
@@ -161,13 +171,15 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
+NUMBERS = (int, float)
+
 KINDS: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "bool": (bool,),
     "int": (int,),
     "int | None": (int, type(None)),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
+    "float": NUMBERS,
+    "float | None": (*NUMBERS, type(None)),
     "Mapping[str, Any]": (dict,),
 }
 """What JSON may have for a field of this type."""
@@ -177,27 +189,33 @@ PARTS: Mapping[str, type[Crew] | type[Running]] = {
     "tuple[Running, ...]": Running,
 }
 
+TYPES: Mapping[type, Mapping[str, str]] = {
+    kind: {each.name: str(each.type) for each in fields(kind)} for kind in (Host, Crew, Running)
+}
+"""Of the fields of each."""
+
+DEFAULTS: Mapping[type, Mapping[str, Any]] = {
+    kind: {each.name: each.default for each in fields(kind) if each.default is not MISSING}
+    for kind in (Host, Crew, Running)
+}
+
 Document = TypeVar("Document", bound=Host | Crew | Running)
 
 
 def _read(kind: type[Document], given: object) -> Document:
     if not isinstance(given, dict):
         raise Unreadable(f"no document of a host: {kind.__name__} is none")
-    known = [each for each in fields(kind) if each.name in given]
+    known = [(name, of) for name, of in TYPES[kind].items() if name in given]
     try:
-        return kind(**{each.name: _value(each, given[each.name]) for each in known})
+        return kind(**{name: _value(name, of, given[name]) for name, of in known})
     except TypeError:
         raise Unreadable(f"no document of a host: {kind.__name__} lacks something") from None
 
 
-def _value(of: Field[Any], given: object) -> Any:
-    kind = str(of.type)
+def _value(name: str, kind: str, given: object) -> Any:
     if kind in PARTS and isinstance(given, list):
         return tuple(_read(PARTS[kind], each) for each in given)
-    if not isinstance(given, KINDS.get(kind, ())) or not _is_plausible(given):
-        raise Unreadable(f"no document of a host: {of.name} is no such thing")
+    is_possible = isinstance(given, KINDS.get(kind, ()))
+    if not is_possible or (isinstance(given, NUMBERS) and not abs(given) <= MOST_NUMBER):
+        raise Unreadable(f"no document of a host: {name} is no such thing")
     return given
-
-
-def _is_plausible(value: object) -> bool:
-    return not isinstance(value, int | float) or abs(value) <= MOST_NUMBER  # as no NaN is
