@@ -95,10 +95,14 @@ def minutes_of(
     """The same of each of these queues, in one round trip; what is wrong with one alone is told in
     its place."""
     commands = [("LRANGE", Keys(queue).minutes, 0, most - 1) for queue in queues]
-    return [
-        reply if isinstance(reply, Exception) else [*map(beat_of, reply)]
-        for reply in link.exchange(commands)
-    ]
+    return [*map(_beats, link.exchange(commands))]
+
+
+def _beats(reply: Any) -> list[Beat] | Exception:
+    try:
+        return reply if isinstance(reply, Exception) else [*map(beat_of, reply)]
+    except ValueError as error:  # of what somebody else wrote there
+        return error
 
 
 def beat_of(note: bytes) -> Beat:

@@ -39,5 +39,8 @@ def overviews(link: Link, queues: Sequence[str]) -> list[Overview | Exception]:
 def _overview(sizes: Sizes, reply: Any) -> Overview:
     if isinstance(reply, Exception):
         return Overview(sizes, None)
-    account = accounted(reply)
+    try:
+        account = accounted(reply)
+    except ValueError:  # somebody else wrote something there
+        return Overview(sizes, None)
     return Overview(sizes, summary(account), account.now)

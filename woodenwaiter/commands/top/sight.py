@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ... import pace
+from ...errors import text_of
 from ...protocol.beats import minutes_of
 from ...protocol.history import A_MINUTE, Rates, by_minute
 from ...protocol.link import Link, ServerTrouble, unusable
@@ -82,6 +83,9 @@ class Watcher:
             return self.look(wanted)
         except ServerTrouble as error:
             return replace(self._last, troubles=[str(unusable(self._link.address, error))])
+        except Exception as error:  # a defect: the screen outlives it, and says so
+            told = f"what Redis holds cannot be shown: {type(error).__name__}: {text_of(error)}"
+            return replace(self._last, troubles=[told])
 
     def _seen(self, wanted: Wanted) -> Sight:
         wrong: dict[str, list[str]] = {}
