@@ -9,20 +9,27 @@ import sys
 
 from ...errors import StartupError
 from ...protocol.link import Link
+from ...protocol.queue import Queue
+from ..known import require_known
+from ..table import look_of_stdout
 from .sight import Wanted, Watcher
 
 
 def show_top(given: argparse.Namespace, link: Link) -> int:
-    """Until somebody leaves. Raises StartupError where that cannot be shown, and what is in
-    `link.ServerTrouble` where there is no server to begin with."""
+    """Until somebody leaves. Raises StartupError where that cannot be shown or nobody knows a
+    queue, and what is in `link.ServerTrouble` where there is no server to begin with."""
     _require_screen()
     from .reader import Reader
     from .screen import Top
 
     watcher = Watcher(link, given.queues)
     first = watcher.look(Wanted())
+    for queue in given.queues:
+        require_known(Queue(link, queue, lease=1))
     reader = Reader(watcher.look_again, given.watch)
-    return Top(reader, first, given.watch).run(mouse=False) or 0
+    is_coloured = look_of_stdout().is_coloured
+    os.environ.pop("NO_COLOR", None)  # textual would show black on black
+    return Top(reader, first, given.watch, is_coloured=is_coloured).run(mouse=False) or 0
 
 
 def _require_screen() -> None:

@@ -12,7 +12,7 @@ from ...protocol.overview import Overview
 from ...protocol.published import Sighting, running
 from ...text import escaped, span
 from ..columns import share, size
-from ..fitting import columns_of, fitted
+from ..fitting import columns_of, fitted, fitted_name
 from ..table import Cell
 from ..tasks import facts_of, text_of
 from .grid import Column, Line, between, grid, short, spark
@@ -117,11 +117,14 @@ def _hour(overview: Overview, hour: Sequence[Rates | None], width: int) -> list[
 
 
 def _task(label: str, task: Task, width: int) -> Line:
-    facts = fitted(escaped("  ".join(facts_of(task))), width // 2)
+    """Of what there is to tell of it, at least as much as leaves half of the line for the rest."""
+    payload = escaped(text_of(task))
+    room = max(width // 2, width - LABEL - columns_of(payload) - 2)
+    facts = fitted(escaped("  ".join(facts_of(task))), room)
     head = [Cell(f"{label:<{LABEL}}", "red" if label == "dead" else "")]
     if facts:
         head.append(Cell(f"{facts}  ", "dim"))
-    return [*head, Cell(escaped(text_of(task)))]
+    return [*head, Cell(payload)]
 
 
 HOSTS = (
@@ -132,7 +135,7 @@ HOSTS = (
 
 def _hosts(frame: Frame) -> Pane:
     sight = frame.sight
-    wrong = [[Cell(escaped(f"{s.name}: {s.trouble}"), "red")] for s in sight.hosts if s.trouble]
+    wrong = [_unreadable(s, frame.width) for s in sight.hosts if s.trouble]
     if not sight.hosts:
         return "hosts", [[Cell("no supervisor is to be seen")]]
     lines = [*grid(HOSTS, [_host(s, s.host) for s in sight.hosts if s.host], frame.width), *wrong]
@@ -151,6 +154,11 @@ def _host(seen: Sighting, host: Host) -> Line:
         span(seen.ago),
     )
     return [*map(Cell, texts)]
+
+
+def _unreadable(seen: Sighting, width: int) -> Line:
+    name = fitted_name(escaped(seen.name), width // 3)
+    return [Cell(f"{name}: {escaped(seen.trouble)}", "red")]
 
 
 RUNNING = (

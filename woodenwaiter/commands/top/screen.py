@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
@@ -25,6 +25,10 @@ from .rows import rows_of
 from .sight import Sight, Wanted
 from .view import View
 
+COLOURS = ("red", "yellow", "green")
+
+STYLES = {style: style for style in ("", "bold", "dim", "reverse", *COLOURS)}
+
 
 class Seen(Message):
     """There was another look."""
@@ -35,22 +39,38 @@ class Seen(Message):
 
 
 class Canvas(Widget):
-    """All of the screen; ``lines`` draws it, in so many columns and lines."""
+    """All of the screen; ``drawn`` returns its lines, for so many columns and so many lines."""
 
-    def __init__(self, lines: Callable[[int, int], Sequence[Line]]) -> None:
+    def __init__(self, drawn: Callable[[int, int], Sequence[Line]], *, is_coloured: bool) -> None:
         super().__init__()
-        self._lines = lines
+        self._drawn = drawn
+        self._lines: Sequence[Line] = ()
+        self._styles = STYLES if is_coloured else {**STYLES, **dict.fromkeys(COLOURS, "")}
 
     def render(self) -> Text:
-        return Text("\n").join(map(_text, self._lines(*self.size)))
+        return Text("\n").join(map(self._text, self._lines))
 
+    def _text(self, line: Line) -> Text:
+        parts = ((text, self._styles[style]) for text, style in line)
+        return Text.assemble(*parts, no_wrap=True, end="")
 
-def _text(line: Line) -> Text:
-    return Text.assemble(*((text, style) for text, style in line), no_wrap=True, end="")
+    def draw(self) -> None:
+        """Send the terminal what has changed."""
+        former, self._lines = self._lines, self._drawn(*self.size)
+        if len(former) != len(self._lines):
+            self.refresh()
+        for y, lines in enumerate(zip(former, self._lines, strict=False)):
+            if lines[0] != lines[1]:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def on_resize(self) -> None:
+        self.draw()
+        self.refresh()
 
 
 class Top(App[int]):
-    """``sight``: the first one; ``seconds``: between two of them."""
+    """``sight``: the first one; ``seconds``: between two of them; ``is_coloured``: whether colours
+    are wanted."""
 
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = None
@@ -64,15 +84,18 @@ class Top(App[int]):
         for key in KEYS
     ]
 
-    def __init__(self, reader: Reader, sight: Sight, seconds: float) -> None:
+    def __init__(
+        self, reader: Reader, sight: Sight, seconds: float, *, is_coloured: bool = True
+    ) -> None:
         super().__init__()
         self.theme = "ansi-dark"
         self.view = View(seconds)
         self._reader = reader
         self._sight = sight
+        self._is_coloured = is_coloured
 
     def compose(self) -> ComposeResult:
-        yield Canvas(self.drawn)
+        yield Canvas(self.drawn, is_coloured=self._is_coloured)
         yield Input(placeholder="a part of the queues' names", compact=True)
 
     def on_mount(self) -> None:
@@ -90,14 +113,14 @@ class Top(App[int]):
     # Drawing.
 
     def draw(self) -> None:
-        self.query_one(Canvas).refresh()
+        self.query_one(Canvas).draw()
 
     def drawn(self, width: int, height: int) -> Sequence[Line]:
         shown = picture(self.view, self._sight, width, height, time.monotonic())
         opened = self.view.selected if self.view.pane == "queue" else ""
         wanted = Wanted(shown.visible, opened)
-        if self._reader.wanted != wanted:
-            self._reader.wanted = wanted
+        former, self._reader.wanted = self._reader.wanted, wanted
+        if wanted.opened != former.opened or not former.visible:  # as others come by themselves
             self._reader.hurry()
         return shown.lines
 
@@ -160,6 +183,3 @@ class Top(App[int]):
 
     def on_input_submitted(self) -> None:
         self._close_input()
-
-    def on_resize(self, _: events.Resize) -> None:
-        self.draw()
