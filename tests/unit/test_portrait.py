@@ -12,7 +12,6 @@ import redis
 from woodenwaiter import pace
 from woodenwaiter.consumer import Consumer
 from woodenwaiter.housekeeper.portrait import MOST_TASKS, Portrait, measured
-from woodenwaiter.pace import LEASE
 from woodenwaiter.processes.diary import Progress
 from woodenwaiter.processes.footprint import Footprint, Footprints
 from woodenwaiter.processes.row import Cause, Row, State
