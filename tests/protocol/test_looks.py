@@ -16,7 +16,7 @@ from woodenwaiter import pace
 from woodenwaiter.protocol import looks
 from woodenwaiter.protocol.ailments import Ailment, ailments_of
 from woodenwaiter.protocol.link import Command, Link
-from woodenwaiter.protocol.looks import Place, Task, delayed, peek, search, spellings
+from woodenwaiter.protocol.looks import Place, Task, buried, delayed, peek, search, spellings
 from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.protocol.sizes import Sizes, sizes_of
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
@@ -169,6 +169,15 @@ def test_delayed_ones_tell_when_and_why(queue: CountingQueue, client: Any) -> No
         ("a/2", 1, "so"),
     ]
     assert [90 < (task.due or 0) <= 98 for task in tasks] == [True, True]
+
+
+def test_latest_dead_letter_comes_first(link: Link, client: Any) -> None:
+    letters = [client.xadd(DEAD, {"payload": f"{n}", "reason": "so"}) for n in range(300)]
+    tasks = buried(link, "t:d", 250)
+    assert [task.payload for task in tasks] == [b"%d" % n for n in range(299, 49, -1)]
+    assert [tasks[0].letter, tasks[0].reason] == [letters[-1].decode(), "so"]
+    assert len(buried(link, "t:d", 1000)) == 300
+    assert buried(link, "t:none", 1) == []
 
 
 @pytest.mark.parametrize("name", [*TASKS, *BURIED])
