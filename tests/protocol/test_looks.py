@@ -15,6 +15,7 @@ import pytest
 from woodenwaiter import pace
 from woodenwaiter.protocol import looks
 from woodenwaiter.protocol.ailments import Ailment, ailments_of
+from woodenwaiter.protocol.beats import minutes_of
 from woodenwaiter.protocol.link import Command, Link
 from woodenwaiter.protocol.looks import Place, Task, buried, delayed, peek, search, spellings
 from woodenwaiter.protocol.queue import Queue
@@ -318,6 +319,8 @@ def test_queues_on_all_nodes_are_looked_at(tmp_path: Path) -> None:
         assert sizes == [Sizes(name, 1, 0, 0, None, 0, 0) for name in names]
         assert ailments_of(link, names) == [Ailment(name, 0, 0, None) for name in names]
         assert [len(peek(link, name, 9)) for name in names] == [1] * 6
+        assert [buried(link, name, 9) for name in names] == [[]] * 6
+        assert minutes_of(link, names) == [[]] * 6
         assert [len(portion.found) for portion in search(link, "a:d", "{", 9)] == [1]
         lost = cluster.owner("a:d")
         there = {name for name in names if cluster.owner(name) is not lost}

@@ -17,7 +17,7 @@ from ...protocol.looks import Task, buried, delayed, peek
 from ...protocol.overview import Overview, overviews
 from ...protocol.published import Sighting, published
 from ...protocol.queue import registered
-from ...protocol.replies import is_outage, reply_of
+from ...protocol.replies import reply_of
 from ...text import listed
 
 HOUR = 60
@@ -106,15 +106,13 @@ class Watcher:
         return replace(seen, troubles=[f"{listed(of)}: {what}" for what, of in wrong.items()])
 
     def _with_hosts(self, sight: Sight, wrong: dict[str, list[str]]) -> Sight:
-        """They tell no more often than they are asked here."""
+        """They tell no more often than they are asked here. Of a cluster, others may be there."""
         now = time.monotonic()
         if now - self._hosts_at < pace.PUBLISH:
             return sight
         try:
             hosts = published(self._link)
         except ServerTrouble as error:
-            if is_outage(error):
-                raise
             wrong.setdefault(reply_of(error).whole, []).append("hosts")
             return sight
         self._hosts_at = now
@@ -149,7 +147,5 @@ class Watcher:
             states = (look(self._link, queue, SHOWN_TASKS) for look in (peek, delayed, buried))
             return Tasks(queue, *states)
         except ServerTrouble as error:
-            if is_outage(error):
-                raise
             wrong.setdefault(reply_of(error).whole, []).append(queue)
             return Tasks(queue)
