@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("textual", reason="textual is not installed")
@@ -307,6 +308,20 @@ def test_another_size_is_filled(top: Top, client: Any) -> None:
     terminal.resize(60, 12)
     terminal.shows_no("t:19")
     terminal.shows("t:00", "q")
+
+
+def test_it_comes_back_from_the_shell(top: Top, client: Any) -> None:
+    fill(client, "t:d")
+    terminal = top()
+    process = psutil.Process(terminal.process.pid)
+    terminal.type("\x1a")
+    eventually(lambda: terminal.read() and process.status() == psutil.STATUS_STOPPED)
+    assert RESTORED in terminal.written
+    client.lpush("t:d", *["{}"] * 7654)
+    process.resume()
+    terminal.shows("7654")
+    terminal.type("q")
+    assert terminal.end() == 0
 
 
 @pytest.mark.parametrize("how", ["q", "\x03", signal.SIGTERM])

@@ -31,5 +31,6 @@ KEYS = (
     Key("s", "sort(1)", "s", "sort", "in another order"),
     Key("S", "sort(-1)", "S", "", "in the order before"),
     Key("question_mark", "pane('help')", "?", "help", "these keys"),
+    Key("ctrl+z", "suspend_process", "Ctrl-Z", "", "to the shell; fg comes back"),
     Key("q,ctrl+c", "leave", "q", "quit", "leave"),
 )

@@ -193,7 +193,7 @@ def _progress(fraction: float | None, text: str) -> str:
 
 
 def _help(_: Frame) -> Pane:
-    return "keys", [[Cell(f"{key.shown:<7}", "bold"), Cell(key.meaning)] for key in KEYS]
+    return "keys", [[Cell(f"{key.shown:<8}", "bold"), Cell(key.meaning)] for key in KEYS]
 
 
 PANES: Mapping[str, Callable[[Frame], Pane]] = {
