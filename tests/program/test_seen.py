@@ -239,7 +239,7 @@ def test_silent_node_holds_up_no_other(cluster: Cluster) -> None:
     site = Site(client_at(cluster.url), pace.LEASE, timeout=pace.reply_within(pace.LEASE))
     site.add(queue_on(cluster, beside=False), Policy(), 1)
     site.attend({})
-    portrait = Portrait(Scoreboard(1), Settings(), (), os.getpid())
+    portrait = Portrait(Scoreboard(1), Settings(), {}, os.getpid())
     site.publisher = Publisher(site.link, "a/0", portrait)
     node = cluster.owner(HOSTS)
     node.pause()

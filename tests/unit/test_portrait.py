@@ -25,16 +25,16 @@ class Pool:
     """The workers of the queue ``t:d``, of which there may be 1 to 9."""
 
     def __init__(self) -> None:
-        self.scoreboard = Scoreboard()
+        self.scoreboard = Scoreboard(places=2)
         self.rows: list[Row] = []
         settings = Settings(redis="redis://:s3cr3t@host", redis_password_file="/s3cr3t")
-        clients = [Consumer("t:d", redis.Redis(), print, 1.0, (1, 9), Policy())]
+        clients = {1: Consumer("t:d", redis.Redis(), print, 1.0, (1, 9), Policy())}
         self._portrait = Portrait(self.scoreboard, settings, clients, 4711)
 
     def add(self, state: State = State.LIVE) -> Row:
         row = self.scoreboard.allocate()
         assert row
-        row.open(0, len(self.rows), len(self.rows) + 1)
+        row.open(1, len(self.rows), len(self.rows) + 1)
         row.enter()
         row.become(state)
         self.rows.append(row)
