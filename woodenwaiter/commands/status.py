@@ -131,7 +131,7 @@ def status_of(link: Link, names: Sequence[str]) -> View:
             wrong.setdefault(reply_of(found).whole, []).append(queue)
     unknown = _unknown(link, [q for q in seen if names and not _is_used(seen[q].sizes)])
     handlers = None if sightings is None else _handlers(sightings)
-    idle = None if sightings is None else Handlers(0, ())
+    idle = None if sightings is None else Handlers(0, (0,) * RANGES)
     shown = [
         Status(found.sizes, found.summary, handlers.get(queue, idle) if handlers else idle)
         for queue, found in seen.items()

@@ -8,7 +8,7 @@ another.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from itertools import accumulate
 from typing import Any, NoReturn, TypeVar
@@ -136,7 +136,7 @@ def encoded(host: Host) -> bytes:
         return text
     bare = replace(host, queues=(), workers=())
     room = MOST_BYTES - len(encoded(bare)) - len(str(MOST_NUMBER)) * 2
-    queues = _fitting_crews(host.queues, room // 2)
+    queues = _fitting_crews(host.queues, max(room // 2, room - len(_json(host.workers))))
     workers = _fitting(host.workers, room - len(_json(queues)))
     return encoded(
         replace(
@@ -202,27 +202,25 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-KINDS: Mapping[str, tuple[type, ...]] = {
-    "str": (str,),
-    "bool": (bool,),
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
-    "Mapping[str, Any]": (dict,),
-    "Mapping[str, int]": (dict,),
-    "tuple[int, ...]": (list,),
+KINDS: Mapping[str, Collection[type]] = {
+    "str": {str},
+    "bool": {bool},
+    "int": {int},
+    "int | None": {int, type(None)},
+    "float": {int, float},
+    "float | None": {int, float, type(None)},
+    "Mapping[str, Any]": {dict},
+    "Mapping[str, int]": {dict},
+    "tuple[int, ...]": {list},
+    "tuple[Crew, ...]": {list},
+    "tuple[Running, ...]": {list},
 }
 """What JSON may have for a field of this type."""
-
-PARTS: Mapping[str, type[Crew] | type[Running]] = {
-    "tuple[Crew, ...]": Crew,
-    "tuple[Running, ...]": Running,
-}
 
 FIELDS: Mapping[type, Mapping[str, str]] = {
     kind: {each.name: str(each.type) for each in fields(kind)} for kind in (Host, Crew, Running)
 }
+"""Their types, by their names."""
 
 Document = TypeVar("Document", bound=Host | Crew | Running)
 
@@ -230,25 +228,35 @@ Document = TypeVar("Document", bound=Host | Crew | Running)
 def _read(kind: type[Document], given: object) -> Document:
     if not isinstance(given, dict):
         raise Unreadable(f"no document of a host: {kind.__name__} is none")
-    known = FIELDS[kind]
+    types = FIELDS[kind]
+    known = {name: value for name, value in given.items() if name in types}
+    for name, value in known.items():
+        its = type(value)
+        if its not in KINDS[types[name]] or (
+            (its is int or its is float) and not -MOST_NUMBER <= value <= MOST_NUMBER
+        ):
+            raise Unreadable(f"no document of a host: {name} is no such thing")
+        if its is list or its is dict:
+            known[name] = _parts(types[name], value)
     try:
-        return kind(**{n: _value(n, known[n], value) for n, value in given.items() if n in known})
+        return kind(**known)
     except TypeError:
         raise Unreadable(f"no document of a host: {kind.__name__} lacks something") from None
 
 
-def _value(name: str, kind: str, given: object) -> Any:
-    if kind in PARTS and isinstance(given, list):
-        return tuple(_read(PARTS[kind], each) for each in given)
-    if not isinstance(given, KINDS.get(kind, ())) or not _is_plausible(given, kind):
-        raise Unreadable(f"no document of a host: {name} is no such thing")
-    return tuple(given) if isinstance(given, list) else given
+def _parts(kind: str, given: Any) -> Any:
+    if kind == "tuple[Crew, ...]":
+        return tuple(_read(Crew, each) for each in given)
+    if kind == "tuple[Running, ...]":
+        return tuple(_read(Running, each) for each in given)
+    if kind == "Mapping[str, int]":
+        _require_counts(given.values())
+    if kind == "tuple[int, ...]":
+        _require_counts(given)
+        return tuple(given)
+    return given
 
 
-def _is_plausible(value: object, kind: str) -> bool:
-    if isinstance(value, int | float):
-        return abs(value) <= MOST_NUMBER  # as no NaN is
-    if isinstance(value, dict) and kind == "Mapping[str, int]":
-        value = [*value.values()]
-    counts = value if isinstance(value, list) else []
-    return all(type(count) is int and 0 <= count <= MOST_NUMBER for count in counts)
+def _require_counts(given: Collection[Any]) -> None:
+    if not ({*map(type, given)} <= {int} and all(0 <= count <= MOST_NUMBER for count in given)):
+        raise Unreadable("no document of a host: there are no such counts")
