@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,10 +26,10 @@ NONE = Cell("-")
 
 @dataclass(frozen=True)
 class Handlers:
-    """Of a queue, as its hosts tell: how many are ``running``, and how many took how long since
-    these began."""
+    """Of a queue, as its hosts tell: how many are ``running``, None where a host does not tell of
+    all of its queues; and how many took how long since the hosts began."""
 
-    running: int
+    running: int | None
     times: Sequence[int]
 
     def within(self, share: float) -> float | None:
@@ -62,7 +62,9 @@ def _workers(of: Status) -> Cell:
 
 
 def _running(of: Status) -> Cell:
-    return _number(of.handlers.running) if of.handlers else NONE
+    if of.handlers is None or of.handlers.running is None:
+        return NONE
+    return _number(of.handlers.running)
 
 
 def _between(there: Range | None) -> Cell:
@@ -130,10 +132,9 @@ def status_of(link: Link, names: Sequence[str]) -> View:
         if isinstance(found, Exception):
             wrong.setdefault(reply_of(found).whole, []).append(queue)
     unknown = _unknown(link, [q for q in seen if names and not _is_used(seen[q].sizes)])
-    handlers = None if sightings is None else _handlers(sightings)
-    idle = None if sightings is None else Handlers(0, (0,) * RANGES)
+    handlers = None if sightings is None else _handlers(seen, sightings)
     shown = [
-        Status(found.sizes, found.summary, handlers.get(queue, idle) if handlers else idle)
+        Status(found.sizes, found.summary, handlers[queue] if handlers else None)
         for queue, found in seen.items()
         if queue not in unknown
     ]
@@ -159,16 +160,16 @@ def _unknown(link: Link, empty: Sequence[str]) -> dict[str, NoSuchQueue]:
     return {} if names is None else {n: NoSuchQueue(n, names) for n in empty if n not in names}
 
 
-def _handlers(sightings: Sequence[Sighting]) -> dict[str, Handlers]:
-    """Of all hosts together, by queue."""
-    running: dict[str, int] = {}
-    times: dict[str, list[int]] = {}
-    for crew in (crew for seen in sightings if seen.host for crew in seen.host.queues):
-        running[crew.queue] = running.get(crew.queue, 0) + crew.running
-        sums = times.setdefault(crew.queue, [0] * RANGES)
+def _handlers(queues: Iterable[str], sightings: Sequence[Sighting]) -> dict[str, Handlers]:
+    """Of each of them, on all hosts together."""
+    hosts = [seen.host for seen in sightings if seen.host]
+    running, times = dict.fromkeys(queues, 0), {queue: [0] * RANGES for queue in queues}
+    for crew in (crew for host in hosts for crew in host.queues if crew.queue in running):
+        running[crew.queue] += crew.running
         for number, count in enumerate(crew.times[:RANGES]):
-            sums[number] += count
-    return {queue: Handlers(running[queue], times[queue]) for queue in running}
+            times[crew.queue][number] += count
+    is_all = not any(host.more_queues for host in hosts)
+    return {q: Handlers(running[q] if is_all else None, times[q]) for q in queues}
 
 
 def _plain(status: Status) -> dict[str, Any]:
