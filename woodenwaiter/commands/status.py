@@ -68,7 +68,9 @@ def _running(of: Status) -> Cell:
 
 
 def _between(there: Range | None) -> Cell:
-    return Cell(span_between(*there)) if there else NONE
+    if there is None or (there.most is None and there.least < 1):
+        return NONE
+    return Cell(span_between(*there))
 
 
 def _oldest(of: Status) -> Cell:
