@@ -78,7 +78,7 @@ class Housekeeper:
             site.add(consumer.queue, consumer.policy, consumer.bounds[1], demand)
             self._places.append((site, consumer.queue))
         for number, (key, site) in enumerate(sites.items()):
-            own = [consumer for consumer in consumers if identity(consumer.client) == key]
+            own = {n: each for n, each in enumerate(consumers) if identity(each.client) == key}
             portrait = Portrait(scoreboard, settings, own, parent)
             site.publisher = Publisher(site.link, f"{scoreboard.pool}/{number}", portrait)
         setproctitle("woodenwaiter: housekeeper")
