@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from itertools import zip_longest
 
 from ..text import escaped
 
@@ -15,12 +16,15 @@ NARROWEST = 6
 """Characters, of a column that is cut."""
 
 
-def print_table(rows: Sequence[Sequence[str]], texts: Collection[str]) -> None:
+def print_table(
+    rows: Sequence[Sequence[str]], texts: Collection[str], below: Sequence[Sequence[str]] = ()
+) -> None:
     """``rows`` begin with the columns' names, of which those in ``texts`` are cut where there is
-    too little room; the others are numbers. What no terminal shows is not cut."""
+    too little room; the others are numbers. What no terminal shows is not cut. ``below``: lines
+    that follow each row but the first, as they are."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
-    for line in lined_up(rows, texts, width):
-        print(line)
+    for line, others in zip_longest(lined_up(rows, texts, width), [(), *below], fillvalue=()):
+        print(line, *others, sep="\n")
 
 
 def lined_up(rows: Sequence[Sequence[str]], texts: Collection[str], width: float) -> Iterator[str]:

@@ -16,6 +16,7 @@ from ..text import escaped_json
 from .columns import print_table, share, size, span
 from .known import require_known
 from .terminal import complain
+from .traces import lines_of, traces
 
 VERSION = 1
 """Of what ``--json`` prints: another one where a key is gone, or means something else."""
@@ -72,12 +73,16 @@ def show_running(given: argparse.Namespace, link: Link) -> int:
     tasks = running(found, queues)
     if queues and not _seen(found, queues):
         require_known(Queue(link, given.queue, lease=1))
+    found_there = traces(link, tasks, given.queue) if given.trace else []
     if given.json:
-        _print_json(found, running=[*map(_task_as_json, tasks)])
+        plain = [*map(_task_as_json, tasks)]
+        for task, trace in zip(plain, found_there, strict=False):
+            task["trace"], task["trouble"] = trace
+        _print_json(found, running=plain)
         return 0
     _complain_of(found)
     names = ("queue", "host", "pid", "for", "seen", "cpu", "progress")
-    _print([names, *map(_task, tasks)], "nothing is running")
+    _print([names, *map(_task, tasks)], "nothing is running", [*map(lines_of, found_there)])
     return 0
 
 
@@ -96,9 +101,12 @@ def _crews(host: Host, queues: Sequence[str]) -> list[Crew]:
 TEXTS = ("host", "queue", "worker", "state", "progress")
 
 
-def _print(rows: Sequence[Sequence[str]], nothing: str) -> None:
+def _print(
+    rows: Sequence[Sequence[str]], nothing: str, below: Sequence[Sequence[str]] = ()
+) -> None:
+    """``below``: lines that belong to each row."""
     if len(rows) > 1:
-        print_table(rows, TEXTS)
+        print_table(rows, TEXTS, below)
     else:
         print(nothing)
 

@@ -119,6 +119,9 @@ def _add_status(commands: Commands, common: BriefParser) -> None:
         "running", parents=[common], help="what runs where, and for how long; longest first"
     )
     running.add_argument("queue", nargs="?", metavar="TABLE:DISH", help="(all)")
+    running.add_argument(
+        "--trace", action="store_true", help="and where each is now, as its host answers"
+    )
     running.set_defaults(run=show_running)
 
 

@@ -1,5 +1,5 @@
-"""Tells of this supervisor on one server, or cluster, for people who look, and hears what they ask it
-for. Nothing depends on it, and next to nothing waits for it."""
+"""Tells of this supervisor on one server, or cluster, for people who look, and hears what they
+ask it for. Nothing depends on it, and next to nothing waits for it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """What people ask supervisors to do, by way of their server.
 
-Who asks leaves an errand in a list, in which a housekeeper looks now and then; it takes each at most
-once, and leaves an answer, which is looked for now and then. Either is forgotten after some time, and
-nobody waits for the other. Whatever stands in the list may be hostile, and so may an answer.
+Who asks leaves an errand in a list, in which a housekeeper looks now and then; it takes each at
+most once, and leaves an answer, which is looked for now and then. Either is forgotten after some
+time, and nobody waits for the other. Whatever stands in the list may be hostile, and so may an
+answer.
 """
 
 from __future__ import annotations
