@@ -21,6 +21,8 @@ Rows = Mapping[str, Sequence[Row]]
 
 
 class Task(NamedTuple):
+    """That ran when it was asked for: claim number ``seq`` of a worker."""
+
     row: Row
     incarnation: int
     seq: int
