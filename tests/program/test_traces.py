@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import psutil
 import pytest
@@ -16,7 +14,6 @@ import pytest
 from woodenwaiter import pace
 from woodenwaiter.commands.operate import main
 from woodenwaiter.commands.traces import Trace, traces
-from woodenwaiter.errors import EXIT_REDIS
 from woodenwaiter.protocol.errands import ask
 from woodenwaiter.protocol.keys import errands_key
 from woodenwaiter.protocol.link import Link
