@@ -232,7 +232,7 @@ def test_is_seen_in_a_cluster(
     viewer = look(cluster.url)
     viewer.host(lambda host: host.up > pace.PUBLISH)
     [name] = {seen.name for seen in viewer.sightings()}
-    assert ask(viewer.link, [name], "trace", {}, "") == {name: Answer({"traces": {}})}
+    assert ask(viewer.link, [name], "trace", {}) == {name: Answer({"traces": {}})}
     assert supervisor.stop() == 0
     assert viewer.sightings() == []
     assert "WARNING" not in supervisor.log

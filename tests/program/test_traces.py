@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -69,12 +70,13 @@ def test_is_seen_in_the_function_where_it_is(
     assert str(task.worker.pid) in row
     assert all(line.startswith("    ") for line in trace)
     places = [line.rpartition(" in ")[2] for line in trace if " in " in line]
-    assert places.index("fetch_page") < places.index("handle")
-    assert supervisor.logged(" asks for: trace")
+    assert places == ["fetch_page", "handle"]  # and not who has called it
+    assert supervisor.logged(f"pid {os.getpid()} on {task.host.host} asks for: trace")
 
     assert main(["--redis", server.url, "running", "--trace", "--json"]) == 0
     [told] = json.loads(capsys.readouterr().out)["running"]
     assert "in fetch_page" in told["trace"]
+    assert "woodenwaiter/worker/worker.py" in told["trace"]
     assert (told["trouble"], told["claim"]) == ("", task.worker.claim)
     fetching.let_go(0)
     assert supervisor.stop() == 0
@@ -112,7 +114,7 @@ def test_of_one_queue_only(app: Application, link: Link) -> None:
     supervisor = app.serve()
     seen(link, 2)
     [name] = {found.name for found in published(link)}
-    told = [ask(link, [name], "trace", {"queue": q}, "")[name].told["traces"] for q in ("t:d", 5)]
+    told = [ask(link, [name], "trace", {"queue": q})[name].told["traces"] for q in ("t:d", 5)]
     assert [len(each) for each in told] == [1, 0]
     app.let_go(0, 1)
     assert supervisor.stop() == 0
@@ -209,10 +211,8 @@ def test_hostile_errands(fetching: Application, link: Link) -> None:
     for _ in range(5):
         fetching.client.rpush(errands_key(host.name), *HOSTILE)
         eventually(lambda: not fetching.client.exists(errands_key(host.name)), "taken", SOON)
-    assert ask(link, [host.name], "trace", {"queue": {"a": []}}, "")[host.name].told == {
-        "traces": {}
-    }
-    trouble = ask(link, [host.name], "dance\x1b", {}, "")[host.name].trouble
+    assert ask(link, [host.name], "trace", {"queue": {"a": []}})[host.name].told == {"traces": {}}
+    trouble = ask(link, [host.name], "dance\x1b", {})[host.name].trouble
     assert trouble == r"this release does not know dance\x1b"
     fetching.client.delete(errands_key(host.name))
     fetching.client.set(errands_key(host.name), "mine")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +12,9 @@ from ..protocol.published import Task
 from ..text import escaped
 
 MARGIN = "    "
+
+OURS = re.compile(r"^  File \".*/woodenwaiter/worker/\w+\.py\", line .*\n(  .*\n)*", re.MULTILINE)
+"""Of a thread's frames, what has called the handler: the same for all."""
 
 
 class Trace(NamedTuple):
@@ -25,9 +28,7 @@ def traces(link: Link, tasks: Collection[Task], queue: str | None) -> list[Trace
     """Of these, which are all of this queue, if one is named."""
     names = sorted({task.seen.name for task in tasks})
     arguments = {"queue": queue} if queue else {}
-    answers = ask(
-        link, names, "trace", arguments, f"woodenwaiter running on {socket.gethostname()}"
-    )
+    answers = ask(link, names, "trace", arguments)
     return [_trace(task, answers[task.seen.name]) for task in tasks]
 
 
@@ -44,5 +45,6 @@ def _trace(task: Task, answer: Answer) -> Trace:
 
 
 def lines_of(trace: Trace) -> Sequence[str]:
-    """As they stand below a task."""
-    return [MARGIN + escaped(line) for line in (trace.text or trace.trouble).split("\n")]
+    """As they stand below a task: what leads to its handler is left out."""
+    text = OURS.sub("", f"{trace.text}\n").rstrip() if trace.text else trace.trouble
+    return [MARGIN + escaped(line) for line in text.split("\n")]

@@ -9,8 +9,10 @@ answer.
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
+import socket
 import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -65,11 +67,11 @@ def ask(
     names: Collection[str],
     verb: str,
     arguments: Mapping[str, Any],
-    who: str,
     within: float = pace.ERRAND_WAIT,
 ) -> dict[str, Answer]:
     """What the supervisors whose documents have these names answer, by name; or that one does not,
     after so many seconds. Raises what is in `link.ServerTrouble`."""
+    who = f"pid {os.getpid()} on {socket.gethostname()}"
     errands = {name: Errand(secrets.token_hex(16), verb, arguments, who) for name in names}
     left = _sent(link, [asking(name, errand) for name, errand in errands.items()])
     full = Answer({}, "too much is asked of it already")
