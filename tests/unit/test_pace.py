@@ -433,6 +433,8 @@ TAKES_LONG = {
 }
 
 LOOKS_SELDOM = {
+    "who_asks_a_host_is_answered_in_time",
+    "a_supervisor_has_time_to_hand_over_tracebacks",
     "who_glances_ends_leases_almost_on_time",
     "an_ordinary_link_tells_the_time_well_enough",
     "no_loop_spins",
