@@ -125,6 +125,9 @@ def _add_views(commands: Commands, common: BriefParser) -> None:
         "running", parents=[views], help="what runs where, and for how long; longest first"
     )
     running.add_argument("queue", nargs="?", metavar="TABLE:DISH", help="(all)")
+    running.add_argument(
+        "--trace", action="store_true", help="and where each is now, as its host answers"
+    )
     running.set_defaults(run=show_running)
 
 
