@@ -151,7 +151,7 @@ class Loop:
         return row
 
     def starts_server(self) -> list[str]:
-        self.slots.started_server(self._child("server"))
+        self.slots.add_helper(Stage.SERVER, "embedded server", self._child("server"))
         return self.turn()
 
     def becomes(self, name: str, state: State) -> list[str]:
@@ -985,7 +985,7 @@ def test_end_of_a_drain_that_finds_no_redis() -> None:
 def test_drain_that_begins_before_anything_was_started() -> None:
     slots = Slots([Place("t:a", 3)], scoreboard := Scoreboard(4), DRAIN)
     assert [type(order) for order in slots.drain(7.0)] == [Say]
-    slots.started_server(Child(1, 7.0))
+    slots.add_helper(Stage.SERVER, "embedded server", Child(1, 7.0))
     assert slots.meet_deadlines(7.0) == []
     assert scoreboard.is_closing
     assert [slot.stage for slot in slots] == [Stage.HOUSEKEEPER, Stage.SERVER]

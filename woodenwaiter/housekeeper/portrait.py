@@ -10,7 +10,7 @@ from dataclasses import replace
 from .. import __version__
 from ..consumer import Consumer
 from ..processes.footprint import Footprint
-from ..processes.row import SETTING_UP, Row, tally_of
+from ..processes.row import Row, doing_of, tally_of
 from ..processes.scoreboard import Scoreboard
 from ..protocol.hosts import Crew, Host, Running
 from ..settings import Settings
@@ -69,22 +69,11 @@ class Portrait:
         )
 
     def _crew(self, queue: str, rows: Sequence[Row]) -> Crew:
-        return Crew(queue, *self._bounds[queue], **Counter(state_of(r) for r in rows if r.alive))
+        return Crew(queue, *self._bounds[queue], **Counter(doing_of(r) for r in rows if r.alive))
 
 
 def _is_busy(row: Row) -> bool:
     return row.alive and bool(row.running)
-
-
-def state_of(row: Row) -> str:
-    """Of a living worker: a field of `Crew`."""
-    if row.state in SETTING_UP:
-        return "starting"
-    if row.running:
-        return "running"
-    if row.is_dismissed or row.is_ending:
-        return "leaving"
-    return "quiet" if row.quiet else "idle"
 
 
 def _running(queue: str, row: Row, now: float) -> Running | None:

@@ -24,6 +24,7 @@ from ..protocol.urls import client_at
 from ..settings import Settings
 from ..text import escaped, listed
 from .apart import Apart
+from .doorway import Doorway
 from .hosts import TITLE
 from .renewal import Renewal
 from .roster import Outline, Roster, most_workers, surveyed
@@ -86,7 +87,8 @@ def _supervise(
     threads = _inspect(settings) if lifeline is None and roster.is_loaded else ""
     # One that a program has launched is not the service: that is the program.
     systemd = Systemd.of(os.environ) if lifeline is None else Systemd()
-    return Supervisor(roster, settings, apart, systemd, lifeline, renewal, threads).run()
+    doorway = Doorway.at(settings.metrics) if settings.metrics else None
+    return Supervisor(roster, settings, apart, systemd, lifeline, renewal, threads, doorway).run()
 
 
 def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
