@@ -8,16 +8,8 @@ import pkgutil
 from ..protocol.link import Link
 
 
-def show_dashboard(given: argparse.Namespace, link: Link) -> int:
-    return _print("grafana.json")
-
-
-def show_alerts(given: argparse.Namespace, link: Link) -> int:
-    return _print("alerts.yml")
-
-
-def _print(name: str) -> int:
-    """Also from a zip file. Nothing is asked of Redis."""
-    content: bytes = pkgutil.get_data("woodenwaiter", f"operators/{name}")  # type: ignore[assignment]
-    print(content.decode(), end="")
+def print_file(given: argparse.Namespace, _: Link) -> int:
+    """Also from a zip file."""
+    content = pkgutil.get_data("woodenwaiter", f"operators/{given.file}")
+    print((content or b"").decode(), end="")
     return 0

@@ -3,6 +3,7 @@ and the next one goes on with who came meanwhile."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,7 +18,6 @@ from socket import (
 )
 
 from ..errors import StartupError
-from ..logs import log
 from ..settings import parse_endpoint
 
 PACKAGE = "prometheus_client"
@@ -43,10 +43,8 @@ class Doorway:
         try:
             listener = _listening(*parse_endpoint(place))
         except (OSError, UnicodeError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise StartupError(f"metrics cannot be served at {place}: {why}") from None
+            raise StartupError(f"metrics cannot be served at {place}: {_why(error)}") from None
         listener.setblocking(False)
-        log.info("metrics: http://%s/metrics", place if place[0] != ":" else f"localhost{place}")
         return cls(listener)
 
     @contextmanager
@@ -61,6 +59,17 @@ class Doorway:
     def close(self) -> None:
         if self._listener:
             self._listener.close()
+
+
+def address_of_metrics(place: str) -> str:
+    """What to look at in a browser, on this machine at least."""
+    return f"http://{'localhost' if place.startswith(':') else ''}{place}/metrics"
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    """In the system's words: Python adds its own."""
+    number = getattr(error, "errno", None) or 0
+    return os.strerror(number) if number > 0 else str(getattr(error, "strerror", None) or error)
 
 
 def _listening(host: str, port: int) -> socket:
