@@ -223,7 +223,9 @@ def parse_number(text: Number, at_least: int = 1) -> Number:
 
 def parse_endpoint(text: str) -> tuple[str, int]:
     """A host, "" for all addresses, and a port; raises StartupError for anything else."""
-    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([^:\[\]\s]*)):([0-9]{1,5})", str(text))
+    found = re.fullmatch(
+        r"(?:\[([0-9a-fA-F.]*:[0-9a-fA-F:.]*(?:%\w+)?)\]|([^:\[\]\s]*)):([0-9]{1,5})", str(text)
+    )
     port = int(found[3]) if found else 0
     _require(
         0 < port <= MOST_PORT,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -27,6 +28,8 @@ from ..support import Server, await_end_of, eventually, free_port, path_with, ru
 from .test_rights import Users
 
 parser = pytest.importorskip("prometheus_client.parser")
+
+README = (Path(__file__).parents[2] / "README.rst").read_text()
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -604,6 +607,9 @@ def test_files_name_what_there_is(watched: Watched) -> None:
         for name, selector in re.findall(r"(woodenwaiter_\w+)\{(.*?)\}", text):
             assert set(re.findall(r"(\w+)[=!]", selector)) <= labels[name]
     told = {re.sub("_(bucket|sum|count)$", "", name) for name in labels}
+    table = README.partition("metric, ``woodenwaiter_…``")[2].partition("The alerts tell")[0]
+    listed = re.findall(r"``(\w+)``", "".join(line[:40] for line in table.splitlines(True)))
+    assert told == {f"woodenwaiter_{name}" for name in listed}
     used = {re.sub("_(bucket|sum|count)$", "", name) for name in names_in(alerts + dashboard)}
     assert told == used
 
@@ -611,7 +617,87 @@ def test_files_name_what_there_is(watched: Watched) -> None:
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
 def test_promtool_takes_the_alerts(watched: Watched) -> None:
     (watched.app.folder / "alerts.yml").write_text(printed(watched, "alerts"))
-    command = ["promtool", "check", "rules", str(watched.app.folder / "alerts.yml")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert "9 rules found" in result.stdout
+    assert "9 rules found" in promtool(watched, "check", "rules", "alerts.yml")
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_takes_the_dashboard(watched: Watched) -> None:
+    panels = json.loads(printed(watched, "dashboard"))["panels"]
+    exprs = [target["expr"] for panel in panels for target in panel["targets"]]
+    exprs = [e.replace("$__rate_interval", "5m").replace('"$', '"') for e in exprs]
+    rules = [{"record": f"r:{n}", "expr": expr} for n, expr in enumerate(exprs)]
+    text = json.dumps({"groups": [{"name": "dashboard", "rules": rules}]})  # which YAML is as well
+    (watched.app.folder / "rules.yml").write_text(text)
+    assert f"{len(rules)} rules found" in promtool(watched, "check", "rules", "rules.yml")
+
+
+ALL_IS_WELL = {
+    "build_info": "1x60",
+    'redis_up{server="a"}': "1x60",
+    "housekeeper_look_age_seconds": "0.1x60",
+    'waiting{queue="q"}': "5x60",
+    'oldest_seconds{queue="q",bound="least"}': "10x60",
+    'workers{queue="q",state="idle"}': "2x60",
+    'tasks_total{queue="q",outcome="done"}': "0+100x60",
+    'tasks_total{queue="q",outcome="failed"}': "0+5x60",
+    'dead{queue="q"}': "3x60",
+    'restarts_total{queue="q",cause="max_tasks"}': "0+9x60",
+    'restarts_total{queue="q",cause="signalled"}': "2x60",
+    'restarts_total{queue="q",cause="setup_failed"}': "2x60",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "series", "values"),
+    [
+        ("", "build_info", "1x60"),
+        ("Gone", "build_info", "_x60"),
+        ("RedisAway", 'redis_up{server="a"}', "1x50 0x10"),
+        ("HousekeeperStuck", "housekeeper_look_age_seconds", "0.1x50 60x10"),
+        ("NobodyServes", 'workers{queue="q",state="idle"}', "2x50 0x10"),
+        ("TasksWait", 'oldest_seconds{queue="q",bound="least"}', "10x40 400x20"),
+        ("TasksFail", 'tasks_total{queue="q",outcome="failed"}', "0+20x60"),
+        ("TasksDie", 'dead{queue="q"}', "3x50 4x10"),
+        ("WorkersDie", 'restarts_total{queue="q",cause="signalled"}', "2x50 2+1x10"),
+        ("SetupFails", 'restarts_total{queue="q",cause="setup_failed"}', "2x50 2+1x10"),
+    ],
+)
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_alert_of_what_is_wrong_and_no_other(
+    watched: Watched, name: str, series: str, values: str
+) -> None:
+    """Each value stands for a minute."""
+    alerts = printed(watched, "alerts")
+    (watched.app.folder / "alerts.yml").write_text(alerts)
+    given = {**ALL_IS_WELL, series: values}
+    alarms = re.findall(r"alert: WoodenWaiter(\w+)", alerts)
+    assert name in ("", *alarms)
+    tests = {
+        "input_series": [{"series": f"woodenwaiter_{s}", "values": v} for s, v in given.items()],
+        "promql_expr_test": [
+            {
+                "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                "eval_time": "60m",
+                "exp_samples": [
+                    {"labels": f'{{alertname="WoodenWaiter{name}"}}', "value": 1}
+                    for _ in filter(None, [name])
+                ],
+            }
+        ],
+    }
+    text = json.dumps({"rule_files": ["alerts.yml"], "tests": [{"interval": "1m", **tests}]})
+    (watched.app.folder / "tests.yml").write_text(text)
+    promtool(watched, "test", "rules", "tests.yml")
+
+
+def promtool(watched: Watched, *arguments: str) -> str:
+    """What it says, if it has no objections."""
+    result = subprocess.run(
+        ["promtool", *arguments],
+        cwd=watched.app.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout

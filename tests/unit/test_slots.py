@@ -995,6 +995,37 @@ def test_drain_that_begins_before_anything_was_started() -> None:
     assert [type(order) for order in slots.meet_deadlines(7.0)] == [Tell]
 
 
+def test_who_serves_metrics_is_replaced_and_leaves_after_the_housekeeper() -> None:
+    loop = Loop(1)
+    loop.slots.add_helper(Stage.METRICS, "metrics")
+    loop.starts_server()
+    loop.dies("metrics")
+    assert "metrics'" in loop.living
+    assert loop.gets(SIGTERM) == ["leave a0"]
+    loop.dies("metrics'")
+    loop.passes(pace.YOUNG)
+    assert "metrics''" in loop.living
+    assert loop.leaves("a0") == ["look housekeeper"]
+    assert loop.dies("housekeeper", 0) == ["look metrics''"]
+    assert loop.passes(pace.METRICS_GRACE) == ["kill metrics''"]
+    assert loop.dies("metrics''", 9) == ["leave server"]
+    loop.dies("server", 0)
+    assert not loop.slots
+    assert loop.slots.exit_code == EXIT_DRAINED
+
+
+def test_metrics_that_are_not_served_end_with_a_drain() -> None:
+    loop = Loop(1)
+    loop.slots.add_helper(Stage.METRICS, "metrics")
+    loop.turn()
+    loop.can_fork = False
+    loop.dies("metrics")
+    loop.gets(SIGTERM)
+    loop.leaves("a0")
+    loop.dies("housekeeper", 0)
+    assert not loop.slots
+
+
 def test_server_is_replaced_but_not_in_a_drain() -> None:
     loop = Loop(1)
     loop.starts_server()
