@@ -210,5 +210,5 @@ def test_where_metrics_are_served(text: str, expected: tuple[str, int] | None) -
     if expected:
         assert parse_endpoint(text) == expected
         return
-    with pytest.raises(StartupError, match="^metrics must be "):
+    with pytest.raises(StartupError, match=r"^metrics must be "):
         Settings(metrics=text)
