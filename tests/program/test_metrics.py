@@ -566,6 +566,34 @@ def test_where_workers_import(watched: Watched) -> None:
     assert supervisor.stop() == 0
 
 
+REPLACED = {
+    "threads": """
+        import _thread
+        _thread.start_new_thread = threading._start_new_thread = lambda *_: None
+    """,
+    "gevent": """
+        import warnings
+        warnings.simplefilter("ignore")
+        from gevent import monkey
+        monkey.patch_all()
+    """,
+}
+
+
+@pytest.mark.parametrize("what", REPLACED)
+@pytest.mark.parametrize("where", ["supervisor", "worker"])
+def test_application_that_replaces_threads(watched: Watched, what: str, where: str) -> None:
+    if what == "gevent":
+        pytest.importorskip("gevent")
+    watched.app.write(text=REPLACED[what], processes=1)
+    watched.app.push({"n": 0})
+    supervisor = watched.serve("--import-in", where).ready(1)
+    eventually(lambda: watched.metrics.tasks() == {"done": 1})
+    assert not is_away(watched.metrics)
+    assert watched.metrics.get("own_memory_bytes", role="worker")
+    assert supervisor.stop() == 0
+
+
 def test_launched(watched: Watched) -> None:
     watched.app.push({"n": 0})
     main = f"""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from threading import Lock
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import CollectorRegistry
 
 from ..consumer import Consumer
+from ..processes import plain_threads
 from ..processes.scoreboard import Scoreboard
 from ..protocol.client import Client, identity
 from .families import of_build, of_housekeeper, of_processes, of_servers, of_tasks, of_workers
@@ -28,7 +28,7 @@ class Collector:
         self._scoreboard = scoreboard
         self._servers = servers_of(consumers)
         self._processes = Processes(scoreboard, supervisor)
-        self._one_at_a_time = Lock()
+        self._one_at_a_time = plain_threads.lock()
 
     def registry(self) -> CollectorRegistry:
         registry = CollectorRegistry(auto_describe=False)
@@ -43,6 +43,7 @@ class Collector:
         now = time.monotonic()
         for server in self._servers:
             server.ask(now)
+        self._processes.ask(now)
         yield from of_build()
         yield from of_processes(self._processes.uses())
         yield from of_servers([(server.address, server.answer()) for server in self._servers])

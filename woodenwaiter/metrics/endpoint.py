@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
-from threading import Lock, Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler
 
 from .. import pace
 from ..logs import log
+from ..processes import plain_threads
 from ..processes.signals import SignalInbox
 
 AT_ONCE = 16
@@ -47,7 +47,7 @@ class Endpoint:
         self._listener = listener
         self._app = app
         self._conversations: dict[socket, float] = {}  # until when; the longest first
-        self._lock = Lock()
+        self._lock = plain_threads.lock()
 
     def serve(self, inbox: SignalInbox, lifeline: int, is_over: Callable[[], bool]) -> None:
         """Until it is over, as a signal may tell, or ``lifeline`` becomes readable."""
@@ -73,7 +73,7 @@ class Endpoint:
         with self._lock:
             self._conversations[asker] = time.monotonic() + pace.CONVERSATION
         try:
-            Thread(target=self._converse, args=(asker, peer), daemon=True).start()
+            plain_threads.start(self._converse, (asker, peer))
         except RuntimeError:  # no more of them can be had
             self._end(asker)
             return pace.REFORK
@@ -81,8 +81,9 @@ class Endpoint:
 
     def _converse(self, asker: socket, peer: Any) -> None:
         try:
-            with suppress(OSError):
-                Conversation(asker, peer, Site(self._app))  # type: ignore[arg-type]
+            # A socket of this thread's: gevent's is of the one that made it.
+            with suppress(OSError), asker.dup() as own:
+                Conversation(own, peer, Site(self._app))  # type: ignore[arg-type]
         finally:
             self._end(asker)
 

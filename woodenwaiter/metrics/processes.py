@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from .. import pace
 from ..processes.footprint import Use, use_of
 from ..processes.scoreboard import Scoreboard
+from .inquiry import Inquiry
 
 Uses = dict[str, Use]
 """By what the processes are; of workers, the sum."""
@@ -24,15 +25,24 @@ class Processes:
         self._supervisor = supervisor
         self._uses: Uses = {}
         self._due = -math.inf
+        self._inquiry = Inquiry(self._measure)
+
+    def ask(self, now: float) -> None:
+        """Have them measured, where it is time for that (monotonic seconds)."""
+        if now >= self._due:
+            self._inquiry.begin()
 
     def uses(self) -> Uses:
         """As they were when last measured, as far as they can be seen."""
-        began = time.monotonic()
-        if began >= self._due:
-            self._uses = {role: use for role, pids in self._pids() if (use := _sum(pids))}
-            took = time.monotonic() - began
-            self._due = began + max(pace.METRICS_AGAIN, took / pace.MEMORY_SHARE)
+        if isinstance(outcome := self._inquiry.outcome(pace.METRICS_WITHIN), Exception):
+            raise outcome
         return self._uses
+
+    def _measure(self) -> None:
+        began = time.monotonic()
+        self._uses = {role: use for role, pids in self._pids() if (use := _sum(pids))}
+        took = time.monotonic() - began
+        self._due = began + max(pace.METRICS_AGAIN, took / pace.MEMORY_SHARE)
 
     def _pids(self) -> Iterator[tuple[str, list[int]]]:
         yield "supervisor", [self._supervisor]

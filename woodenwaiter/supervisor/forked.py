@@ -19,6 +19,7 @@ from ..errors import StartupError
 from ..events import about
 from ..housekeeper.housekeeper import Housekeeper
 from ..logs import log
+from ..processes import plain_threads  # noqa: F401 - before the application
 from ..processes.fork import leave, unblock_signals
 from ..processes.row import Row, State
 from ..processes.scoreboard import Scoreboard
