@@ -282,7 +282,11 @@ def test_viewer_has_what_is_required() -> None:
 
 
 OF_PUBLISHING = sorted(commands_of(scripts.PUBLISH) - {*required()})
-OPTIONAL = ["blmove", "sadd", "scan", "info", "client|setname", *map(str.lower, OF_PUBLISHING)]
+OF_METRICS = sorted((commands_of(scripts.SIZES) | commands_of(scripts.HISTORY)) - {*required()})
+OPTIONAL = [
+    *("blmove", "sadd", "scan", "info", "client|setname"),
+    *map(str.lower, (*OF_PUBLISHING, *OF_METRICS)),
+]
 
 
 def test_what_is_required_is_tried_out_and_no_more() -> None:

@@ -22,6 +22,7 @@ from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
 from .hosts import show_hosts, show_running, show_workers
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
+from .operators import print_file
 from .status import show_status
 from .tasks import find_tasks, show_delayed, show_next
 from .terminal import (
@@ -76,7 +77,17 @@ def parser() -> argparse.ArgumentParser:
             "letters", nargs="+", metavar="ID", help="as the list shows it; or all"
         )
         command.set_defaults(run=run)
+    _add_files(commands)
     return parser
+
+
+def _add_files(commands: Commands) -> None:
+    """What is the same for everybody."""
+    for name, file, summary in (
+        ("dashboard", "grafana.json", "print a dashboard for Grafana, of what --metrics tells"),
+        ("alerts", "alerts.yml", "print alerting rules for Prometheus, likewise"),
+    ):
+        commands.add_parser(name, help=summary).set_defaults(run=print_file, file=file)
 
 
 def _add_looks(commands: Commands, server: BriefParser) -> None:

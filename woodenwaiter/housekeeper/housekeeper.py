@@ -92,6 +92,7 @@ class Housekeeper:
 
         Raises RedisUnusable if this supervisor has not had a usable server within `redis_wait`.
         """
+        self._scoreboard.enter_housekeeper(os.getpid())
         self._scoreboard.free_entered()
         if not self._scoreboard.redis_was_usable:
             self._wait_for_servers()
