@@ -32,6 +32,10 @@ Beside all queues, for operators:
 ``{woodenwaiter:hosts}:NAME``     string  what a supervisor tells of itself and of its workers that
                                           are for this server: JSON, see `hosts`. It is gone 20 s
                                           after it was last written
+``{woodenwaiter:hosts}:NAME:ask``  list   what it is asked to do, the oldest at the left: until when
+                                          that stands, by the server's clock, in ms, and JSON, see
+                                          `errands`. It is gone 6 s after the last was left there
+``{woodenwaiter:hosts}:ask:ID``   string  the answer to one of these: JSON. It is gone after 30 s
 ================================  ======  =======================================================
 """
 
@@ -105,6 +109,15 @@ class Keys:
 def host_key(document: str) -> str:
     """Of a document in the list HOSTS."""
     return f"{HOSTS}:{document}"
+
+
+def errands_key(document: str) -> str:
+    """Of what the supervisor with this document is asked to do."""
+    return f"{host_key(document)}:ask"
+
+
+def answer_key(errand: str) -> str:
+    return host_key(f"ask:{errand}")
 
 
 def text_of_name(name: bytes) -> str:

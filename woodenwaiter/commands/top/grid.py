@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ...protocol.history import Range
-from ...text import span
+from ...text import span_between
 from ..fitting import columns_of, fitted, fitted_name
 from ..table import Cell
 
@@ -15,8 +15,6 @@ Line = Sequence[Cell]
 
 NARROWEST = 10
 """Columns, of a text that is cut."""
-
-TO = "\N{EN DASH}"
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -109,14 +107,4 @@ def between(found: Range | None) -> str:
     """As people say it."""
     if found is None:
         return "-"
-    least, most = found
-    if most is None:
-        return f"≥ {span(least)}" if least else "?"
-    (number, unit), (upper, upper_unit) = span(least).split(), span(most).split()
-    if unit != upper_unit:
-        return f"≤ {span(most)}"
-    return f"{upper} {unit}" if number == upper else f"{_plain(number)}{TO}{_plain(upper)} {unit}"
-
-
-def _plain(number: str) -> str:
-    return number.removesuffix(".0")
+    return "?" if found == (0, None) else span_between(*found)

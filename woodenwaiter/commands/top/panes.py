@@ -10,8 +10,7 @@ from ...protocol.hosts import Host
 from ...protocol.looks import Task
 from ...protocol.overview import Overview
 from ...protocol.published import Sighting, running
-from ...text import escaped, span
-from ..columns import share, size
+from ...text import escaped, share, size, span
 from ..fitting import columns_of, fitted, fitted_name
 from ..table import Cell
 from ..tasks import facts_of, text_of
