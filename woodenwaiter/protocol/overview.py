@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from ..errors import RedisUnusable
 from .beats import accounted, accounting
 from .calls import Call, read_all
+from .handlers import Handlers, handlers_of
 from .history import Summary, summary
 from .keys import REGISTRY, text_of_name
 from .link import Link
-from .published import INDEX, Index, Sighting
+from .published import INDEX, Index
 from .replies import is_outage
 from .sizes import Sizes, counted, counting
 
@@ -27,11 +28,11 @@ class Overview:
 
 
 class Survey(NamedTuple):
-    """``queues``: by name; what is wrong with one alone is told in its place. ``sightings``: of
-    hosts; None where they cannot be seen."""
+    """Of queues, by name; what is wrong with one alone is told in its place. ``handlers``: None
+    where hosts cannot be seen."""
 
     queues: Mapping[str, Overview | Exception]
-    sightings: Sequence[Sighting] | None
+    handlers: Mapping[str, Handlers] | None
 
 
 def overviews(link: Link, queues: Sequence[str]) -> list[Overview | Exception]:
@@ -49,10 +50,10 @@ def survey(link: Link, names: Sequence[str] = ()) -> Survey:
     index = Index.of(told) if (told := _all_told(replies[len(registry) :])) else None
     calls = _looking(queues)
     replies = read_all(link, calls, index.questions if index else ())
-    documents = _all_told(replies[len(calls) :])
+    told = _all_told(replies[len(calls) :])
     return Survey(
         dict(zip(queues, _overviews(queues, replies), strict=True)),
-        None if index is None or documents is None else index.sightings(documents),
+        handlers_of(queues, index.documents(told).values()) if index and told is not None else None,
     )
 
 
