@@ -20,7 +20,9 @@ from woodenwaiter.protocol.keys import HOSTS, REGISTRY
 from woodenwaiter.protocol.link import Command, Link
 from woodenwaiter.protocol.overview import Overview, Survey, overviews, survey
 from woodenwaiter.protocol.published import publication
+from woodenwaiter.protocol.sizes import sizes_of
 
+from ..counting import CountingQueue
 from ..support import Server
 from ..topologies.cluster import Cluster
 
@@ -151,7 +153,28 @@ def test_key_of_another_kind_spoils_what_it_is_of(link: CountingLink, client: An
     client.set(REGISTRY, "text")
     with pytest.raises(RedisUnusable, match=f"{REGISTRY}: WRONGTYPE"):
         survey(link)
-    assert overview(survey(link, ["t:d"])).sizes.waiting == 0
+    client.lpush("t:d", "{}")
+    client.zadd("{t:d}:delayed", {"{}": 1})
+    sizes = overview(survey(link, ["t:d"])).sizes
+    assert (sizes.waiting, sizes.delayed, sizes.next_due) == (1, 1, 0.0)
+
+
+def test_sizes_are_the_same_as_without_history(link: CountingLink, client: Any) -> None:
+    queue = CountingQueue(link, "t:d", lease=30)
+    client.lpush("t:d", "1", "2", "3")
+    client.lpush("{t:d}:arrivals", "0")
+    client.xadd("{t:d}:dead", {"payload": "{}"})
+    queue.enroll("a", 0)
+    queue.enroll("b", 0)
+    queue.claim("a", 0, 2)
+    for score in ("-inf", "1", "+inf", "1e300"):
+        client.execute_command("ZADD", "{t:d}:delayed", score, "{}")
+        assert overview(survey(link, ["t:d"])).sizes == sizes_of(link, ["t:d"])[0]
+    soon = time.time() * 1000 + 60_000
+    client.execute_command("ZADD", "{t:d}:delayed", soon, "{}")
+    sizes = overview(survey(link, ["t:d"])).sizes
+    assert sizes.by_state() == {"waiting": 2, "claimed": 2, "delayed": 1, "dead": 1, "workers": 2}
+    assert sizes.next_due == pytest.approx(60, abs=5)
 
 
 @pytest.mark.parametrize("forbidden", ["keys", "mget"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EXIT_REDIS, EXIT_UNKNOWN
@@ -159,7 +159,7 @@ def _plain(status: Status) -> dict[str, Any]:
     summary, handlers = status.summary, status.handlers
     totals = ("pushed", "done", "failed", "buried", "requeued")
     return {
-        **asdict(status.sizes),
+        **vars(status.sizes),
         "running": handlers.running if handlers else None,
         "oldest": _named(summary and summary.oldest),
         "rates": _named(summary and summary.rates),

@@ -56,7 +56,6 @@ def _facts(crew: Any) -> tuple[str, int, list[int]]:
     if type(crew) is dict:
         queue, running, times = crew.get("queue"), crew.get("running", 0), crew.get("times", [])
         if type(queue) is str and type(times) is list:
-            require_counts([running])
-            require_counts(times)
+            require_counts([running, *times])
             return queue, running, times
     raise Unreadable("no document of a host: it has no such queues")

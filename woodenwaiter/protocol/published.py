@@ -81,7 +81,7 @@ class Index(NamedTuple):
         return [("MGET", *keys[n : n + PORTION]) for n in range(0, len(keys), PORTION)]
 
     def documents(self, replies: Iterable[Sequence[bytes | None]]) -> dict[str, bytes]:
-        """What that is answered, by name; but for what is gone meanwhile, or since its host died."""
+        """What that is answered, by name; but for what is gone by now, or since its host died."""
         found = zip(self.written, chain.from_iterable(replies), strict=True)
         return {name: document for name, document in found if document is not None}
 
