@@ -211,7 +211,7 @@ def test_queues_that_nobody_sees_to(check: Check, server: Server) -> None:
         ("warning", "nobody takes tasks of left:d"),
         ("warning", "hosts are gone, and nobody gives their tasks to others, of gone:d"),
         ("warning", "workers have no lease, in bare:d"),
-        ("warning", "dead letters, up to 9 d old, are in old:d"),
+        ("warning", "dead letters, up to 9.0 d old, are in old:d"),
     ]
     assert found["queues"][0][1].startswith("odd:d: WRONGTYPE ")
     assert only(found, "rights")[0] == "ok"

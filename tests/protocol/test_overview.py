@@ -21,7 +21,9 @@ from woodenwaiter.protocol.keys import HOSTS, REGISTRY
 from woodenwaiter.protocol.link import Command, Link
 from woodenwaiter.protocol.overview import Overview, Survey, overviews, survey
 from woodenwaiter.protocol.published import publication
+from woodenwaiter.protocol.sizes import sizes_of
 
+from ..counting import CountingQueue
 from ..support import Server
 from ..topologies.cluster import Cluster
 
@@ -65,6 +67,11 @@ def waiting(seen: Survey) -> dict[str, int]:
     return {queue: each.sizes.waiting for queue, each in found if isinstance(each, Overview)}
 
 
+def running(seen: Survey) -> dict[str, int | None]:
+    assert seen.handlers is not None
+    return {queue: handlers.running for queue, handlers in seen.handlers.items()}
+
+
 def overview(seen: Survey, queue: str = "t:d") -> Overview:
     found = seen.queues[queue]
     assert isinstance(found, Overview)
@@ -87,9 +94,9 @@ def test_all_in_two_trips(link: CountingLink, client: Any) -> None:
     assert link.trips == 2
     assert [*seen.queues] == sorted(names)
     assert sum(waiting(seen).values()) == waiting(seen)["t:7"] == 1
-    assert [each.name for each in seen.sightings or ()] == [f"host-{n:03}/0" for n in range(120)]
-    assert seen.sightings is not None
-    assert seen.sightings[0].host == host()
+    assert running(seen) == dict.fromkeys(names, 0)
+    survey_of_one = survey(link, ["t:d"])
+    assert running(survey_of_one) == {"t:d": 120}
 
 
 def test_queues_that_are_named(link: CountingLink, client: Any) -> None:
@@ -98,12 +105,12 @@ def test_queues_that_are_named(link: CountingLink, client: Any) -> None:
     publish(link, "a/0")
     seen = survey(link, ["t:d", "t:e", "t:d"])
     assert waiting(seen) == {"t:d": 2, "t:e": 0}
-    assert len(seen.sightings or ()) == 1
+    assert running(seen) == {"t:d": 1, "t:e": 0}
     assert [each.sizes.waiting for each in overviews(link, ["t:d"]) if isinstance(each, Overview)]
 
 
 def test_nothing_is_there(link: CountingLink, client: Any) -> None:
-    assert survey(link) == Survey({}, [])
+    assert survey(link) == Survey({}, {})
     assert overviews(link, []) == []
 
 
@@ -142,12 +149,33 @@ def test_key_of_another_kind_spoils_what_it_is_of(link: CountingLink, client: An
     assert overview(seen).summary is None
     assert isinstance(seen.queues["t:e"], ResponseError)
     assert overview(seen, "t:f").summary is not None
-    assert seen.sightings is None
+    assert seen.handlers is None
     client.delete(REGISTRY)
     client.set(REGISTRY, "text")
     with pytest.raises(RedisUnusable, match=f"{REGISTRY}: WRONGTYPE"):
         survey(link)
-    assert overview(survey(link, ["t:d"])).sizes.waiting == 0
+    client.lpush("t:d", "{}")
+    client.zadd("{t:d}:delayed", {"{}": 1})
+    sizes = overview(survey(link, ["t:d"])).sizes
+    assert (sizes.waiting, sizes.delayed, sizes.next_due) == (1, 1, 0.0)
+
+
+def test_sizes_are_the_same_as_without_history(link: CountingLink, client: Any) -> None:
+    queue = CountingQueue(link, "t:d", lease=30)
+    client.lpush("t:d", "1", "2", "3")
+    client.lpush("{t:d}:arrivals", "0")
+    client.xadd("{t:d}:dead", {"payload": "{}"})
+    queue.enroll("a", 0)
+    queue.enroll("b", 0)
+    queue.claim("a", 0, 2)
+    for score in ("-inf", "1", "+inf", "1e300"):
+        client.execute_command("ZADD", "{t:d}:delayed", score, "{}")
+        assert overview(survey(link, ["t:d"])).sizes == sizes_of(link, ["t:d"])[0]
+    soon = time.time() * 1000 + 60_000
+    client.execute_command("ZADD", "{t:d}:delayed", soon, "{}")
+    sizes = overview(survey(link, ["t:d"])).sizes
+    assert sizes.by_state() == {"waiting": 2, "claimed": 2, "delayed": 1, "dead": 1, "workers": 2}
+    assert sizes.next_due == pytest.approx(60, abs=5)
 
 
 @pytest.mark.parametrize("forbidden", ["keys", "mget"])
@@ -165,7 +193,7 @@ def test_who_may_not_see_hosts_sees_queues(
     client = Redis(port=server.port, username="u", password="pw")
     with closing(Link(client, 10)) as link:
         seen = survey(link)
-    assert (waiting(seen), seen.sightings) == ({"t:d": 1}, None)
+    assert (waiting(seen), seen.handlers) == ({"t:d": 1}, None)
 
 
 @pytest.mark.xdist_group("links to a cluster")
@@ -184,12 +212,12 @@ def test_in_a_cluster(tmp_path: Path) -> None:
         seen = survey(link)
         assert link.trips == 2
         assert waiting(seen) == dict.fromkeys(names, 1)
-        assert len(seen.sightings or ()) == 120
+        assert running(survey(link, ["t:d"])) == {"t:d": 120}
         lost = cluster.owner(HOSTS)
         there = {name for name in names if cluster.owner(name) is not lost}
         lost.kill()
         seen = survey(link, names)
-        assert seen.sightings is None
+        assert seen.handlers is None
         assert waiting(seen).keys() == there
         link.close()
     finally:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EXIT_REDIS, EXIT_UNKNOWN
 from ..processes.times import RANGES, in_words, quantile
+from ..protocol.handlers import Handlers
 from ..protocol.history import Range, Rates, Summary
 from ..protocol.link import Link
 from ..protocol.overview import Overview, survey
-from ..protocol.published import Sighting
 from ..protocol.replies import reply_of
 from ..protocol.sizes import Sizes
 from ..text import listed, span, span_between
@@ -22,19 +22,6 @@ from .views import View, show
 
 NONE = Cell("-")
 """There is none, or nobody knows."""
-
-
-@dataclass(frozen=True)
-class Handlers:
-    """Of a queue, as its hosts tell: how many are ``running``, None where a host does not tell of
-    all of its queues; and how many took how long since the hosts began."""
-
-    running: int | None
-    times: Sequence[int]
-
-    def within(self, share: float) -> float | None:
-        """The seconds that this share of them took at most."""
-        return quantile(self.times, share)
 
 
 @dataclass(frozen=True)
@@ -91,9 +78,15 @@ def _a_minute(of: Callable[[Rates], float], style: str = "") -> Callable[[Status
     return cell
 
 
+def _seconds_of(handlers: Handlers | None, share: float) -> float | None:
+    """Within which this share of them ended."""
+    times = handlers.times[:RANGES] if handlers else []
+    return quantile([*times, *[0] * (RANGES - len(times))], share)
+
+
 def _within(share: float) -> Callable[[Status], Cell]:
     def cell(status: Status) -> Cell:
-        seconds = status.handlers.within(share) if status.handlers else None
+        seconds = _seconds_of(status.handlers, share)
         return NONE if seconds is None else Cell(in_words(seconds))
 
     return cell
@@ -127,14 +120,13 @@ def show_status(given: argparse.Namespace, link: Link) -> int:
 def status_of(link: Link, names: Sequence[str]) -> View:
     """The status of these queues, or of all that were ever served: two requests, however many they
     are. Raises what is in `link.ServerTrouble`, and RedisUnusable."""
-    queues, sightings = survey(link, names)
+    queues, handlers = survey(link, names)
     seen = {q: found for q, found in queues.items() if isinstance(found, Overview)}
     wrong: dict[str, list[str]] = {}
     for queue, found in queues.items():
         if isinstance(found, Exception):
             wrong.setdefault(reply_of(found).whole, []).append(queue)
     unknown = _unknown(link, [q for q in seen if names and not _is_used(seen[q].sizes)])
-    handlers = None if sightings is None else _handlers(seen, sightings)
     shown = [
         Status(found.sizes, found.summary, handlers[queue] if handlers else None)
         for queue, found in seen.items()
@@ -162,24 +154,12 @@ def _unknown(link: Link, empty: Sequence[str]) -> dict[str, NoSuchQueue]:
     return {} if names is None else {n: NoSuchQueue(n, names) for n in empty if n not in names}
 
 
-def _handlers(queues: Iterable[str], sightings: Sequence[Sighting]) -> dict[str, Handlers]:
-    """Of each of them, on all hosts together."""
-    hosts = [seen.host for seen in sightings if seen.host]
-    running, times = dict.fromkeys(queues, 0), {queue: [0] * RANGES for queue in queues}
-    for crew in (crew for host in hosts for crew in host.queues if crew.queue in running):
-        running[crew.queue] += crew.running
-        for number, count in enumerate(crew.times[:RANGES]):
-            times[crew.queue][number] += count
-    is_all = not any(host.more_queues for host in hosts)
-    return {q: Handlers(running[q] if is_all else None, times[q]) for q in queues}
-
-
 def _plain(status: Status) -> dict[str, Any]:
     """For programs."""
     summary, handlers = status.summary, status.handlers
     totals = ("pushed", "done", "failed", "buried", "requeued")
     return {
-        **asdict(status.sizes),
+        **vars(status.sizes),
         "running": handlers.running if handlers else None,
         "oldest": _named(summary and summary.oldest),
         "rates": _named(summary and summary.rates),
@@ -194,4 +174,4 @@ def _named(numbers: Range | Rates | None) -> dict[str, Any] | None:
 
 
 def _quantiles(handlers: Handlers) -> dict[str, float | None]:
-    return {"p50": handlers.within(0.5), "p99": handlers.within(0.99)}
+    return {"p50": _seconds_of(handlers, 0.5), "p99": _seconds_of(handlers, 0.99)}

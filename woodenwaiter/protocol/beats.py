@@ -16,6 +16,7 @@ from .calls import Call, read_all
 from .history import Account, Beat
 from .keys import Keys
 from .link import Link
+from .sizes import Sizes, seconds_until
 
 MOST_BEATS = int(pace.BEATS_KEPT / pace.BEAT)
 MOST_MINUTES = int(pace.HISTORY_KEPT / 60)
@@ -71,7 +72,7 @@ def accounting(queue: str) -> Call:
 
 def accounted(reply: list[Any]) -> Account:
     """What that is answered."""
-    (seconds, microseconds), held, counted, notes = reply
+    (seconds, microseconds), held, _, counted, notes = reply
     time = int(seconds) + int(microseconds) / 1e6
     waiting, claimed, delayed = held
     done, failed, buried, requeued = counted
@@ -79,6 +80,13 @@ def accounted(reply: list[Any]) -> Account:
     now = Beat(time, came, done, failed, buried, 0 if waiting else time)
     beats = (None if note is None else beat_of(note) for note in notes)
     return Account(now, waiting, claimed, delayed, requeued, *beats)
+
+
+def sizes_in(queue: str, reply: list[Any]) -> Sizes:
+    """What that tells as well: how much the queue holds."""
+    (seconds, microseconds), (waiting, claimed, delayed), (dead, owners, due), *_ = reply
+    now = int(seconds) * 1000 + int(microseconds) // 1000
+    return Sizes(queue, waiting, claimed, delayed, seconds_until(due, now), dead, owners)
 
 
 def minutes(link: Link, queue: str, most: int = MOST_MINUTES) -> list[Beat]:

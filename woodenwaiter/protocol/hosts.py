@@ -184,6 +184,11 @@ USUAL: Mapping[type, Mapping[str, Any]] = {
 
 def decoded(raw: bytes) -> Host:
     """Raises Unreadable."""
+    return _read(Host, parsed(raw))
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    """A document of this version, whatever it says. Raises Unreadable."""
     if len(raw) > MOST_BYTES:
         raise Unreadable(f"no document of a host: it has {len(raw):,} bytes")
     try:
@@ -195,7 +200,7 @@ def decoded(raw: bytes) -> Host:
         raise Unreadable("no document of a host: it has no version")
     if version > VERSION:
         raise Unreadable("a later release has written it, in another way")
-    return _read(Host, found)
+    return dict(found)
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -250,13 +255,18 @@ def _parts(kind: str, given: Any) -> Any:
     if kind == "tuple[Running, ...]":
         return tuple(_read(Running, each) for each in given)
     if kind == "Mapping[str, int]":
-        _require_counts(given.values())
+        require_counts(given.values())
     if kind == "tuple[int, ...]":
-        _require_counts(given)
+        require_counts(given)
         return tuple(given)
     return given
 
 
-def _require_counts(given: Collection[Any]) -> None:
-    if not ({*map(type, given)} <= {int} and all(0 <= count <= MOST_NUMBER for count in given)):
+def require_counts(given: Collection[Any]) -> None:
+    """Raises Unreadable for anything else."""
+    if not (
+        {*map(type, given)} <= {int}
+        and min(given, default=0) >= 0
+        and max(given, default=0) <= MOST_NUMBER
+    ):
         raise Unreadable("no document of a host: there are no such counts")

@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from redis.exceptions import ResponseError
+
 from ..errors import RedisUnusable
-from .beats import accounted, accounting
-from .calls import Call, read_all
+from .beats import accounted, accounting, sizes_in
+from .calls import read_all
+from .handlers import Handlers, handlers_of
 from .history import Beat, Summary, summary
 from .keys import REGISTRY, text_of_name
 from .link import Link
-from .published import INDEX, Index, Sighting
+from .published import INDEX, Index
 from .replies import is_outage
-from .sizes import Sizes, counted, counting
+from .sizes import Sizes, sizes_of
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,17 @@ class Overview:
 
 
 class Survey(NamedTuple):
-    """``queues``: by name; what is wrong with one alone is told in its place. ``sightings``: of
-    hosts; None where they cannot be seen."""
+    """Of queues, by name; what is wrong with one alone is told in its place. ``handlers``: None
+    where hosts cannot be seen."""
 
     queues: Mapping[str, Overview | Exception]
-    sightings: Sequence[Sighting] | None
+    handlers: Mapping[str, Handlers] | None
 
 
 def overviews(link: Link, queues: Sequence[str]) -> list[Overview | Exception]:
     """Of these queues, in one round trip; what is wrong with one alone is told in its place. Raises
     what is in `link.ServerTrouble`."""
-    return _overviews(queues, read_all(link, _looking(queues)))
+    return _overviews(link, queues, read_all(link, [*map(accounting, queues)]))
 
 
 def survey(link: Link, names: Sequence[str] = ()) -> Survey:
@@ -49,12 +52,11 @@ def survey(link: Link, names: Sequence[str] = ()) -> Survey:
     replies = link.exchange(registry, INDEX)
     queues = [*dict.fromkeys(names)] or _registered(replies[0])
     index = Index.of(told) if (told := _all_told(replies[len(registry) :])) else None
-    calls = _looking(queues)
-    replies = read_all(link, calls, index.questions if index else ())
-    documents = _all_told(replies[len(calls) :])
+    replies = read_all(link, [*map(accounting, queues)], index.questions if index else ())
+    told = _all_told(replies[len(queues) :])
     return Survey(
-        dict(zip(queues, _overviews(queues, replies), strict=True)),
-        None if index is None or documents is None else index.sightings(documents),
+        dict(zip(queues, _overviews(link, queues, replies[: len(queues)]), strict=True)),
+        handlers_of(queues, index.documents(told).values()) if index and told is not None else None,
     )
 
 
@@ -71,21 +73,26 @@ def _all_told(replies: list[Any]) -> list[Any] | None:
     return None if any(isinstance(reply, Exception) for reply in replies) else replies
 
 
-def _looking(queues: Sequence[str]) -> list[Call]:
-    return [*map(counting, queues), *map(accounting, queues)]
-
-
-def _overviews(queues: Sequence[str], replies: Sequence[Any]) -> list[Overview | Exception]:
-    sizes, accounts = replies[: len(queues)], replies[len(queues) : 2 * len(queues)]
+def _overviews(
+    link: Link, queues: Sequence[str], replies: Sequence[Any]
+) -> list[Overview | Exception]:
+    """It may be its history alone that a queue cannot tell: then it is asked for its sizes."""
+    told = zip(queues, replies, strict=True)
+    alone = [queue for queue, reply in told if isinstance(reply, ResponseError)]
+    sizes = dict(zip(alone, sizes_of(link, alone), strict=True))
     return [
-        size if isinstance(size, Exception) else _overview(counted(queue, size), account)
-        for queue, size, account in zip(queues, sizes, accounts, strict=True)
+        _without_history(sizes.get(queue, reply))
+        if isinstance(reply, Exception)
+        else _overview(sizes_in(queue, reply), reply)
+        for queue, reply in zip(queues, replies, strict=True)
     ]
 
 
-def _overview(sizes: Sizes, reply: Any) -> Overview:
-    if isinstance(reply, Exception):
-        return Overview(sizes, None)
+def _without_history(found: Sizes | Exception) -> Overview | Exception:
+    return found if isinstance(found, Exception) else Overview(found, None)
+
+
+def _overview(sizes: Sizes, reply: list[Any]) -> Overview:
     try:
         account = accounted(reply)
         return Overview(sizes, summary(account), account.now)

@@ -80,26 +80,22 @@ class Index(NamedTuple):
         keys = [host_key(name) for name in self.written]
         return [("MGET", *keys[n : n + PORTION]) for n in range(0, len(keys), PORTION)]
 
-    def sightings(self, replies: Iterable[Sequence[bytes | None]]) -> list[Sighting]:
-        """What that is answered, by name."""
-        found = zip(self.written.items(), chain.from_iterable(replies), strict=True)
-        return sorted(
-            (
-                _sighting(name, written, max(0.0, self.now - written), document)
-                for (name, written), document in found
-                if document is not None  # gone meanwhile, or since its host died
-            ),
-            key=lambda sighting: sighting.name,
-        )
+    def documents(self, replies: Iterable[Sequence[bytes | None]]) -> dict[str, bytes]:
+        """What that is answered, by name; but for what is gone by now, or since its host died."""
+        found = zip(self.written, chain.from_iterable(replies), strict=True)
+        return {name: document for name, document in found if document is not None}
 
 
 def published(link: Link) -> list[Sighting]:
     """All that is there, by name, in two round trips. Raises what is in `link.ServerTrouble`."""
     index = Index.of(_answered(link, INDEX))
-    return index.sightings(_answered(link, index.questions))
+    documents = index.documents(_answered(link, index.questions))
+    return [_sighting(index, name, document) for name, document in sorted(documents.items())]
 
 
-def _sighting(name: str, written: float, ago: float, document: bytes) -> Sighting:
+def _sighting(index: Index, name: str, document: bytes) -> Sighting:
+    written = index.written[name]
+    ago = max(0.0, index.now - written)
     try:
         return Sighting(name, written, ago, decoded(document))
     except Unreadable as unreadable:
