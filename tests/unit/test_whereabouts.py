@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -15,6 +16,7 @@ from woodenwaiter.processes.signals import TRACE
 from woodenwaiter.processes.traces import Trace
 from woodenwaiter.supervisor import whereabouts
 from woodenwaiter.supervisor.orders import Child
+from woodenwaiter.supervisor.roster import Outline
 from woodenwaiter.supervisor.slots import Slot
 from woodenwaiter.supervisor.whereabouts import Whereabouts
 
@@ -36,7 +38,7 @@ class Worker:
 
 @pytest.fixture
 def board() -> Scoreboard:
-    return Scoreboard(2)
+    return Scoreboard(2, places=1)
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def workers(board: Scoreboard) -> Iterator[list[Worker]]:
 class Supervisor:
     def __init__(self, board: Scoreboard, workers: list[Worker]) -> None:
         self.slots = cast("list[Slot]", workers)
-        self.whereabouts = Whereabouts(board, [])
+        self.whereabouts = Whereabouts(board, [cast("Outline", SimpleNamespace(queue="t:d"))])
 
     def look(self, now: float) -> float:
         self.whereabouts.look(self.slots, now)
