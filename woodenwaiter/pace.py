@@ -231,6 +231,9 @@ OPERATOR_WAIT = 10.0
 WATCH = 2.0
 """Between two looks at queues that somebody watches, unless told otherwise."""
 
+CLOCK = 1.0
+"""Between two times that a screen that is live shows how late it is."""
+
 LEAST_WATCH = 0.1
 """The same, whatever is told: nobody reads faster."""
 
@@ -288,6 +291,17 @@ TRACE_AFTER = 0.2
 TRACE_WAIT = 4 * TRACE_AFTER
 """For a supervisor to hand over what workers have written, and to be done with what it was asked
 for before."""
+# Metrics.
+
+METRICS_WITHIN = 1.5
+"""For servers to tell of their queues to who serves metrics: who asks for these waits 10 s, mostly,
+and gets the rest."""
+
+METRICS_AGAIN = 3.0
+"""Between two times that they are asked, and processes measured, at least."""
+
+CONVERSATION = 5.0
+"""For who asks for metrics to say so, and to take them."""
 
 # The log.
 
@@ -427,6 +441,9 @@ LAST_PASS = 5.0
 
 HOUSEKEEPER_GRACE = LAST_PASS + 1.0
 """That the housekeeper has to leave: it ends its last pass by itself."""
+
+METRICS_GRACE = 1.0
+"""That who serves metrics has to leave."""
 
 SERVER_GRACE = 10.0
 """That an embedded server has to write its data."""

@@ -218,11 +218,11 @@ def test_operator_has_what_the_viewer_has_and_what_acts() -> None:
 def test_viewer_reads_histories(users: Users) -> None:
     users.admin.lpush("t:d", "{}")
     users.admin.hset("{t:d}:tally", "done", "2")
-    users.admin.lpush("{t:d}:beats", "1000 2 2 0 0 0 0")
+    users.admin.lpush("{t:d}:beats", "1000 2 2 0 0 0")
     with closing(Link(redis.Redis.from_url(users.url("viewer")), 10)) as link:
         [account] = accounts(link, ["t:d"])
         assert isinstance(account, Account)
-        assert (account.pushed, account.before) == (3, Beat(1, 2, 2, 0, 0, 0, 0))
+        assert (account.pushed, account.before) == (3, Beat(1, 2, 2, 0, 0, 0))
         assert minutes(link, "t:d") == []
         [refused] = run_all(link, [noting(Keys("t:d"), Seen())])
         assert isinstance(refused, redis.ResponseError)
@@ -282,7 +282,11 @@ def test_viewer_has_what_is_required() -> None:
 
 
 OF_PUBLISHING = sorted(commands_of(scripts.PUBLISH) - {*required()})
-OPTIONAL = ["blmove", "sadd", "scan", "info", "client|setname", *map(str.lower, OF_PUBLISHING)]
+OF_METRICS = sorted((commands_of(scripts.SIZES) | commands_of(scripts.HISTORY)) - {*required()})
+OPTIONAL = [
+    *("blmove", "sadd", "scan", "info", "client|setname"),
+    *map(str.lower, (*OF_PUBLISHING, *OF_METRICS)),
+]
 
 
 def test_what_is_required_is_tried_out_and_no_more() -> None:

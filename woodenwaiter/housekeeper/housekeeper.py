@@ -80,7 +80,7 @@ class Housekeeper:
             site.add(consumer.queue, consumer.policy, consumer.bounds[1], demand)
             self._places.append((site, consumer.queue))
         for number, (key, site) in enumerate(sites.items()):
-            own = [consumer for consumer in consumers if identity(consumer.client) == key]
+            own = {n: each for n, each in enumerate(consumers) if identity(each.client) == key}
             portrait = Portrait(scoreboard, settings, own, parent)
             trace = tracer(scoreboard.traced, partial(self._rows_at, site), partial(ring, bell))
             name = f"{scoreboard.pool}/{number}"
@@ -92,6 +92,7 @@ class Housekeeper:
 
         Raises RedisUnusable if this supervisor has not had a usable server within `redis_wait`.
         """
+        self._scoreboard.enter_housekeeper(os.getpid())
         self._scoreboard.free_entered()
         if not self._scoreboard.redis_was_usable:
             self._wait_for_servers()

@@ -83,7 +83,8 @@ class Publisher:
         if not (self._editions.is_due(host, now) or is_asking):
             return None
         pids = islice(_pids(host, rows), MOST_MEASURED)
-        self._told = measured(host, self._footprints.measure(pids, now))
+        whole = self._portrait.with_totals(host)
+        self._told = measured(whole, self._footprints.measure(pids, now))
         return publication(self._name, self._told)
 
     def _alone(self, commands: Sequence[Command]) -> list[Any]:

@@ -21,7 +21,7 @@ from .traced import Traced
 ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits recovery holds one
 
 # The header before the rows: 32-bit words.
-_USED, _REDIS_WAS_USABLE, _IS_CLOSING = range(3)
+_USED, _REDIS_WAS_USABLE, _IS_CLOSING, _HOUSEKEEPER = range(4)
 # … and, behind them, 64-bit ones.
 _LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 
@@ -108,6 +108,14 @@ class Scoreboard:
     def note_look(self, now: float) -> None:
         """The housekeeper looks at the rows (monotonic seconds)."""
         self._moments[_LOOKED] = int(now * 1e9)
+
+    @property
+    def housekeeper(self) -> int:
+        """The pid of the last one; 0: there was none."""
+        return self._header[_HOUSEKEEPER]
+
+    def enter_housekeeper(self, pid: int) -> None:
+        self._header[_HOUSEKEEPER] = pid
 
     @property
     def looked_at(self) -> float:

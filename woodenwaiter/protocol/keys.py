@@ -14,9 +14,8 @@ Beside the list ``Q`` that producers push to:
                               what the times above are put right; and how far that is done. It is
                               gone after a day without use
 ``{Q}:dead``          stream  dead letters
-``{Q}:tally``         hash    how many entries are done, failed deliveries and buried, and how many
-                              dead letters are requeued; and how many times an entry has come back
-                              to the front of the queue
+``{Q}:tally``         hash    how many entries are done, and buried; how many deliveries failed; how
+                              many dead letters are requeued
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
                               the newest at the left; see `beats`. It is gone after a day without
                               use
@@ -28,7 +27,8 @@ Beside all queues, for operators:
 ================================  ======  =======================================================
 ``woodenwaiter:queues``           set     the names of all queues that were ever served
 ``{woodenwaiter:hosts}``          zset    name of a document -> when it was written, by the
-                                          server's clock, in ms. It is gone when the last of them is
+                                          server's clock, in ms. Those that are gone are taken out
+                                          when the next one is written
 ``{woodenwaiter:hosts}:NAME``     string  what a supervisor tells of itself and of its workers that
                                           are for this server: JSON, see `hosts`. It is gone 20 s
                                           after it was last written
