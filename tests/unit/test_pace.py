@@ -333,8 +333,8 @@ def a_supervisor_has_time_to_hand_over_tracebacks(p: ModuleType, lease: float) -
 
 @relation
 def what_hosts_are_asked_for_costs_a_server_little(p: ModuleType, lease: float) -> object:
-    """A look costs it some 10 µs: README has 0.3 % of a core."""
-    return A_CROWD / p.ERRANDS * 12e-6 <= 0.003
+    """A look costs it 10 to 25 µs: README has 0.6 % of a core."""
+    return A_CROWD / p.ERRANDS * 25e-6 <= 0.0065
 
 
 # A drain.

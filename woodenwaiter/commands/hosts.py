@@ -90,7 +90,7 @@ def _view(
         columns,
         [[*map(Cell, row)] for row in rows],
         f"no {kind} is to be seen" if kind else "nothing is running",
-        [f"{each.name}: {each.trouble}" for each in unreadable],
+        troubles=[f"{each.name}: {each.trouble}" for each in unreadable],
     )
 
 

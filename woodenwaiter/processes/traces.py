@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import suppress
+from fcntl import F_SETFL, fcntl
 from typing import IO
 
 MOST = 1 << 20
@@ -17,6 +18,8 @@ class Trace:
 
     def __init__(self) -> None:
         self._file = _file()
+        # Else who writes while it is cleared leaves a hole.
+        fcntl(self.fileno(), F_SETFL, os.O_APPEND)
 
     def fileno(self) -> int:
         return self._file.fileno()
@@ -33,7 +36,6 @@ class Trace:
         """Forget what was written: a worker that was stopped may have done so late."""
         if self._file.name != os.devnull:
             os.ftruncate(self.fileno(), 0)
-            os.lseek(self.fileno(), 0, os.SEEK_SET)  # the writer's offset too: they share it
 
     def close(self) -> None:
         self._file.close()
