@@ -318,6 +318,21 @@ def telling_holds_up_little(p: ModuleType, lease: float) -> object:
     return p.PUBLISH_WAIT <= p.PUBLISH / 5 and p.PUBLISH_AGAIN >= p.REPUBLISH
 
 
+# Metrics.
+
+
+@relation
+def metrics_come_in_time_without_redis(p: ModuleType, lease: float) -> object:
+    """README: after 1.5 s; Prometheus waits for 10, also where several ask at once."""
+    return p.METRICS_WITHIN <= 1.5 and 2 * p.METRICS_WITHIN <= p.CONVERSATION <= 10
+
+
+@relation
+def metrics_cost_redis_little(p: ModuleType, lease: float) -> object:
+    """README: whoever asks how often."""
+    return 3 <= p.METRICS_AGAIN <= p.PUBLISH
+
+
 # A drain.
 
 
@@ -659,6 +674,9 @@ MUTANTS = [
         {"telling_holds_up_little", "a_host_is_shown_though_a_document_is_lost"},
     ),
     Mutant("PUBLISH_AGAIN = 60.0", "PUBLISH_AGAIN = 1.0", {"telling_holds_up_little"}),
+    Mutant("METRICS_WITHIN = 1.5", "METRICS_WITHIN = 3.0", {"metrics_come_in_time_without_redis"}),
+    Mutant("CONVERSATION = 5.0", "CONVERSATION = 2.0", {"metrics_come_in_time_without_redis"}),
+    Mutant("METRICS_AGAIN = 3.0", "METRICS_AGAIN = 1.0", {"metrics_cost_redis_little"}),
     Mutant(
         "BEAT = 5.0",
         "BEAT = 10.0",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 
 from .. import pace
@@ -42,7 +41,7 @@ class Server:
     def answer(self) -> Told | None:
         """What it has told of its queues, but for those of which it refuses to; None where it is
         away, or takes too long."""
-        outcome = self._inquiry.outcome(self._asked_at + pace.METRICS_WITHIN - time.monotonic())
+        outcome = self._inquiry.outcome()
         if isinstance(outcome, Exception) and not isinstance(outcome, ServerTrouble):
             raise outcome
         return None if isinstance(outcome, Exception) else outcome
