@@ -278,8 +278,8 @@ METRICS_AGAIN = 3.0
 
 def metrics_every(hosts: float) -> float:
     """Between two times that one of a queue's hosts asks what it holds, at least: all of them
-    together do no more than twice a second."""
-    return METRICS_AGAIN * max(1.0, hosts / 5)
+    together do less than once a second."""
+    return METRICS_AGAIN * max(1.0, hosts / 2)
 
 
 CONVERSATION = 5.0

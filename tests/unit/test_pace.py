@@ -330,7 +330,7 @@ def metrics_come_in_time_without_redis(p: ModuleType, lease: float) -> object:
 @relation
 def metrics_cost_redis_little(p: ModuleType, lease: float) -> object:
     """README: whoever asks how often, and how many hosts there are."""
-    return 3 <= p.METRICS_AGAIN <= p.PUBLISH and A_CROWD / p.metrics_every(A_CROWD) < 2
+    return 3 <= p.METRICS_AGAIN <= p.PUBLISH and A_CROWD / p.metrics_every(A_CROWD) < 1
 
 
 # A drain.
@@ -678,7 +678,7 @@ MUTANTS = [
     Mutant("CONVERSATION = 5.0", "CONVERSATION = 2.0", {"metrics_come_in_time_without_redis"}),
     Mutant("METRICS_AGAIN = 3.0", "METRICS_AGAIN = 1.0", {"metrics_cost_redis_little"}),
     Mutant(
-        "    return METRICS_AGAIN * max(1.0, hosts / 5)",
+        "    return METRICS_AGAIN * max(1.0, hosts / 2)",
         "    return METRICS_AGAIN * max(1.0, hosts / 50)",
         {"metrics_cost_redis_little"},
     ),
