@@ -112,16 +112,17 @@ class Housekeeper:
     def __init__(self, client: redis.Redis, queues: Sequence[str]) -> None:
         self.site = WatchedSite(client, LEASE, timeout=pace.reply_within(LEASE))
         self._rows: dict[str, list[Row]] = {}
-        scoreboard = Scoreboard(len(queues))
+        names = [*dict.fromkeys(queues)]
+        scoreboard = Scoreboard(len(queues), len(names))
         for slot, name in enumerate(queues):
             row: Row = scoreboard.allocate()  # type: ignore[assignment]
-            row.open(queue=0, slot=slot, incarnation=slot + 1)
+            row.open(names.index(name), slot, slot + 1)
             row.become(State.LIVE)
             self.site.add(name, Policy(), 1)
             self._rows.setdefault(name, []).append(row)
             Queue(self.site.link, name, LEASE).enroll(row.owner, 0, 1)
-        consumers = [Consumer(name, client, print, 1.0, 1, Policy()) for name in {*queues}]
-        portrait = Portrait(scoreboard, Settings(), consumers, 0)
+        consumers = [Consumer(name, client, print, 1.0, 1, Policy()) for name in names]
+        portrait = Portrait(scoreboard, Settings(), dict(enumerate(consumers)), 0)
         self.site.publisher = Publisher(self.site.link, f"{scoreboard.pool}/0", portrait)
 
     def look(self) -> None:

@@ -4,6 +4,7 @@ what it is not."""
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Collection
 
@@ -54,8 +55,35 @@ def shortened(text: str, most: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """How long that is, as people say it."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    """How long that is, as people say it, with two digits."""
+    unit, length = _unit_for(seconds)
+    number = seconds / length
+    return f"{number:.0f} {unit}" if number >= 9.95 else f"{number:.1f} {unit}"
+
+
+def span_between(least: float, most: float | None) -> str:
+    """From so many seconds to so many, which nobody knows where that is None; in whole numbers."""
+    unit, length = _unit_for(least if most is None else most)
+    low = math.floor(least / length)
+    if most is None:
+        return f"≥ {low} {unit}"
+    high = math.ceil(most / length)
+    if not low:
+        return f"≤ {high} {unit}"
+    return f"{low} {unit}" if low == high else f"{low}\N{EN DASH}{high} {unit}"
+
+
+def _unit_for(seconds: float) -> tuple[str, int]:
+    """And how many seconds it has."""
+    units = (("d", 86400), ("h", 3600), ("min", 60))
+    return next((each for each in units if seconds >= 2 * each[1]), ("s", 1))
+
+
+def size(number: float | None) -> str:
+    """Of memory; nothing where nobody knows."""
+    return "" if number is None else f"{number / 2**20:.0f} MiB"
+
+
+def share(per_cent: float | None) -> str:
+    """Likewise, of CPUs."""
+    return "" if per_cent is None else f"{per_cent:.0f} %"

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from select import select
 from typing import Any
 
@@ -21,6 +23,9 @@ import pytest
 from woodenwaiter.commands.fitting import columns_of
 from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_REDIS, EXIT_UNKNOWN, EXIT_USAGE
+from woodenwaiter.protocol.hosts import Crew, Host, Running
+from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.published import publication
 
 from ..support import Programs, Server, eventually, free_port
 
@@ -184,6 +189,66 @@ def test_watch_bears_a_server_that_goes_away(
     assert screen.end() == 0
 
 
+@pytest.mark.parametrize("view", [("status", "--hosts"), ("status", "--workers"), ("running",)])
+def test_hosts_are_watched(
+    on_screen: Callable[..., Screen], make_server: Callable[..., Server], view: tuple[str, ...]
+) -> None:
+    server = make_server()
+    screen = on_screen(*view, "--watch", "0.1", url=server.url)
+    screen.await_text("no" if "status" in view else "nothing")
+    task = Running("t:d", 0, 4713, "owner/1", 1.0, 0)
+    crew = Crew("t:d", 1, 1, running=1)
+    host = Host("web-\x1b1", 4711, "1.0.0", 1.0, 1, 1, queues=(crew,), workers=(task,))
+    with closing(Link(server.client, 10)) as link:
+        link.exchange([publication("a/0", host)])
+    screen.await_text(r"web-\x1b1")
+    server.stop()
+    screen.shown = ""
+    screen.await_text("no usable Redis at")
+    server.start()
+    screen.shown = ""
+    screen.await_text("no" if "status" in view else "nothing")
+    screen.type(b"\x03")
+    assert screen.end() == 0
+    assert "Traceback" not in screen.shown
+
+
+def test_hosts_are_watched_by_programs(
+    programs: Programs, make_server: Callable[..., Server]
+) -> None:
+    server = make_server()
+    options = ("-m", "woodenwaiter", "--redis", server.url)
+    command = programs.start(*options, "status", "--hosts", "--watch", "0.1", "--json")
+    command.logged('"hosts": []')
+    server.stop()
+    command.logged("no usable Redis at")
+    command.signal(signal.SIGINT)
+    assert command.wait() == 0
+    told = [json.loads(line) for line in command.log.splitlines()]
+    assert {(*each,) for each in told} == {("version", "hosts", "unreadable", "troubles")}
+
+
+def test_terminal_has_the_essential_columns(
+    on_screen: Callable[..., Screen], client: Any, operate: Operate
+) -> None:
+    client.sadd("woodenwaiter:queues", "images:resize")
+    client.lpush("images:resize", *["{}"] * 1000)
+    client.hset("{images:resize}:tally", "done", 500)
+    now = time.time()
+    for ago, came, done in ((70, 490, 450), (55, 490, 460), (50, 1400, 460), (5, 1450, 490)):
+        note = f"{(now - ago) * 1000:.0f} {came} {done} 0 0 0 0"
+        client.lpush("{images:resize}:beats", note)
+    screen = on_screen("status", NO_COLOR="1")
+    assert screen.end() == 0
+    titles, queue = plain(screen.shown)
+    essential = "queue waiting oldest running delayed dead in/m done/m workers empty in"
+    assert " ".join(titles.split()) == essential
+    assert queue.startswith("images:resize ")
+    assert len(titles) == len(queue) <= 80
+    _, whole = operate("status")[1].splitlines()
+    assert re.search(" 1000  [0-9]{2}\N{EN DASH}[0-9]{2} s  .*  ≥ [0-9]+ min  ", whole)
+
+
 def test_watch_without_a_terminal_repeats_itself(programs: Programs, server: Server) -> None:
     server.client.sadd("woodenwaiter:queues", "t:d")
     options = ("-m", "woodenwaiter", "--redis", server.url, "status", "--watch", "0.1")
@@ -226,9 +291,19 @@ def test_status_tells_programs(operate: Operate, client: Any) -> None:
         "queue": "t:d",
         "waiting": 1,
         "claimed": 0,
+        "running": 0,
         "delayed": 1,
         "dead": 0,
         "workers": 0,
+        "oldest": {"least": 0, "most": None},
+        "rates": None,
+        "drained_in": None,
+        "pushed": 2,
+        "done": 0,
+        "failed": 0,
+        "buried": 0,
+        "requeued": 0,
+        "handler_seconds": None,
     }
     assert (other["queue"], other["next_due"]) == ("\udcff:d", None)
 

@@ -58,8 +58,17 @@ def rows(printed: str) -> list[list[str]]:
     return [line.split() for line in printed.splitlines()]
 
 
-TITLES = ["queue", "waiting", "claimed", "delayed", "dead", "workers", "next", "due"]
-NOTHING = ["0"] * 5 + ["-"]
+TITLES = ["queue", "waiting", "oldest", "claimed", "running", "delayed", "dead"]
+TITLES += ["in/m", "done/m", "fail/m", "p50", "p99", "workers", "empty", "in", "next", "due"]
+
+
+def sizes(waiting: int = 0, claimed: int = 0, dead: int = 0, workers: int = 0) -> list[str]:
+    """What is shown of a queue of whose history nothing is known, nor of its hosts."""
+    first = [f"{waiting}", "-", f"{claimed}", "0", "0", f"{dead}"]
+    return [*first, *"-----", f"{workers}", "-", "-"]
+
+
+NOTHING = sizes()
 
 
 def test_status_of_all_queues(
@@ -71,8 +80,8 @@ def test_status_of_all_queues(
     queue.claim("b", 0, 1)
     assert rows(operate("status")) == [
         TITLES,
-        ["long:namenamenamenamename", "0", "0", "0", "0", "0", "-"],
-        ["t:d", "1", "1", "0", "3", "1", "-"],
+        ["long:namenamenamenamename", *NOTHING],
+        ["t:d", *sizes(waiting=1, claimed=1, dead=3, workers=1)],
     ]
     assert len({len(line) for line in operate("status").splitlines()}) == 1
 
@@ -80,7 +89,7 @@ def test_status_of_all_queues(
 def test_status_of_what_was_never_served(operate: Callable[..., str], client: Any) -> None:
     assert rows(operate("status")) == [TITLES]
     client.lpush("new:one", "{}")
-    shown = [["new:one", "1", "0", "0", "0", "0", "-"]]
+    shown = [["new:one", *sizes(waiting=1)]]
     assert rows(operate("status", "new:one"))[1:] == shown
     assert rows(operate("status", "--queue", "new:one"))[1:] == shown
 
@@ -454,9 +463,9 @@ def test_queue_of_any_name_is_shown(operate: Callable[..., str], client: Any) ->
     printed = operate("status")
     assert only_text(printed)
     assert {row[0]: row[1:] for row in rows(printed)[1:]} == {
-        r"\udcff:\udcfe": ["1", "0", "0", "0", "0", "-"],
+        r"\udcff:\udcfe": sizes(waiting=1),
         "tür:桌子": NOTHING,
-        r"\x1b[31m:\n": ["0", "0", "0", "0", "1", "-"],
+        r"\x1b[31m:\n": sizes(workers=1),
         "b:b": NOTHING,
         r"\x00:\udced\udca0\udc80": NOTHING,
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from woodenwaiter.housekeeper.portrait import Portrait
 from woodenwaiter.housekeeper.publisher import Publisher
 from woodenwaiter.housekeeper.site import Site
 from woodenwaiter.processes.scoreboard import Scoreboard
-from woodenwaiter.protocol.hosts import Host
-from woodenwaiter.protocol.keys import HOSTS, host_key
+from woodenwaiter.protocol.errands import Answer, ask
+from woodenwaiter.protocol.hosts import Crew, Host
+from woodenwaiter.protocol.keys import HOSTS, REGISTRY, host_key
 from woodenwaiter.protocol.link import Link
-from woodenwaiter.protocol.published import Sighting, published
+from woodenwaiter.protocol.published import Sighting, publication, published
 from woodenwaiter.protocol.urls import client_at
 from woodenwaiter.protocol.verdict import Policy
 from woodenwaiter.settings import Settings
@@ -225,10 +227,13 @@ def served_on(cluster: Cluster, programs: Programs, name: str) -> Application:
 def test_is_seen_in_a_cluster(
     cluster: Cluster, programs: Programs, look: Callable[[str], Viewer], beside: bool
 ) -> None:
+    """And may be asked."""
     app = served_on(cluster, programs, queue_on(cluster, beside=beside))
     supervisor = app.serve().ready()
     viewer = look(cluster.url)
     viewer.host(lambda host: host.up > pace.PUBLISH)
+    [name] = {seen.name for seen in viewer.sightings()}
+    assert ask(viewer.link, [name], "trace", {}) == {name: Answer({"traces": {}})}
     assert supervisor.stop() == 0
     assert viewer.sightings() == []
     assert "WARNING" not in supervisor.log
@@ -239,7 +244,7 @@ def test_silent_node_holds_up_no_other(cluster: Cluster) -> None:
     site = Site(client_at(cluster.url), pace.LEASE, timeout=pace.reply_within(pace.LEASE))
     site.add(queue_on(cluster, beside=False), Policy(), 1)
     site.attend({})
-    portrait = Portrait(Scoreboard(1), Settings(), (), os.getpid())
+    portrait = Portrait(Scoreboard(1), Settings(), {}, os.getpid())
     site.publisher = Publisher(site.link, "a/0", portrait)
     node = cluster.owner(HOSTS)
     node.pause()
@@ -293,7 +298,7 @@ def test_looks(
     name = socket.gethostname()
 
     names, host = see("status", "--hosts")[0].splitlines()
-    assert " ".join(names.split()) == "host pid version up running ended cpu largest seen"
+    assert " ".join(names.split()) == "host pid version up running restarts cpu largest seen"
     assert host.split()[:3] == [name, str(supervisor.pid), __version__]
     assert "2 of 2" in host
 
@@ -320,6 +325,75 @@ def test_looks(
     assert abs(told[2]["running"][0]["began"] - time.time()) < 60
     assert len(see("status", "--hosts", "--json")[0].splitlines()) == 1
     supervisor.stop()
+
+
+def test_what_was_done_is_seen(
+    app: Application, viewer: Viewer, see: Callable[..., tuple[str, str]]
+) -> None:
+    """On two hosts together, and by workers that are no more."""
+    app.write(
+        customer(processes=1, max_deliveries=1),
+        handler="""
+            if foods["n"] == 0: os._exit(1)
+            if foods["n"] == 1: os.kill(os.getpid(), 9)
+            time.sleep(foods.get("sleep", 0))
+        """,
+    )
+    app.push(*({"n": n} for n in range(20)), {"n": 20, "sleep": 0.3})
+    first = app.serve()
+    eventually(lambda: queue_of(see)["done"] == 19, "all done", SOON)
+    second = app.serve().ready(1)
+    eventually(lambda: len(viewer.hosts()) == 2, "both", SOON)
+    app.push({"n": 22, "sleep": 0.3}, {"n": 23, "sleep": 60}, {"n": 24, "sleep": 60})
+    eventually(lambda: queue_of(see)["running"] == 2, "both are running", SOON)
+    told = eventually(
+        lambda: (now := queue_of(see))["handler_seconds"] and now["done"] == 20 and now, "times"
+    )
+    assert told["handler_seconds"]["p50"] < 0.15
+    assert 0.15 < told["handler_seconds"]["p99"] < 1.2
+    assert (told["failed"], told["buried"], told["pushed"], told["requeued"]) == (2, 2, 24, 0)
+
+    hosts = {host.pid: host for host in viewer.hosts()}
+    [crew] = hosts[first.pid].queues
+    assert crew.restarts == {"exited": 1, "signalled": 1}
+    assert (crew.tally["failed"], crew.tally["killed"], crew.tally["buried"]) == (2, 2, 2)
+    counted = [crew.tally.get("done", 0) for host in hosts.values() for crew in host.queues]
+    assert sum(counted) == 20
+    assert sum(sum(crew.times) for host in hosts.values() for crew in host.queues) == 22
+    plain = {
+        each["pid"]: each for each in json.loads(see("status", "--hosts", "--json")[0])["hosts"]
+    }
+    assert plain[first.pid]["restarts"] == {"exited": 1, "signalled": 1}
+    assert plain[second.pid]["restarts"] == {}
+    shown = dict(re.findall(r" (\d+) .* 1 of 1 +(\d+) ", see("status", "--hosts")[0]))
+    assert shown == {str(first.pid): "2", str(second.pid): "0"}
+    for supervisor in (first, second):
+        kill_all(supervisor)
+
+
+def queue_of(see: Callable[..., tuple[str, str]]) -> dict[str, Any]:
+    """What programs are told of the only one."""
+    queues = json.loads(see("status", "--json")[0])["queues"]
+    return queues[0] if queues else dict.fromkeys(("done", "running", "handler_seconds"))
+
+
+def test_hosts_that_tell_too_much_or_nonsense(
+    see: Callable[..., tuple[str, str]], client: Any, viewer: Viewer
+) -> None:
+    """Of one that leaves out queues nobody knows what these run; counts in more ranges than there
+    are spoil nothing."""
+    client.sadd(REGISTRY, "t:d", "t:e")
+    crew = Crew("t:d", 1, 1, running=1, times=(0,) * 20 + (5,) * 200)
+    host = Host("h", 1, "1.0.0", 1.0, 1, 1, queues=(crew, Crew("t:other", 1, 1)))
+    viewer.link.exchange([publication("a/0", host)])
+    assert queue_of(see)["running"] == 1
+    assert queue_of(see)["handler_seconds"]["p50"] > 1
+    viewer.link.exchange([publication("b/0", replace(host, more_queues=7))])
+    assert queue_of(see)["running"] is None
+    _, shown, other = see("status")[0].splitlines()
+    assert shown.split()[4:8] == other.split()[4:8] == ["-", "0", "0", "-"]
+    assert other.split()[10:12] == ["-", "-"]
+    assert shown.split()[10] != "-"
 
 
 def test_hostile_documents(see: Callable[..., tuple[str, str]], client: Any) -> None:

@@ -43,7 +43,7 @@ class CountingLink(Link):
     requests = 0
 
     def exchange(self, commands: Sequence[Command], *others: Any, **options: Any) -> list[Any]:
-        self.requests += 1
+        self.requests += bool(commands)
         return super().exchange(commands, *others, **options)
 
 

@@ -21,7 +21,9 @@ def asked(client: Any) -> int:
     return sum(known[name]["calls"] for name in SCRIPTS if name in known)
 
 
-@pytest.mark.parametrize(("hosts", "every"), [(0, 3.0), (1, 3.0), (2, 3.0), (10, 15.0), (100, 150.0)])
+@pytest.mark.parametrize(
+    ("hosts", "every"), [(0, 3.0), (1, 3.0), (2, 3.0), (10, 15.0), (100, 150.0)]
+)
 def test_the_more_hosts_the_less_each_asks(server: Server, hosts: int, every: float) -> None:
     own = 4
     if hosts:

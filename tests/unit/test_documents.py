@@ -24,7 +24,23 @@ from woodenwaiter.protocol.hosts import (
 names = st.text(max_size=50)
 numbers = st.integers(0, 1 << 53)
 seconds = st.floats(0, 1e9)
-crews = st.builds(Crew, names, numbers, numbers, numbers, numbers, numbers, numbers, numbers)
+counts = st.dictionaries(names, numbers, max_size=3)
+crews = st.builds(
+    Crew,
+    queue=names,
+    least=numbers,
+    most=numbers,
+    starting=numbers,
+    idle=numbers,
+    running=numbers,
+    quiet=numbers,
+    leaving=numbers,
+    restarts=counts,
+    tally=counts,
+    busy=seconds,
+    cpu=seconds,
+    times=st.lists(numbers, max_size=34).map(tuple),
+)
 tasks = st.builds(
     Running,
     queue=names,
@@ -56,6 +72,7 @@ hosts = st.builds(
 )
 
 BARE = Host("h", 1, "1.0.0", 2.5, started=3, alive=2)
+CREW = Crew("t:d", 1, 1)
 
 
 def task(number: int = 0, text: str = "") -> Running:
@@ -77,6 +94,33 @@ def test_what_has_no_room_is_counted() -> None:
     assert found.workers == workers[: len(found.workers)]
     assert len(found.queues) + found.more_queues == len(found.workers) + found.more_workers == 3000
     assert min(len(found.queues), len(found.workers)) > 100
+
+
+def test_what_is_zero_takes_no_room() -> None:
+    told = json.loads(encoded(replace(BARE, queues=(Crew("t:d", 0, 9),), workers=(task(),))))
+    assert told["queues"] == [{"queue": "t:d", "least": 0, "most": 9}]
+    assert "text" not in told["workers"][0]
+
+
+def test_what_the_last_queues_did_makes_room_first() -> None:
+    tally, times = {"started": 100_000, "done": 100_000}, tuple(range(1000, 1034))
+    queues = tuple(Crew(f"q:{n}", 1, 1, tally=tally, times=times) for n in range(400))
+    workers = tuple(task(number) for number in range(300))
+    text = encoded(replace(BARE, queues=queues, workers=workers))
+    assert 0.9 * MOST_BYTES < len(text) <= MOST_BYTES
+    found = decoded(text)
+    assert (found.more_queues, found.more_workers) == (0, 0)
+    whole = [crew.times != () for crew in found.queues]
+    assert 30 < sum(whole) < 350
+    assert found.queues == (*queues[: sum(whole)], *(crew.bare for crew in queues[sum(whole) :]))
+
+
+def test_many_queues_take_the_room_that_tasks_leave() -> None:
+    queues = tuple(Crew(f"q:{number}", 1, 1) for number in range(1200))
+    assert decoded(encoded(replace(BARE, queues=queues))).more_queues == 0
+    found = decoded(encoded(replace(BARE, queues=queues * 2, workers=(task(),))))
+    assert len(found.queues) > 1200
+    assert found.workers == (task(),)
 
 
 def test_name_that_is_longer_than_all_the_room() -> None:
@@ -124,6 +168,15 @@ def as_json(value: object) -> bytes:
         changed(settings=[]),
         changed(queues={}),
         changed(queues=[1]),
+        changed(queues=[{**vars(CREW), "times": [1, -1]}]),
+        changed(queues=[{**vars(CREW), "times": [1.5]}]),
+        changed(queues=[{**vars(CREW), "times": [True]}]),
+        changed(queues=[{**vars(CREW), "times": [[]]}]),
+        changed(queues=[{**vars(CREW), "times": {}}]),
+        changed(queues=[{**vars(CREW), "tally": {"done": 1 << 60}}]),
+        changed(queues=[{**vars(CREW), "tally": {"done": None}}]),
+        changed(queues=[{**vars(CREW), "tally": []}]),
+        changed(queues=[{**vars(CREW), "restarts": {"exited": "1"}}]),
         changed(workers=[{}]),
         changed(workers=[{**vars(task()), "text": 1}]),
         changed(workers="x"),
@@ -156,7 +209,10 @@ def test_essence_is_what_does_not_change_all_the_time() -> None:
     host = replace(BARE, workers=(task(),))
     later = replace(task(), seconds=9.0, done=7, told=8.0, memory=5, cpu=6.0)
     assert replace(host, up=99.0, workers=(later,), memory=5, cpu=6.0).essence == host.essence
+    worked = replace(CREW, tally={"done": 1}, busy=1.0, cpu=1.0, times=(0, 1))
+    assert replace(host, queues=(worked,)).essence == replace(host, queues=(CREW,)).essence
     for other in (
+        replace(host, queues=(replace(CREW, restarts={"exited": 1}),)),
         replace(host, started=4),
         replace(host, queues=(Crew("t:d", 1, 1),)),
         replace(host, workers=(replace(task(), claim="owner/1"),)),

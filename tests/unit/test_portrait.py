@@ -13,6 +13,7 @@ from woodenwaiter import pace
 from woodenwaiter.consumer import Consumer
 from woodenwaiter.housekeeper.portrait import MOST_TASKS, Portrait, measured
 from woodenwaiter.processes.diary import Progress
+from woodenwaiter.processes.ends import End
 from woodenwaiter.processes.footprint import Footprint, Footprints
 from woodenwaiter.processes.row import Cause, Row, State
 from woodenwaiter.processes.scoreboard import Scoreboard
@@ -25,23 +26,23 @@ class Pool:
     """The workers of the queue ``t:d``, of which there may be 1 to 9."""
 
     def __init__(self) -> None:
-        self.scoreboard = Scoreboard()
+        self.scoreboard = Scoreboard(places=2)
         self.rows: list[Row] = []
         settings = Settings(redis="redis://:s3cr3t@host", redis_password_file="/s3cr3t")
-        clients = [Consumer("t:d", redis.Redis(), print, 1.0, (1, 9), Policy())]
-        self._portrait = Portrait(self.scoreboard, settings, clients, 4711)
+        clients = {1: Consumer("t:d", redis.Redis(), print, 1.0, (1, 9), Policy())}
+        self.portrait = Portrait(self.scoreboard, settings, clients, 4711)
 
     def add(self, state: State = State.LIVE) -> Row:
         row = self.scoreboard.allocate()
         assert row
-        row.open(0, len(self.rows), len(self.rows) + 1)
+        row.open(1, len(self.rows), len(self.rows) + 1)
         row.enter()
         row.become(state)
         self.rows.append(row)
         return row
 
     def seen(self, now: float = 100.0) -> Host:
-        return self._portrait.at(self.scoreboard.made_at + now, {"t:d": self.rows})
+        return self.portrait.at(self.scoreboard.made_at + now, {"t:d": self.rows})
 
     @property
     def crew(self) -> Crew:
@@ -105,6 +106,37 @@ def test_tasks(pool: Pool) -> None:
     assert (first.fraction, first.text, first.is_leaving) == (0.25, "a quarter", True)
     assert second.seconds == pytest.approx(1.5, abs=0.01)
     assert (second.slot, second.fraction, second.text, second.told) == (0, None, "", None)
+
+
+def test_what_was_done(pool: Pool) -> None:
+    assert pool.portrait.with_totals(pool.seen()) == pool.seen()
+    dead, alive = pool.add(), pool.add()
+    for row, seconds in ((dead, 3e-6), (alive, 5e-6), (alive, 3e-6)):
+        pool.run(row, row.incarnation, 1.0)
+        row.finish(row.incarnation)
+        row.diary.count_time(seconds)
+    dead.diary.spend(2.0004, 1.5)
+    dead.close(9, Cause.CHARGED)
+    for end in (End.EXITED, End.EXITED, End.LEFT, End.OUT_OF_MEMORY):
+        pool.scoreboard.ends.count(1, end)
+    pool.scoreboard.ends.count(0, End.EXITED)
+    for _ in range(2):
+        [crew] = pool.portrait.with_totals(pool.seen()).queues
+        assert crew.tally == {"started": 3, "done": 3}
+        assert (crew.busy, crew.cpu, crew.times) == (2.0, 1.5, (0, 0, 2, 1))
+        assert crew.restarts == {"exited": 2, "out of memory": 1}
+        if dead.state == State.DEAD:
+            dead.free()
+    assert crew.bare == replace(pool.crew, restarts=crew.restarts)
+
+
+def test_queue_of_several_dishes(pool: Pool) -> None:
+    client = Consumer("t:d", redis.Redis(), print, 1.0, (1, 2), Policy())
+    portrait = Portrait(pool.scoreboard, Settings(), {0: client, 1: client}, 1)
+    for place in (0, 1):
+        pool.scoreboard.ends.count(place, End.EXITED)
+    [crew] = portrait.at(pool.scoreboard.made_at, {}).queues
+    assert crew == Crew("t:d", 2, 4, restarts={"exited": 2})
 
 
 def test_the_newest_of_many_tasks_are_counted(pool: Pool) -> None:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from woodenwaiter.text import escaped, escaped_json, escaped_lines, listed, shortened, span
+from woodenwaiter.text import (
+    escaped,
+    escaped_json,
+    escaped_lines,
+    listed,
+    shortened,
+    span,
+    span_between,
+)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +103,31 @@ def test_it_takes_no_time(part: str) -> None:
         (1.26, "1.3 s"),
         (59.6, "60 s"),
         (119, "119 s"),
-        (120, "2 min"),
-        (7200, "2 h"),
+        (120, "2.0 min"),
+        (596, "9.9 min"),
+        (597, "10 min"),
+        (7200, "2.0 h"),
         (86400 * 12.3, "12 d"),
     ],
 )
 def test_spans(seconds: float, said: str) -> None:
     assert span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (41.7, 45.2, "41-46 s"),
+        (0, 4.3, "≤ 5 s"),
+        (0.9, 4.3, "≤ 5 s"),
+        (50, 240, "≤ 4 min"),
+        (61, 240, "1-4 min"),
+        (120, 120, "2 min"),
+        (3.2, None, "≥ 3 s"),
+        (190, None, "≥ 3 min"),
+        (0, None, "≥ 0 s"),
+        (86400 * 2, 86400 * 3.5, "2-4 d"),
+    ],
+)
+def test_spans_that_nobody_knows_exactly(least: float, most: float | None, said: str) -> None:
+    assert span_between(least, most) == said.replace("-", "\N{EN DASH}")

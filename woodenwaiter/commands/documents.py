@@ -10,4 +10,4 @@ VERSION = 1
 
 
 def document(**parts: Any) -> str:
-    return json.dumps({"version": VERSION, **parts})
+    return json.dumps({"version": VERSION, **parts}, default=vars)

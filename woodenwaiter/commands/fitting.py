@@ -7,7 +7,7 @@ import unicodedata
 
 def columns_of(text: str) -> int:
     """How many places a terminal needs for printable text."""
-    return sum(_columns_of(character) for character in text)
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
 
 
 def _columns_of(character: str) -> int:

@@ -4,7 +4,7 @@ where."""
 from __future__ import annotations
 
 import argparse
-import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,13 +12,11 @@ from ..protocol.hosts import Crew, Host
 from ..protocol.link import Link
 from ..protocol.published import Sighting, Task, published, running
 from ..protocol.queue import Queue
-from ..text import escaped_json
-from .columns import print_table, share, size, span
+from ..text import share, size, span
 from .known import require_known
-from .terminal import complain
-
-VERSION = 1
-"""Of what ``--json`` prints: another one where a key is gone, or means something else."""
+from .table import Cell, Column, name_column, text_column
+from .traces import lines_of, traces
+from .views import View, show
 
 STATES = ("running", "idle", "starting", "quiet", "leaving")
 """Of workers; those that run a task are shown one by one, as far as they are known."""
@@ -33,52 +31,67 @@ class Seen(NamedTuple):
 
 def show_hosts(given: argparse.Namespace, link: Link) -> int:
     """Each supervisor, and how it fares."""
-    found = published(link)
-    seen = _seen(found, given.queues)
-    if given.json:
-        _print_json(found, hosts=[*map(_host_as_json, seen)])
-        return 0
-    _complain_of(found)
-    names = ("host", "pid", "version", "up", "running", "ended", "cpu", "largest", "seen")
-    _print([names, *map(_host, seen)], "no supervisor is to be seen")
-    return 0
+    return show(given, link, lambda: _hosts(published(link), given.queues + given.named))
 
 
 def show_workers(given: argparse.Namespace, link: Link) -> int:
     """Each worker that runs a task, and how many others there are."""
-    found = published(link)
-    seen = _seen(found, given.queues)
-    tasks = running(found, given.queues)
-    if given.json:
-        crews = [crew for each in seen for crew in _crews_as_json(each, given.queues)]
-        _print_json(found, workers=[*map(_task_as_json, tasks)], crews=crews)
-        return 0
-    _complain_of(found)
-    names = ("host", "worker", "pid", "state", "for", "done", "cpu", "memory")
-    rows: list[Sequence[str]] = [names]
-    for sighting, host in seen:
-        rows += [_worker(task) for task in tasks if task.seen is sighting]
-        rows += [row for crew in _crews(host, given.queues) for row in _others(host, crew)]
-        if host.more_queues:
-            rows.append(_left_out(host))
-    _print(rows, "no worker is to be seen")
-    return 0
+    return show(given, link, lambda: _workers(published(link), given.queues + given.named))
 
 
 def show_running(given: argparse.Namespace, link: Link) -> int:
     """What runs, where, and for how long."""
-    found = published(link)
-    queues = [given.queue] if given.queue else []
+    return show(given, link, lambda: _running(link, given.queue, traced=given.trace))
+
+
+def _hosts(found: Sequence[Sighting], queues: Sequence[str]) -> View:
+    seen = _seen(found, queues)
+    return _view(found, HOST, [*map(_host, seen)], "supervisor", hosts=[*map(_plain_host, seen)])
+
+
+def _workers(found: Sequence[Sighting], queues: Sequence[str]) -> View:
+    seen = _seen(found, queues)
     tasks = running(found, queues)
-    if queues and not _seen(found, queues):
-        require_known(Queue(link, given.queue, lease=1))
-    if given.json:
-        _print_json(found, running=[*map(_task_as_json, tasks)])
-        return 0
-    _complain_of(found)
-    names = ("queue", "host", "pid", "for", "seen", "cpu", "progress")
-    _print([names, *map(_task, tasks)], "nothing is running")
-    return 0
+    rows: list[Sequence[str]] = []
+    for sighting, host in seen:
+        rows += [_worker(task) for task in tasks if task.seen is sighting]
+        rows += [row for crew in _crews(host, queues) for row in _others(host, crew)]
+        if host.more_queues:
+            rows.append(_left_out(host))
+    crews = [crew for each in seen for crew in _plain_crews(each, queues)]
+    return _view(found, WORKER, rows, "worker", workers=[*map(_plain_task, tasks)], crews=crews)
+
+
+def _running(link: Link, queue: str | None, *, traced: bool) -> View:
+    found = published(link)
+    queues = [queue] if queue else []
+    tasks = running(found, queues)
+    if queue and not _seen(found, queues):
+        require_known(Queue(link, queue, lease=1))
+    plain = [*map(_plain_task, tasks)]
+    where = traces(link, tasks, queue) if traced else []
+    for task, trace in zip(plain, where, strict=False):
+        task["trace"], task["trouble"] = trace
+    view = _view(found, TASK, [*map(_task, tasks)], "", running=plain)
+    return view._replace(below=[*map(lines_of, where)])
+
+
+def _view(
+    found: Iterable[Sighting],
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    kind: str,
+    **parts: Any,
+) -> View:
+    unreadable = [each for each in found if each.trouble]
+    parts["unreadable"] = [{"document": s.name, "trouble": s.trouble} for s in unreadable]
+    return View(
+        parts,
+        columns,
+        [[*map(Cell, row)] for row in rows],
+        f"no {kind} is to be seen" if kind else "nothing is running",
+        [f"{each.name}: {each.trouble}" for each in unreadable],
+    )
 
 
 def _seen(found: Iterable[Sighting], queues: Sequence[str]) -> list[Seen]:
@@ -91,34 +104,44 @@ def _crews(host: Host, queues: Sequence[str]) -> list[Crew]:
     return [crew for crew in host.queues if not queues or crew.queue in queues]
 
 
+def _restarts(host: Host) -> Counter[str]:
+    """By why."""
+    restarts: Counter[str] = Counter()
+    for crew in host.queues:
+        restarts.update(crew.restarts)
+    return restarts
+
+
 # In columns.
 
-TEXTS = ("host", "queue", "worker", "state", "progress")
-
-
-def _print(rows: Sequence[Sequence[str]], nothing: str) -> None:
-    if len(rows) > 1:
-        print_table(rows, TEXTS)
-    else:
-        print(nothing)
-
-
-def _complain_of(found: Iterable[Sighting]) -> None:
-    for sighting in found:
-        if sighting.trouble:
-            complain(f"{sighting.name}: {sighting.trouble}")
+HOST = (
+    name_column("host"),
+    *map(Column, ("pid", "version", "up", "running", "restarts", "cpu", "largest", "seen")),
+)
+WORKER = (
+    name_column("host"),
+    name_column("worker"),
+    Column("pid"),
+    text_column("state"),
+    *map(Column, ("for", "done", "cpu", "memory")),
+)
+TASK = (
+    name_column("queue"),
+    name_column("host"),
+    *map(Column, ("pid", "for", "seen", "cpu")),
+    text_column("progress"),
+)
 
 
 def _host(seen: Seen) -> Sequence[str]:
     host = seen.host
-    busy = f"{len(host.workers) + host.more_workers} of {host.alive}"
     return (
         host.host,
         f"{host.pid}",
         host.release,
         span(host.up + seen.sighting.ago),
-        busy,
-        f"{host.started - host.alive}",
+        f"{len(host.workers) + host.more_workers} of {host.alive}",
+        f"{_restarts(host).total()}",
         share(host.cpu),
         size(host.memory),
         span(seen.sighting.ago),
@@ -167,33 +190,23 @@ def _task(task: Task) -> Sequence[str]:
     )
 
 
-# As JSON.
+# For programs.
 
 
-def _print_json(found: Iterable[Sighting], **parts: Any) -> None:
-    unreadable = [
-        {"document": sighting.name, "trouble": sighting.trouble}
-        for sighting in found
-        if sighting.trouble
-    ]
-    whole = {"version": VERSION, **parts, "unreadable": unreadable}
-    print(escaped_json(json.dumps(whole, default=vars, ensure_ascii=False)))
-
-
-def _host_as_json(seen: Seen) -> dict[str, Any]:
+def _plain_host(seen: Seen) -> dict[str, Any]:
     sighting, host = seen
     since = sighting.written - host.up
     known = {"document": sighting.name, "written": sighting.written, "ago": sighting.ago}
-    return {**known, "since": since, **vars(host)}
+    return {**known, "since": since, "restarts": _restarts(host), **vars(host)}
 
 
-def _crews_as_json(seen: Seen, queues: Sequence[str]) -> list[dict[str, Any]]:
+def _plain_crews(seen: Seen, queues: Sequence[str]) -> list[dict[str, Any]]:
     sighting, host = seen
     known = {"document": sighting.name, "ago": sighting.ago, "host": host.host}
     return [{**known, "supervisor": host.pid, **vars(crew)} for crew in _crews(host, queues)]
 
 
-def _task_as_json(task: Task) -> dict[str, Any]:
+def _plain_task(task: Task) -> dict[str, Any]:
     sighting, host = task.seen, task.host
     known = {"document": sighting.name, "ago": sighting.ago, "host": host.host}
     return {**known, "supervisor": host.pid, "began": task.began, **vars(task.worker)}

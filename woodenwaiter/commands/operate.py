@@ -34,6 +34,7 @@ from .terminal import (
     seconds,
     some_text,
 )
+from .top import show_top
 
 CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError)
 """Raised by what a URL says of them, when redis-py connects."""
@@ -93,8 +94,9 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
     """What takes nothing, and changes nothing."""
     common = BriefParser(add_help=False, parents=[server])
     common.add_argument("--json", action="store_true", help="for programs, as README.rst says")
-    _add_status(commands, common)
+    _add_views(commands, common)
     _add_tasks(commands, common)
+    _add_top(commands, server)
     check = commands.add_parser(
         "check", parents=[common], help="say what is wrong, or will be, and what to do"
     )
@@ -102,21 +104,25 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
     check.set_defaults(run=_check)
 
 
-def _add_status(commands: Commands, common: BriefParser) -> None:
-    status = commands.add_parser(
-        "status", parents=[common], help="how many tasks each queue holds, by state"
-    )
-    status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
-    status.add_argument(
-        "--queue", action="append", default=[], dest="named", metavar="TABLE:DISH", help="likewise"
-    )
-    status.add_argument(
+def _add_views(commands: Commands, common: BriefParser) -> None:
+    """What can be looked at again and again."""
+    views = BriefParser(add_help=False, parents=[common])
+    views.add_argument(
         "--watch",
         nargs="?",
         type=seconds,
         const=pace.WATCH,
         metavar="SECONDS",
         help=f"again and again ({pace.WATCH:g})",
+    )
+    status = commands.add_parser(
+        "status",
+        parents=[views],
+        help="what each queue holds, what comes and goes, how long it waits",
+    )
+    status.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
+    status.add_argument(
+        "--queue", action="append", default=[], dest="named", metavar="TABLE:DISH", help="likewise"
     )
     whose = status.add_mutually_exclusive_group()
     for option, run, summary in (
@@ -127,10 +133,28 @@ def _add_status(commands: Commands, common: BriefParser) -> None:
     status.set_defaults(run=show_status)
 
     running = commands.add_parser(
-        "running", parents=[common], help="what runs where, and for how long; longest first"
+        "running", parents=[views], help="what runs where, and for how long; longest first"
     )
     running.add_argument("queue", nargs="?", metavar="TABLE:DISH", help="(all)")
+    running.add_argument(
+        "--trace", action="store_true", help="and where each is now, as its host answers"
+    )
     running.set_defaults(run=show_running)
+
+
+def _add_top(commands: Commands, server: BriefParser) -> None:
+    top = commands.add_parser(
+        "top", parents=[server], help="queues, hosts and tasks, live, on a whole screen"
+    )
+    top.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
+    top.add_argument(
+        "--watch",
+        type=seconds,
+        default=pace.WATCH,
+        metavar="SECONDS",
+        help=f"between two looks ({pace.WATCH:g})",
+    )
+    top.set_defaults(run=show_top)
 
 
 def _add_tasks(commands: Commands, common: BriefParser) -> None:

@@ -1,108 +1,155 @@
-"""``woodenwaiter status``: how many tasks each queue holds."""
+"""``woodenwaiter status``: how each queue fares."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from redis.exceptions import ResponseError
-
-from ..errors import EXIT_REDIS, EXIT_UNKNOWN, RedisUnusable
-from ..protocol.keys import REGISTRY
-from ..protocol.link import Link, ServerTrouble, unusable
-from ..protocol.queue import registered
-from ..protocol.replies import is_outage, reply_of
-from ..protocol.sizes import Sizes, sizes_of
-from ..text import escaped, listed, span
-from .documents import document
+from ..errors import EXIT_REDIS, EXIT_UNKNOWN
+from ..processes.times import RANGES, in_words, quantile
+from ..protocol.history import Range, Rates, Summary
+from ..protocol.link import Link
+from ..protocol.overview import Overview, survey
+from ..protocol.published import Sighting
+from ..protocol.replies import reply_of
+from ..protocol.sizes import Sizes
+from ..text import listed, span, span_between
 from .known import NoSuchQueue, known_to
-from .table import Cell, drawn, look_of_stdout
-from .terminal import complain
-from .watching import watch
+from .table import Cell, Column, name_column
+from .views import View, show
+
+NONE = Cell("-")
+"""There is none, or nobody knows."""
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """Of a queue, as its hosts tell: how many are ``running``, None where a host does not tell of
+    all of its queues; and how many took how long since the hosts began."""
+
+    running: int | None
+    times: Sequence[int]
+
+    def within(self, share: float) -> float | None:
+        """The seconds that this share of them took at most."""
+        return quantile(self.times, share)
 
 
 @dataclass(frozen=True)
 class Status:
-    """What there is to be seen of queues; ``troubles``: what is wrong, in lines; ``code``: of the
-    worst, 0 for none."""
+    """What there is to be seen of a queue; the latter two where it can be seen."""
 
-    queues: Sequence[Sizes]
-    troubles: Sequence[str] = ()
-    code: int = 0
-
-
-Column = tuple[str, Callable[[Sizes], Cell]]
-"""A title, and what stands below it."""
+    sizes: Sizes
+    summary: Summary | None
+    handlers: Handlers | None
 
 
 def _number(number: int, style: str = "") -> Cell:
     return Cell(f"{number}", style if number else "")
 
 
-def _next_due(sizes: Sizes) -> Cell:
-    if sizes.next_due is None:
-        return Cell("-")
-    return Cell(span(sizes.next_due) if sizes.next_due else "now")
+def _next_due(of: Status) -> Cell:
+    due = of.sizes.next_due
+    return NONE if due is None else Cell(span(due) if due else "now")
 
 
-def _workers(sizes: Sizes) -> Cell:
+def _workers(of: Status) -> Cell:
+    sizes = of.sizes
     is_left = not sizes.workers and sizes.waiting + sizes.claimed + sizes.delayed > 0
     return Cell(f"{sizes.workers}", "yellow" if is_left else "")
 
 
-COLUMNS: Sequence[Column] = (
-    ("queue", lambda of: Cell(escaped(of.queue))),
-    ("waiting", lambda of: _number(of.waiting)),
-    ("claimed", lambda of: _number(of.claimed)),
-    ("delayed", lambda of: _number(of.delayed)),
-    ("dead", lambda of: _number(of.dead, "red")),
-    ("workers", _workers),
-    ("next due", _next_due),
+def _running(of: Status) -> Cell:
+    if of.handlers is None or of.handlers.running is None:
+        return NONE
+    return _number(of.handlers.running)
+
+
+def _between(there: Range | None) -> Cell:
+    if there is None or (there.most is None and there.least < 1):
+        return NONE
+    return Cell(span_between(*there))
+
+
+def _oldest(of: Status) -> Cell:
+    return _between(of.summary and of.summary.oldest)
+
+
+def _drained(of: Status) -> Cell:
+    return _between(of.summary and of.summary.drained)
+
+
+def _a_minute(of: Callable[[Rates], float], style: str = "") -> Callable[[Status], Cell]:
+    def cell(status: Status) -> Cell:
+        if not (status.summary and status.summary.rates):
+            return NONE
+        rate = of(status.summary.rates)
+        return Cell(f"{rate:.1f}" if 0.05 <= rate < 9.95 else f"{rate:.0f}", style if rate else "")
+
+    return cell
+
+
+def _within(share: float) -> Callable[[Status], Cell]:
+    def cell(status: Status) -> Cell:
+        seconds = status.handlers.within(share) if status.handlers else None
+        return NONE if seconds is None else Cell(in_words(seconds))
+
+    return cell
+
+
+COLUMNS: Sequence[tuple[Column, Callable[[Status], Cell]]] = (
+    (name_column("queue", least=12), lambda of: Cell(of.sizes.queue)),
+    (Column("waiting"), lambda of: _number(of.sizes.waiting)),
+    (Column("oldest"), _oldest),
+    (Column("claimed", spare=6), lambda of: _number(of.sizes.claimed)),
+    (Column("running"), _running),
+    (Column("delayed", spare=1), lambda of: _number(of.sizes.delayed)),
+    (Column("dead"), lambda of: _number(of.sizes.dead, "red")),
+    (Column("in/m", spare=2), _a_minute(lambda rates: rates.came)),
+    (Column("done/m"), _a_minute(lambda rates: rates.done)),
+    (Column("fail/m", spare=3), _a_minute(lambda rates: rates.failed, "yellow")),
+    (Column("p50", spare=5), _within(0.5)),
+    (Column("p99", spare=4), _within(0.99)),
+    (Column("workers"), _workers),
+    (Column("empty in"), _drained),
+    (Column("next due", spare=7), _next_due),
 )
+"""And what stands in them; ``/m``: in the last minute."""
 
 
 def show_status(given: argparse.Namespace, link: Link) -> int:
     names = [*given.queues, *given.named]
-    status = status_of(link, names)
-    if given.watch is not None and status.code != EXIT_UNKNOWN:
-        return watch(lambda: _view(given, _later(link, names)), given.watch, is_plain=given.json)
-    if given.json:
-        print(_document(status))
-        return status.code
-    print(*_table(status), sep="\n")
-    for trouble in status.troubles:
-        complain(trouble)
-    return status.code
+    return show(given, link, lambda: status_of(link, names))
 
 
-def status_of(link: Link, names: Sequence[str]) -> Status:
+def status_of(link: Link, names: Sequence[str]) -> View:
     """The status of these queues, or of all that were ever served: two requests, however many they
     are. Raises what is in `link.ServerTrouble`, and RedisUnusable."""
-    outcomes = sizes_of(link, queues := names or _all(link))
-    sizes = [outcome for outcome in outcomes if isinstance(outcome, Sizes)]
+    queues, sightings = survey(link, names)
+    seen = {q: found for q, found in queues.items() if isinstance(found, Overview)}
     wrong: dict[str, list[str]] = {}
-    for queue, outcome in zip(queues, outcomes, strict=True):
-        if isinstance(outcome, Exception):
-            wrong.setdefault(reply_of(outcome).whole, []).append(queue)
-    unknown = _unknown(link, [each.queue for each in sizes if names and not _is_used(each)])
-    return Status(
-        [each for each in sizes if each.queue not in unknown],
-        [
+    for queue, found in queues.items():
+        if isinstance(found, Exception):
+            wrong.setdefault(reply_of(found).whole, []).append(queue)
+    unknown = _unknown(link, [q for q in seen if names and not _is_used(seen[q].sizes)])
+    handlers = None if sightings is None else _handlers(seen, sightings)
+    shown = [
+        Status(found.sizes, found.summary, handlers[queue] if handlers else None)
+        for queue, found in seen.items()
+        if queue not in unknown
+    ]
+    return View(
+        {"queues": [*map(_plain, shown)]},
+        [column for column, _ in COLUMNS],
+        [[cell(each) for _, cell in COLUMNS] for each in shown],
+        troubles=[
             *map(str, unknown.values()),
             *(f"{listed(there)}: {what}" for what, there in wrong.items()),
         ],
-        EXIT_REDIS if wrong else EXIT_UNKNOWN if unknown else 0,
+        code=EXIT_REDIS if wrong else EXIT_UNKNOWN if unknown else 0,
     )
-
-
-def _all(link: Link) -> list[str]:
-    try:
-        return registered(link)
-    except ResponseError as error:
-        if is_outage(error):
-            raise
-        raise RedisUnusable(f"{REGISTRY}: {error}") from None
 
 
 def _is_used(sizes: Sizes) -> bool:
@@ -115,29 +162,36 @@ def _unknown(link: Link, empty: Sequence[str]) -> dict[str, NoSuchQueue]:
     return {} if names is None else {n: NoSuchQueue(n, names) for n in empty if n not in names}
 
 
-def _later(link: Link, names: Sequence[str]) -> Status:
-    """What there is, or what is the matter: who watches wants to see it come back."""
-    try:
-        return status_of(link, names)
-    except ServerTrouble as error:
-        return Status([], [str(unusable(link.address, error))], EXIT_REDIS)
-    except RedisUnusable as error:
-        return Status([], [str(error)], error.exit_code)
+def _handlers(queues: Iterable[str], sightings: Sequence[Sighting]) -> dict[str, Handlers]:
+    """Of each of them, on all hosts together."""
+    hosts = [seen.host for seen in sightings if seen.host]
+    running, times = dict.fromkeys(queues, 0), {queue: [0] * RANGES for queue in queues}
+    for crew in (crew for host in hosts for crew in host.queues if crew.queue in running):
+        running[crew.queue] += crew.running
+        for number, count in enumerate(crew.times[:RANGES]):
+            times[crew.queue][number] += count
+    is_all = not any(host.more_queues for host in hosts)
+    return {q: Handlers(running[q] if is_all else None, times[q]) for q in queues}
 
 
-def _view(given: argparse.Namespace, status: Status) -> list[str]:
-    """All of it, as there is nowhere else to complain; first what a small screen has to show."""
-    if given.json:
-        return [_document(status)]
-    look = look_of_stdout()
-    troubles = (look.styled(escaped(trouble), "red") for trouble in status.troubles)
-    return [*troubles, *_table(status)]
+def _plain(status: Status) -> dict[str, Any]:
+    """For programs."""
+    summary, handlers = status.summary, status.handlers
+    totals = ("pushed", "done", "failed", "buried", "requeued")
+    return {
+        **asdict(status.sizes),
+        "running": handlers.running if handlers else None,
+        "oldest": _named(summary and summary.oldest),
+        "rates": _named(summary and summary.rates),
+        "drained_in": _named(summary and summary.drained),
+        **{name: getattr(summary, name) if summary else None for name in totals},
+        "handler_seconds": _quantiles(handlers) if handlers and any(handlers.times) else None,
+    }
 
 
-def _document(status: Status) -> str:
-    return document(queues=[*map(asdict, status.queues)], troubles=status.troubles)
+def _named(numbers: Range | Rates | None) -> dict[str, Any] | None:
+    return None if numbers is None else numbers._asdict()
 
 
-def _table(status: Status) -> list[str]:
-    rows = [[cell(each) for _, cell in COLUMNS] for each in status.queues]
-    return drawn([title for title, _ in COLUMNS], rows, look_of_stdout())
+def _quantiles(handlers: Handlers) -> dict[str, float | None]:
+    return {"p50": handlers.within(0.5), "p99": handlers.within(0.99)}

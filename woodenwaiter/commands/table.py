@@ -5,19 +5,41 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from .fitting import columns_of, fitted_name
+from ..text import escaped
+from .fitting import columns_of, fitted, fitted_name
 
-NARROWEST = 12
-"""Columns that a name has, however many others there are."""
+GAP = 2
+"""Between two columns; 1 where there is no room for it."""
 
 STYLES = {"": "", "bold": "1", "red": "31", "yellow": "33"}
 
 
+class Column(NamedTuple):
+    """What has no ``cut`` is a number: it stands at the right, and is never cut. A text has
+    ``least`` places, however narrow the terminal, and columns without which one can do are left out
+    for it to have twice as many: the most ``spare`` first; 0: this one never is."""
+
+    title: str
+    cut: Callable[[str, int], str] | None = None
+    least: int = 6
+    spare: int = 0
+
+
+def name_column(title: str, least: int = 6) -> Column:
+    """Of names, which are cut in the middle."""
+    return Column(title, fitted_name, least)
+
+
+def text_column(title: str) -> Column:
+    """Of texts, which are cut at their ends."""
+    return Column(title, fitted)
+
+
 class Cell(NamedTuple):
-    """A text, and how it is to look, of STYLES."""
+    """A text, which may be anybody's, and how it is to look, of STYLES."""
 
     text: str
     style: str = ""
@@ -49,20 +71,61 @@ def is_screen() -> bool:
     return bool(sys.stdout) and sys.stdout.isatty()
 
 
-def drawn(titles: Sequence[str], rows: Sequence[Sequence[Cell]], look: Look) -> list[str]:
-    """The lines of a table: its first column at the left, cut where the line would be too long, the
-    others at the right."""
-    table = [[Cell(title, "bold") for title in titles], *rows]
-    widths = [max(columns_of(row[n].text) for row in table) for n in range(len(titles))]
-    others = sum(widths[1:]) + 2 * (len(widths) - 1)
+def drawn(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], look: Look) -> list[str]:
+    """The lines of a table with its titles, none wider than it may be, as far as that can be."""
+    table = [[Cell(column.title, "bold") for column in columns], *rows]
+    table = [[Cell(escaped(text), style) for text, style in row] for row in table]
+    whole = [max(map(columns_of, texts)) for texts in zip(*_texts(table), strict=True)]
+    kept, gap = [*range(len(columns))], GAP
     if look.columns:
-        widths[0] = min(widths[0], max(NARROWEST, look.columns - others))
-    return [_line(row, widths, look) for row in table]
+        kept = _kept(columns, whole, look.columns)
+        gap = GAP if _wide([whole[n] for n in kept], GAP) <= look.columns else 1
+    columns, whole = [columns[n] for n in kept], [whole[n] for n in kept]
+    widths = _narrowed(columns, whole, gap, look.columns) if look.columns else whole
+    return [_line([row[n] for n in kept], columns, widths, gap, look) for row in table]
 
 
-def _line(row: Sequence[Cell], widths: Sequence[int], look: Look) -> str:
-    name = fitted_name(row[0].text, widths[0])
-    parts = [look.styled(name, row[0].style) + " " * (widths[0] - columns_of(name))]
-    for (text, style), width in zip(row[1:], widths[1:], strict=True):
-        parts.append(" " * (width - columns_of(text)) + look.styled(text, style))
-    return "  ".join(parts)
+def _texts(table: Sequence[Sequence[Cell]]) -> list[list[str]]:
+    return [[cell.text for cell in row] for row in table]
+
+
+def _wide(widths: Sequence[int], gap: int) -> int:
+    """A line of such columns."""
+    return sum(widths) + gap * (len(widths) - 1)
+
+
+def _kept(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
+    """The numbers of the columns that have room, and of those that are not left out."""
+    wanted = [min(w, 2 * c.least) if c.cut else w for c, w in zip(columns, widths, strict=True)]
+    kept = [*range(len(columns))]
+    for spare in sorted(kept, key=lambda n: -columns[n].spare):
+        if not columns[spare].spare or _wide([wanted[n] for n in kept], 1) <= room:
+            break
+        kept.remove(spare)
+    return kept
+
+
+def _narrowed(
+    columns: Sequence[Column], widths: Sequence[int], gap: int, room: int
+) -> Sequence[int]:
+    """Until it has room, the widest text is cut."""
+    widths = [*widths]
+    texts = [n for n, column in enumerate(columns) if column.cut]
+    while _wide(widths, gap) > room:
+        widest = max(texts, key=lambda n: widths[n] - columns[n].least, default=-1)
+        if widest < 0 or widths[widest] <= columns[widest].least:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _line(
+    row: Sequence[Cell], columns: Sequence[Column], widths: Sequence[int], gap: int, look: Look
+) -> str:
+    parts = []
+    for (text, style), column, width in zip(row, columns, widths, strict=True):
+        shown = column.cut(text, width) if column.cut else text
+        padding = " " * (width - columns_of(shown))
+        styled = look.styled(shown, style) if shown else ""
+        parts.append(styled + padding if column.cut else padding + styled)
+    return (" " * gap).join(parts).rstrip()

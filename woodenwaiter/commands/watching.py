@@ -12,7 +12,7 @@ from .table import is_screen, look_of_stdout
 HOME, REST_OF_LINE, REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
-def watch(view: Callable[[], Sequence[str]], seconds: float, *, is_plain: bool) -> int:
+def watch(view: Callable[[], Sequence[str]], seconds: float, is_plain: bool) -> int:
     """Show the lines that ``view`` returns, every so many seconds until Ctrl-C, behind the time: on
     a terminal in the same place, as many as it has room for; else below each other. ``is_plain``:
     these lines and nothing else."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from typing import Any
 
 from .. import __version__
 from ..consumer import Consumer
+from ..processes.ends import End
 from ..processes.footprint import Footprint
 from ..processes.row import Row, doing_of, tally_of
 from ..processes.scoreboard import Scoreboard
+from ..processes.totals import Totals
 from ..protocol.hosts import Crew, Host, Running
 from ..settings import Settings
 
@@ -32,26 +36,28 @@ MOST_TASKS = 300
 
 
 class Portrait:
-    """Of the supervisor whose pid is ``supervisor``, and of its workers for ``consumers``, who are
-    all on one server. Times are monotonic seconds."""
+    """Of the supervisor whose pid is ``supervisor``, and of its workers for ``consumers``, by the
+    numbers of their places, who are all on one server. Times are monotonic seconds."""
 
     def __init__(
         self,
         scoreboard: Scoreboard,
         settings: Settings,
-        consumers: Iterable[Consumer],
+        consumers: Mapping[int, Consumer],
         supervisor: int,
     ) -> None:
         self._scoreboard = scoreboard
         self._settings = {name: getattr(settings, name) for name in SETTINGS}
         self._supervisor = supervisor
         self._bounds: dict[str, tuple[int, int]] = {}
-        for consumer in consumers:
+        self._places: dict[str, list[int]] = {}
+        for place, consumer in consumers.items():
+            self._places.setdefault(consumer.queue, []).append(place)
             former, bounds = self._bounds.get(consumer.queue, (0, 0)), consumer.bounds
             self._bounds[consumer.queue] = former[0] + bounds[0], former[1] + bounds[1]
 
     def at(self, now: float, rows: Mapping[str, Sequence[Row]]) -> Host:
-        """``rows``: the workers of each queue. Nothing is measured."""
+        """``rows``: the workers of each queue. Nothing is measured, or summed up."""
         busy = [(q, row) for q, workers in rows.items() for row in workers if _is_busy(row)]
         busy.sort(key=lambda each: each[1].began)
         running = [_running(queue, row, now) for queue, row in busy[:MOST_TASKS]]
@@ -69,7 +75,32 @@ class Portrait:
         )
 
     def _crew(self, queue: str, rows: Sequence[Row]) -> Crew:
-        return Crew(queue, *self._bounds[queue], **Counter(doing_of(r) for r in rows if r.alive))
+        ends: Counter[End] = Counter()
+        for place in self._places[queue]:
+            ends.update(self._scoreboard.ends[place])
+        restarts = {f"{end}": number for end, number in ends.items() if end.is_replaced}
+        told: dict[str, Any] = {"restarts": restarts}
+        told.update(Counter(doing_of(row) for row in rows if row.alive))
+        return Crew(queue, *self._bounds[queue], **told)
+
+    def with_totals(self, host: Host) -> Host:
+        """The same, with what the workers of each queue did."""
+        of_places = self._scoreboard.totals()
+        crews = (
+            _with_totals(
+                crew,
+                reduce(Totals.plus, (of_places[place] for place in self._places[crew.queue])),
+            )
+            for crew in host.queues
+        )
+        return replace(host, queues=tuple(crews))
+
+
+def _with_totals(crew: Crew, totals: Totals) -> Crew:
+    busy, cpu = (round(seconds, 3) for seconds in totals.effort)
+    tally = {name: number for name, number in totals.tally._asdict().items() if number}
+    last = max((n for n, number in enumerate(totals.times, 1) if number), default=0)
+    return replace(crew, tally=tally, busy=busy, cpu=cpu, times=totals.times[:last])
 
 
 def _is_busy(row: Row) -> bool:

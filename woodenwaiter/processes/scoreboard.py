@@ -16,6 +16,7 @@ from .diary import DIARY_BYTES, Diary
 from .ends import EndCounts
 from .row import ROW_BYTES, Row, State
 from .totals import Totals
+from .traced import Traced
 
 ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits recovery holds one
 
@@ -28,7 +29,7 @@ _LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 class Scoreboard:
     """The rows of one supervisor's workers, made before the first fork, behind a header;
     ``demands``, one for each of its places; and ``ends``: how many workers ended why, likewise.
-    ``made_at``: in monotonic seconds."""
+    ``traced``: where they are, for who asks. ``made_at``: in monotonic seconds."""
 
     def __init__(self, rows: int = ROWS, places: int = 0) -> None:
         self.pool = unique_name()
@@ -44,6 +45,7 @@ class Scoreboard:
         queues = max(rows, places)
         self._books = Books(queues)
         self.ends = EndCounts(queues)
+        self.traced = Traced()
         self._rows: list[Row] = []  # of this process: made when first seen, as most never are
 
     def __iter__(self) -> Iterator[Row]:

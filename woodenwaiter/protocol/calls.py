@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from .link import Link
+from .link import Command, Link
 from .replies import Meaning, meaning_of, needs_source
 from .scripts import Script
 
@@ -21,11 +21,11 @@ def run_all(link: Link, calls: Sequence[Call]) -> list[Any]:
     return _run_all(link, calls, "")
 
 
-def read_all(link: Link, calls: Sequence[Call]) -> list[Any]:
+def read_all(link: Link, calls: Sequence[Call], along: Sequence[Command] = ()) -> list[Any]:
     """The same for scripts that write nothing, which some users may run only as such: servers know
-    of that from Redis 7.0 on."""
-    outcomes = _run_all(link, calls, "")
-    refused = [i for i, outcome in enumerate(outcomes) if _is_forbidden(outcome)]
+    of that from Redis 7.0 on. With them go these commands, and their replies come last."""
+    outcomes = _run_all(link, calls, "", along)
+    refused = [i for i, outcome in enumerate(outcomes[: len(calls)]) if _is_forbidden(outcome)]
     again = _run_all(link, [calls[i] for i in refused], "_RO")
     for i, outcome in zip(refused, again, strict=True):
         if not _is_forbidden(outcome):
@@ -33,11 +33,13 @@ def read_all(link: Link, calls: Sequence[Call]) -> list[Any]:
     return outcomes
 
 
-def _run_all(link: Link, calls: Sequence[Call], suffix: str) -> list[Any]:
+def _run_all(
+    link: Link, calls: Sequence[Call], suffix: str, along: Sequence[Command] = ()
+) -> list[Any]:
     numbered = [(len(keys), *keys, *arguments) for _, keys, arguments in calls]
     named = [(script.sha, *each) for (script, *_), each in zip(calls, numbered, strict=True)]
-    outcomes = link.exchange([(f"EVALSHA{suffix}", *each) for each in named])
-    unknown = [i for i, outcome in enumerate(outcomes) if _needs_source(outcome)]
+    outcomes = link.exchange([(f"EVALSHA{suffix}", *each) for each in named], along)
+    unknown = [i for i, outcome in enumerate(outcomes[: len(calls)]) if _needs_source(outcome)]
     sources = [(calls[i][0].source.encode(), *numbered[i]) for i in unknown]
     again = link.exchange([(f"EVAL{suffix}", *each) for each in sources])
     for i, outcome in zip(unknown, again, strict=True):

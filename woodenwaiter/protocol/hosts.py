@@ -8,15 +8,16 @@ another.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from itertools import accumulate
 from typing import Any, NoReturn, TypeVar
 
 VERSION = 1
 
 MOST_BYTES = 1 << 16
-"""Of a document: what has no room is counted, queues first, then who runs the newest tasks."""
+"""Of a document. What has no room is left out: of the last queues what was done, then they
+themselves, then who runs the newest tasks. Queues and tasks that are left out are counted."""
 
 MOST_NUMBER = 1 << 53
 """What JSON's readers agree on."""
@@ -30,7 +31,13 @@ class Unreadable(ValueError):
 class Crew:
     """The workers of one queue: from how many to how many there may be, and how many are in which
     state. ``running``: a task; the others have none, and are ``quiet`` where they are told to take
-    no more."""
+    no more.
+
+    Of all that its supervisor has had, since that began: ``restarts``, how many were replaced, by
+    why; ``tally``, what became of their tasks, by name; the ``busy`` seconds in these, the ``cpu``
+    seconds in all; and ``times``, how many handlers took how long: the counts of the first ranges,
+    each of which ends at twice the microseconds of the one before, and the first at one. What is
+    zero is left out."""
 
     queue: str
     least: int
@@ -40,10 +47,20 @@ class Crew:
     running: int = 0
     quiet: int = 0
     leaving: int = 0
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    tally: Mapping[str, int] = field(default_factory=dict)
+    busy: float = 0.0
+    cpu: float = 0.0
+    times: tuple[int, ...] = ()
 
     @property
     def workers(self) -> int:
         return self.starting + self.idle + self.running + self.quiet + self.leaving
+
+    @property
+    def bare(self) -> Crew:
+        """Without what they did."""
+        return replace(self, tally={}, busy=0.0, cpu=0.0, times=())
 
 
 @dataclass(frozen=True)
@@ -104,8 +121,9 @@ class Host:
     @property
     def essence(self) -> Host:
         """But for what changes all the time."""
+        queues = tuple(crew.bare for crew in self.queues)
         workers = tuple(worker.essence for worker in self.workers)
-        return replace(self, up=0.0, cpu=None, memory=None, workers=workers)
+        return replace(self, up=0.0, cpu=None, memory=None, queues=queues, workers=workers)
 
 
 T = TypeVar("T", Crew, Running)
@@ -118,7 +136,7 @@ def encoded(host: Host) -> bytes:
         return text
     bare = replace(host, queues=(), workers=())
     room = MOST_BYTES - len(encoded(bare)) - len(str(MOST_NUMBER)) * 2
-    queues = _fitting(host.queues, room // 2)
+    queues = _fitting_crews(host.queues, max(room // 2, room - len(_json(host.workers))))
     workers = _fitting(host.workers, room - len(_json(queues)))
     return encoded(
         replace(
@@ -137,8 +155,31 @@ def _fitting(items: Sequence[T], room: int) -> tuple[T, ...]:
     return tuple(item for item, end in zip(items, ends, strict=True) if end <= room)
 
 
+def _fitting_crews(crews: Sequence[Crew], room: int) -> tuple[Crew, ...]:
+    """The first of them, and what the first of these did, that take no more bytes."""
+    bare = _fitting([crew.bare for crew in crews], room)
+    left = room - sum(len(_json(crew)) + 1 for crew in bare)
+    more = accumulate(len(_json(w)) - len(_json(b)) for w, b in zip(crews, bare, strict=False))
+    return tuple(w if m <= left else b for w, b, m in zip(crews, bare, more, strict=False))
+
+
 def _json(value: object) -> bytes:
-    return json.dumps(value, default=vars, separators=(",", ":")).encode()
+    return json.dumps(value, default=_told, separators=(",", ":")).encode()
+
+
+def _told(part: Crew | Running) -> dict[str, Any]:
+    """But for what a reader takes it to be that is not told."""
+    usual = USUAL[type(part)]
+    return {name: value for name, value in vars(part).items() if value != usual[name]}
+
+
+def _usual(of: Field[Any]) -> Any:
+    return of.default if of.default_factory is MISSING else of.default_factory()
+
+
+USUAL: Mapping[type, Mapping[str, Any]] = {
+    kind: {each.name: _usual(each) for each in fields(kind)} for kind in (Crew, Running)
+}
 
 
 def decoded(raw: bytes) -> Host:
@@ -161,21 +202,25 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-KINDS: Mapping[str, tuple[type, ...]] = {
-    "str": (str,),
-    "bool": (bool,),
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
-    "Mapping[str, Any]": (dict,),
+KINDS: Mapping[str, Collection[type]] = {
+    "str": {str},
+    "bool": {bool},
+    "int": {int},
+    "int | None": {int, type(None)},
+    "float": {int, float},
+    "float | None": {int, float, type(None)},
+    "Mapping[str, Any]": {dict},
+    "Mapping[str, int]": {dict},
+    "tuple[int, ...]": {list},
+    "tuple[Crew, ...]": {list},
+    "tuple[Running, ...]": {list},
 }
 """What JSON may have for a field of this type."""
 
-PARTS: Mapping[str, type[Crew] | type[Running]] = {
-    "tuple[Crew, ...]": Crew,
-    "tuple[Running, ...]": Running,
+FIELDS: Mapping[type, Mapping[str, str]] = {
+    kind: {each.name: str(each.type) for each in fields(kind)} for kind in (Host, Crew, Running)
 }
+"""Their types, by their names."""
 
 Document = TypeVar("Document", bound=Host | Crew | Running)
 
@@ -183,21 +228,35 @@ Document = TypeVar("Document", bound=Host | Crew | Running)
 def _read(kind: type[Document], given: object) -> Document:
     if not isinstance(given, dict):
         raise Unreadable(f"no document of a host: {kind.__name__} is none")
-    known = [each for each in fields(kind) if each.name in given]
+    types = FIELDS[kind]
+    known = {name: value for name, value in given.items() if name in types}
+    for name, value in known.items():
+        its = type(value)
+        if its not in KINDS[types[name]] or (
+            (its is int or its is float) and not -MOST_NUMBER <= value <= MOST_NUMBER
+        ):
+            raise Unreadable(f"no document of a host: {name} is no such thing")
+        if its is list or its is dict:
+            known[name] = _parts(types[name], value)
     try:
-        return kind(**{each.name: _value(each, given[each.name]) for each in known})
+        return kind(**known)
     except TypeError:
         raise Unreadable(f"no document of a host: {kind.__name__} lacks something") from None
 
 
-def _value(of: Field[Any], given: object) -> Any:
-    kind = str(of.type)
-    if kind in PARTS and isinstance(given, list):
-        return tuple(_read(PARTS[kind], each) for each in given)
-    if not isinstance(given, KINDS.get(kind, ())) or not _is_plausible(given):
-        raise Unreadable(f"no document of a host: {of.name} is no such thing")
+def _parts(kind: str, given: Any) -> Any:
+    if kind == "tuple[Crew, ...]":
+        return tuple(_read(Crew, each) for each in given)
+    if kind == "tuple[Running, ...]":
+        return tuple(_read(Running, each) for each in given)
+    if kind == "Mapping[str, int]":
+        _require_counts(given.values())
+    if kind == "tuple[int, ...]":
+        _require_counts(given)
+        return tuple(given)
     return given
 
 
-def _is_plausible(value: object) -> bool:
-    return not isinstance(value, int | float) or abs(value) <= MOST_NUMBER  # as no NaN is
+def _require_counts(given: Collection[Any]) -> None:
+    if not ({*map(type, given)} <= {int} and all(0 <= count <= MOST_NUMBER for count in given)):
+        raise Unreadable("no document of a host: there are no such counts")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from typing import Any, NamedTuple
 
 from .. import pace
@@ -14,7 +14,8 @@ from .keys import HOSTS, host_key, text_of_name
 from .link import Command, Link
 
 PORTION = 100
-"""Documents that are asked for at once, of up to `hosts.MOST_BYTES` each."""
+"""Documents that one command asks for, of up to `hosts.MOST_BYTES` each: the server does other
+things in between."""
 
 
 def publication(name: str, host: Host) -> Command:
@@ -55,23 +56,47 @@ class Task(NamedTuple):
         return self.seen.written - self.worker.seconds
 
 
+INDEX: Sequence[Command] = (("ZRANGE", HOSTS, 0, -1, "WITHSCORES"), ("TIME",))
+"""What to ask for first; `Index.of` what it is answered."""
+
+
+class Index(NamedTuple):
+    """Which documents there are, by name; when each was written, in Unix time by the server's
+    clock, as well as what that is ``now``."""
+
+    written: Mapping[str, float]
+    now: float
+
+    @classmethod
+    def of(cls, replies: Sequence[Any]) -> Index:
+        flat, (seconds, microseconds) = replies
+        moments = (float(moment) / 1000 for moment in flat[1::2])
+        written = dict(zip(map(text_of_name, flat[::2]), moments, strict=True))
+        return cls(written, int(seconds) + int(microseconds) / 1e6)
+
+    @property
+    def questions(self) -> list[Command]:
+        """What to ask for next."""
+        keys = [host_key(name) for name in self.written]
+        return [("MGET", *keys[n : n + PORTION]) for n in range(0, len(keys), PORTION)]
+
+    def sightings(self, replies: Iterable[Sequence[bytes | None]]) -> list[Sighting]:
+        """What that is answered, by name."""
+        found = zip(self.written.items(), chain.from_iterable(replies), strict=True)
+        return sorted(
+            (
+                _sighting(name, written, max(0.0, self.now - written), document)
+                for (name, written), document in found
+                if document is not None  # gone meanwhile, or since its host died
+            ),
+            key=lambda sighting: sighting.name,
+        )
+
+
 def published(link: Link) -> list[Sighting]:
-    """All that is there, by name. Raises what is in `link.ServerTrouble`."""
-    flat, (seconds, microseconds) = _answered(
-        link, ("ZRANGE", HOSTS, 0, -1, "WITHSCORES"), ("TIME",)
-    )
-    now = int(seconds) + int(microseconds) / 1e6
-    moments = zip(map(text_of_name, flat[::2]), map(float, flat[1::2]), strict=True)
-    return sorted(_sightings(link, iter(moments), now), key=lambda found: found.name)
-
-
-def _sightings(link: Link, moments: Iterator[tuple[str, float]], now: float) -> Iterator[Sighting]:
-    while portion := [*islice(moments, PORTION)]:
-        documents = link.call("MGET", *(host_key(name) for name, _ in portion))
-        for (name, moment), document in zip(portion, documents, strict=True):
-            if document is not None:  # gone meanwhile, or since its host died
-                written = moment / 1000
-                yield _sighting(name, written, max(0.0, now - written), document)
+    """All that is there, by name, in two round trips. Raises what is in `link.ServerTrouble`."""
+    index = Index.of(_answered(link, INDEX))
+    return index.sightings(_answered(link, index.questions))
 
 
 def _sighting(name: str, written: float, ago: float, document: bytes) -> Sighting:
@@ -93,7 +118,7 @@ def running(sightings: Iterable[Sighting], queues: Collection[str] = ()) -> list
     return sorted(tasks, key=lambda task: task.began)
 
 
-def _answered(link: Link, *commands: Command) -> list[Any]:
+def _answered(link: Link, commands: Sequence[Command]) -> list[Any]:
     replies = link.exchange(commands)
     for reply in replies:
         if isinstance(reply, Exception):

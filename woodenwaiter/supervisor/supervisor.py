@@ -201,7 +201,7 @@ class Supervisor:
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
         self._renewal.meet_deadline(now)
-        self._whereabouts.tell(self._slots.workers(), now)
+        self._whereabouts.look(self._slots.workers(), now)
         self._stalls.look(self._slots.workers(), now)
         _carry_out([*self._slots.meet_deadlines(now), *self._staffing.look(now)])
 

@@ -1,7 +1,7 @@
 -- What a queue holds, has counted and noted. Changes nothing.
 -- ARGV: see `account`; of how many ms rates are
 -- Returns the server's time, as TIME does; how many entries wait, are claimed, are delayed; done, failed,
--- buried, requeued, returned; and notes, nil where there is none: the last; of two that follow each
+-- buried, requeued; and notes, nil where there is none: the last; of two that follow each
 -- other, the first one by which what waits longest may have come, and the one before it; of two others
 -- the first one since rates are of, and the one before it, else the very first.
 local sums = account()
@@ -36,6 +36,6 @@ local before = math.min(place_of(1, since), notes - 1)
 return {
   time,
   {sums.waiting, sums.claimed, sums.delayed},
-  {sums.done, sums.failed, sums.buried, sums.requeued, sums.returned},
+  {sums.done, sums.failed, sums.buried, sums.requeued},
   {note(0), note(without - 1), note(without), note(before - 1), note(before)},
 }
