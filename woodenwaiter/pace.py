@@ -300,6 +300,13 @@ and gets the rest."""
 METRICS_AGAIN = 3.0
 """Between two times that they are asked, and processes measured, at least."""
 
+
+def metrics_every(hosts: float) -> float:
+    """Between two times that one of a queue's hosts asks what it holds, at least: all of them
+    together do less than once a second."""
+    return METRICS_AGAIN * max(1.0, hosts / 2)
+
+
 CONVERSATION = 5.0
 """For who asks for metrics to say so, and to take them."""
 

@@ -337,6 +337,21 @@ def what_hosts_are_asked_for_costs_a_server_little(p: ModuleType, lease: float) 
     return A_CROWD / p.ERRANDS * 25e-6 <= 0.0065
 
 
+# Metrics.
+
+
+@relation
+def metrics_come_in_time_without_redis(p: ModuleType, lease: float) -> object:
+    """README: after 1.5 s; Prometheus waits for 10, also where several ask at once."""
+    return p.METRICS_WITHIN <= 1.5 and 2 * p.METRICS_WITHIN <= p.CONVERSATION <= 10
+
+
+@relation
+def metrics_cost_redis_little(p: ModuleType, lease: float) -> object:
+    """README: whoever asks how often, and how many hosts there are."""
+    return 3 <= p.METRICS_AGAIN <= p.PUBLISH and A_CROWD / p.metrics_every(A_CROWD) < 1
+
+
 # A drain.
 
 
@@ -692,6 +707,14 @@ MUTANTS = [
     ),
     Mutant("ANSWER_KEPT = 30.0", "ANSWER_KEPT = 5.0", {"who_asks_a_host_is_answered_in_time"}),
     Mutant("PUBLISH_AGAIN = 60.0", "PUBLISH_AGAIN = 1.0", {"telling_holds_up_little"}),
+    Mutant("METRICS_WITHIN = 1.5", "METRICS_WITHIN = 3.0", {"metrics_come_in_time_without_redis"}),
+    Mutant("CONVERSATION = 5.0", "CONVERSATION = 2.0", {"metrics_come_in_time_without_redis"}),
+    Mutant("METRICS_AGAIN = 3.0", "METRICS_AGAIN = 1.0", {"metrics_cost_redis_little"}),
+    Mutant(
+        "    return METRICS_AGAIN * max(1.0, hosts / 2)",
+        "    return METRICS_AGAIN * max(1.0, hosts / 50)",
+        {"metrics_cost_redis_little"},
+    ),
     Mutant(
         "BEAT = 5.0",
         "BEAT = 10.0",

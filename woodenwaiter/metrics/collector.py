@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.metrics_core import Metric
@@ -41,12 +42,13 @@ class Collector:
 
     def _families(self) -> Iterator[Metric]:
         now = time.monotonic()
+        own = Counter(self._queues[row.queue] for row in self._scoreboard if row.alive)
         for server in self._servers:
-            server.ask(now)
+            server.ask(now, sum(own[queue] for queue in server.queues))
         self._processes.ask(now)
         yield from of_build()
         yield from of_processes(self._processes.uses())
-        yield from of_servers([(server.address, server.answer()) for server in self._servers])
+        yield from of_servers([(server.address, server.answer(now)) for server in self._servers])
         # At last, as it takes no time: what was done meanwhile is told as well.
         queues = served(self._scoreboard, self._queues)
         yield from of_tasks(queues)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from .. import pace
 from ..processes import plain_threads
 
 T = TypeVar("T")
@@ -18,6 +20,7 @@ class Inquiry(Generic[T]):
         self._unwanted = plain_threads.lock()  # held while there is nothing to be found out
         self._under_way = plain_threads.lock()  # held while it is being found out
         self._outcome: T | Exception | None = None
+        self._until = 0.0  # somebody waits for it
         self._unwanted.acquire()
         plain_threads.start(self._work, ())
 
@@ -25,12 +28,13 @@ class Inquiry(Generic[T]):
         """Find it out anew; returns whether that was not under way."""
         is_ready = self._under_way.acquire(blocking=False)
         if is_ready:
+            self._until = time.monotonic() + pace.METRICS_WITHIN
             self._unwanted.release()
         return is_ready
 
-    def outcome(self, seconds: float) -> T | Exception | None:
-        """What was found last, or went wrong; None where it takes longer than so many seconds."""
-        if not self._under_way.acquire(timeout=max(0.0, seconds)):
+    def outcome(self) -> T | Exception | None:
+        """What was found last, or went wrong; None where it takes longer than METRICS_WITHIN."""
+        if not self._under_way.acquire(timeout=max(0.0, self._until - time.monotonic())):
             return None
         self._under_way.release()
         return self._outcome

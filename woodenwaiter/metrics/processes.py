@@ -34,7 +34,7 @@ class Processes:
 
     def uses(self) -> Uses:
         """As they were when last measured, as far as they can be seen."""
-        if isinstance(outcome := self._inquiry.outcome(pace.METRICS_WITHIN), Exception):
+        if isinstance(outcome := self._inquiry.outcome(), Exception):
             raise outcome
         return self._uses
 

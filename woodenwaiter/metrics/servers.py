@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 
 from .. import pace
@@ -23,9 +22,10 @@ class Server:
 
     def __init__(self, client: Client, queues: Sequence[str]) -> None:
         self._link = Link(client, pace.METRICS_WITHIN, introduced("metrics"))
-        self._queues = queues
+        self.queues = queues
         self._inquiry = Inquiry(self._read)
-        self._asked_at = -math.inf
+        self._asked_at = self._due = -math.inf
+        self._own_workers = 0
         # All else that is the matter with it, the housekeeper tells.
         subject = f"metrics of {self.address}"
         self._outage = Outage(subject, pace.LEASE, tells=Tells.REFUSALS)
@@ -34,22 +34,26 @@ class Server:
     def address(self) -> str:
         return self._link.address
 
-    def ask(self, now: float) -> None:
-        """Unless it was asked just now, or has not answered yet."""
-        if now - self._asked_at >= pace.METRICS_AGAIN and self._inquiry.begin():
-            self._asked_at = now
+    def ask(self, now: float, own_workers: int) -> None:
+        """Unless it was asked just now, or has not answered yet; or others, who have more workers
+        of its queues, do that often enough."""
+        if now >= self._due and self._inquiry.begin():
+            self._asked_at, self._due = now, now + pace.METRICS_AGAIN
+            self._own_workers = own_workers
 
-    def answer(self) -> Told | None:
-        """What it has told of its queues, but for those of which it refuses to; None where it is
-        away, or takes too long."""
-        outcome = self._inquiry.outcome(self._asked_at + pace.METRICS_WITHIN - time.monotonic())
+    def answer(self, now: float) -> Told | None:
+        """What it has just told of its queues, if it was asked, but for those of which it refuses
+        to; None where it is away, or takes too long."""
+        outcome = self._inquiry.outcome()
         if isinstance(outcome, Exception) and not isinstance(outcome, ServerTrouble):
             raise outcome
-        return None if isinstance(outcome, Exception) else outcome
+        if isinstance(outcome, Exception) or outcome is None:
+            return None
+        return outcome if now - self._asked_at <= pace.METRICS_AGAIN else {}
 
     def _read(self) -> Told:
         try:
-            found = dict(zip(self._queues, overviews(self._link, self._queues), strict=True))
+            found = dict(zip(self.queues, overviews(self._link, self.queues), strict=True))
         except ServerTrouble as error:
             self._outage.note(error)
             raise
@@ -60,4 +64,7 @@ class Server:
             raise troubles[0]
         if not troubles:
             self._outage.over()
-        return {queue: seen for queue, seen in found.items() if not isinstance(seen, Exception)}
+        told = {queue: seen for queue, seen in found.items() if not isinstance(seen, Exception)}
+        hosts = sum(seen.sizes.workers for seen in told.values()) / max(1, self._own_workers)
+        self._due = self._asked_at + pace.metrics_every(hosts)
+        return told
