@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from woodenwaiter.processes.cpus import usable_cpus
+from woodenwaiter.processes.meeting import FOLDER
 from woodenwaiter.protocol.link import Link
 
 from .application import Application
@@ -106,12 +107,12 @@ def app(programs: Programs, server: Server) -> Application:
 def no_supervisor_among_the_users() -> Iterator[None]:
     """Who asks after the health of theirs does not meet a test's."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", folder)
+        patch.setenv(FOLDER, f"{folder}/woodenwaiter")
         yield
 
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("WOODENWAITER_")]:
-        if name != "WOODENWAITER_TEST_SERVER":
+        if name not in ("WOODENWAITER_TEST_SERVER", FOLDER):
             monkeypatch.delenv(name)

@@ -42,6 +42,7 @@ Event = Literal[
     "hook.failed",
     "hook.dropped",
     "supervisor.started",
+    "supervisor.asked",
     "supervisor.draining",
     "supervisor.drained",
     "supervisor.gone",

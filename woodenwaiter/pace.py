@@ -231,6 +231,9 @@ OPERATOR_WAIT = 10.0
 WATCH = 2.0
 """Between two looks at queues that somebody watches, unless told otherwise."""
 
+CLOCK = 1.0
+"""Between two times that a screen that is live shows how late it is."""
+
 LEAST_WATCH = 0.1
 """The same, whatever is told: nobody reads faster."""
 
@@ -265,6 +268,40 @@ of PUBLISH of who has other things to do."""
 
 PUBLISH_AGAIN = 60.0
 """Where the server does not allow it."""
+
+ERRANDS = 4.0
+"""Between two times that a host looks whether somebody asks it for something, at most: 250 such
+looks a second of a thousand hosts."""
+
+ERRANDS_ALONG = 1.0
+"""The same, at least, where it asks the server for something else anyway."""
+
+ERRAND_WAIT = ERRANDS + 2.0
+"""For the answer of a host, and as long it may begin with what it was asked for."""
+
+ERRAND_POLL = 0.2
+"""Between two looks whether it is there."""
+
+ANSWER_KEPT = 30.0
+"""For who asked to fetch it."""
+
+TRACE_AFTER = 0.2
+"""That workers have to write down what they are doing."""
+
+TRACE_WAIT = 4 * TRACE_AFTER
+"""For a supervisor to hand over what workers have written, and to be done with what it was asked
+for before."""
+# Metrics.
+
+METRICS_WITHIN = 1.5
+"""For servers to tell of their queues to who serves metrics: who asks for these waits 10 s, mostly,
+and gets the rest."""
+
+METRICS_AGAIN = 3.0
+"""Between two times that they are asked, and processes measured, at least."""
+
+CONVERSATION = 5.0
+"""For who asks for metrics to say so, and to take them."""
 
 # The log.
 
@@ -344,9 +381,6 @@ STALL = 30.0
 STALL_SHARE = 0.3
 """Of such a task's time, that it computes at most: some libraries wait in a loop."""
 
-TRACE_AFTER = 0.2
-"""That workers have to write down what they are doing."""
-
 TRIAL = 300.0
 """For new code to be loaded before the old one leaves: large applications take a minute."""
 
@@ -407,6 +441,9 @@ LAST_PASS = 5.0
 
 HOUSEKEEPER_GRACE = LAST_PASS + 1.0
 """That the housekeeper has to leave: it ends its last pass by itself."""
+
+METRICS_GRACE = 1.0
+"""That who serves metrics has to leave."""
 
 SERVER_GRACE = 10.0
 """That an embedded server has to write its data."""

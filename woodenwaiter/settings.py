@@ -26,6 +26,8 @@ Threads = int | str
 
 AUTO = "auto"
 
+MOST_PORT = 65535
+
 YES = ("1", "yes", "on", "true")
 NO = ("", "0", "no", "off", "false")
 
@@ -60,6 +62,7 @@ class Keywords(TypedDict, total=False):
     slow: float | None
     threads: Threads
     cpus: Number
+    metrics: str
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Settings:
     threads: how many threads libraries that compute are to have in each worker, where no variable
         of the environment says so; AUTO: the CPUs are shared out among the workers.
     cpus: workers that there may be in all, "4" or "cpus"; "": as many as the queues are to have.
+    metrics: where Prometheus is told of this supervisor, "HOST:PORT", or ":PORT" for all addresses
+        of the machine; "": nowhere.
     """
 
     redis: str | None = None
@@ -109,6 +114,7 @@ class Settings:
     slow: float | None = None
     threads: Threads = AUTO
     cpus: Number = ""
+    metrics: str = ""
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -136,6 +142,8 @@ class Settings:
                 parse_number(self.cpus)
             except WrongValue as error:
                 raise StartupError(f"cpus: {error}") from None
+        if self.metrics:
+            parse_endpoint(self.metrics)
 
     def processes_by_queue(self) -> dict[str, Processes]:
         """How many workers single queues are to have; under "" all others."""
@@ -211,6 +219,19 @@ def parse_number(text: Number, at_least: int = 1) -> Number:
     raise WrongValue(
         f'the number of processes must be at least {at_least}, or "cpus", not {text!r}'
     )
+
+
+def parse_endpoint(text: str) -> tuple[str, int]:
+    """A host, "" for all addresses, and a port; raises StartupError for anything else."""
+    found = re.fullmatch(
+        r"(?:\[([0-9a-fA-F.]*:[0-9a-fA-F:.]*(?:%\w+)?)\]|([^:\[\]\s]*)):([0-9]{1,5})", str(text)
+    )
+    port = int(found[3]) if found else 0
+    _require(
+        0 < port <= MOST_PORT,
+        f"metrics must be HOST:PORT, [IPV6]:PORT or :PORT, not {text!r:.100}",
+    )
+    return (found[1] or found[2], port) if found else ("", 0)
 
 
 def _convert(field: Field[Any], text: str, variable: str) -> object:

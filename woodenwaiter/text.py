@@ -77,3 +77,13 @@ def _unit_for(seconds: float) -> tuple[str, int]:
     """And how many seconds it has."""
     units = (("d", 86400), ("h", 3600), ("min", 60))
     return next((each for each in units if seconds >= 2 * each[1]), ("s", 1))
+
+
+def size(number: float | None) -> str:
+    """Of memory; nothing where nobody knows."""
+    return "" if number is None else f"{number / 2**20:.0f} MiB"
+
+
+def share(per_cent: float | None) -> str:
+    """Likewise, of CPUs."""
+    return "" if per_cent is None else f"{per_cent:.0f} %"

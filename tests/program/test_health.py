@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from woodenwaiter import pace
-from woodenwaiter.processes.meeting import name_of
+from woodenwaiter.processes.meeting import FOLDER, folders, name_of
 from woodenwaiter.supervisor.inquiries import AT_ONCE, Inquiries
 
 from ..application import Application, Code, Supervisor
@@ -43,8 +43,9 @@ def wait():
 def meeting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder where this test's supervisors are found, once one has made it."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield Path(folder) / "woodenwaiter"
+        path = Path(folder) / "woodenwaiter"
+        monkeypatch.setenv(FOLDER, str(path))
+        yield path
 
 
 def probe(*arguments: str) -> Result:
@@ -206,7 +207,24 @@ def test_application_that_launched_one(app: Application) -> None:
 def test_without_any(meeting: Path) -> None:
     code, line = probe()
     assert code == 1
-    assert line.startswith(f"no supervisor is found in {meeting}, /tmp/woodenwaiter-{os.geteuid()}")
+    assert line.startswith(f"no supervisor is found in {meeting}: none runs as user {os.geteuid()}")
+
+
+@pytest.fixture
+def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any of the usual folders will do. Whom else they have, has a namespace of its own."""
+    monkeypatch.delenv(FOLDER)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_usual_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = [f"{folder}/woodenwaiter-{os.geteuid()}" for folder in ("/tmp", "/dev/shm")]
+    assert folders() == usual
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
+    assert folders() == usual
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
+    assert folders() == ["/run/user/1/woodenwaiter", *usual]
 
 
 def test_all_must_be_well_unless_one_is_named(app: Application) -> None:
@@ -304,8 +322,10 @@ def hostile(request: pytest.FixtureRequest, meeting: Path) -> str:
 
 @needs_namespaces
 def test_supervisor_is_not_in_a_folder_of_somebody_else(
-    app: Application, meeting: Path, hostile: str
+    app: Application, meeting: Path, hostile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv(FOLDER)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(meeting.parent))
     container = app.serve(inside=UNSHARE).ready(2)
     assert not meeting.is_dir() or not [*meeting.iterdir()]
     assert probe_in(first(container))[0] == 0  # it is in the next one
@@ -332,6 +352,7 @@ NO_TMP = ("mount --bind /tmp /tmp", "mount -o remount,bind,ro /tmp")
 
 
 @needs_namespaces
+@pytest.mark.usefixtures("everywhere")
 def test_read_only_machine_is_told_of_once_and_does_no_harm(app: Application) -> None:
     app.write(handler="pass")
     supervisor = app.serve(inside=mounted(*NO_TMP, "mount -t tmpfs -o ro none /dev/shm"))
@@ -344,6 +365,7 @@ def test_read_only_machine_is_told_of_once_and_does_no_harm(app: Application) ->
 
 
 @needs_namespaces
+@pytest.mark.usefixtures("everywhere")
 def test_read_only_container_needs_no_volume(app: Application) -> None:
     app.write(handler="pass")
     container = app.serve(inside=mounted(*NO_TMP, "mount -t tmpfs none /dev/shm"))

@@ -236,7 +236,7 @@ def test_terminal_has_the_essential_columns(
     client.hset("{images:resize}:tally", "done", 500)
     now = time.time()
     for ago, came, done in ((70, 490, 450), (55, 490, 460), (50, 1400, 460), (5, 1450, 490)):
-        note = f"{(now - ago) * 1000:.0f} {came} {done} 0 0 0 0"
+        note = f"{(now - ago) * 1000:.0f} {came} {done} 0 0 0"
         client.lpush("{images:resize}:beats", note)
     screen = on_screen("status", NO_COLOR="1")
     assert screen.end() == 0

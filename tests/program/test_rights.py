@@ -17,7 +17,8 @@ from woodenwaiter.protocol import scripts
 from woodenwaiter.protocol.beats import Seen, accounts, minutes, noting
 from woodenwaiter.protocol.calls import run_all
 from woodenwaiter.protocol.history import Account, Beat
-from woodenwaiter.protocol.keys import Keys
+from woodenwaiter.protocol.hosts import Host, Running, encoded
+from woodenwaiter.protocol.keys import HOSTS, Keys, host_key
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.rights import RightsMissing, require_rights
 from woodenwaiter.protocol.scripts import Script
@@ -30,6 +31,7 @@ LINES = {
     name: line.strip()
     for name, line in re.findall(r"^ +(?:redis-cli )?ACL SETUSER (\w+) (.*)$", README, re.MULTILINE)
 }
+RUNNING = Host("h", 1, "1.0.0", 1, 1, 1, workers=(Running("t:d", 0, 1, "a/1/1", 1, 0),))
 FAILS = {"handler": "raise Reject('because')", "backoff": Backoff(0, 0)}
 
 
@@ -64,8 +66,8 @@ def served(app: Application, users: Users) -> Application:
     return app.at(users.server)
 
 
-def test_readme_has_three() -> None:
-    assert LINES.keys() == {"producer", "worker", "viewer"}
+def test_readme_has_four() -> None:
+    assert LINES.keys() == {"producer", "worker", "viewer", "operator"}
 
 
 # Each works for what it is for, and for nothing else.
@@ -164,10 +166,17 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
     ):
         code, output = operate(tmp_path, url, *arguments)
         assert (code, told in output) == (0, True), output
-    for arguments in (("requeue", "t:d", "1-1"), ("drop", "t:d", "1-1")):
+    users.admin.set(host_key("a/0"), encoded(RUNNING))
+    users.admin.zadd(HOSTS, {"a/0": 1})
+    for arguments in (
+        ("requeue", "t:d", "1-1"),
+        ("drop", "t:d", "1-1"),
+        ("running", "--trace"),
+    ):
         code, output = operate(tmp_path, url, *arguments)
         assert code == EXIT_REDIS
-        assert "Traceback" not in output
+        assert re.search("NOPERM|no permission", output)
+        assert len(output.splitlines()) == 1
     assert [refused for refused in users.refusals() if refused not in SAID_BY_REDIS_PY] != []
     code, output = operate(tmp_path, url, "check")
     assert "serving" in output  # it may not
@@ -176,14 +185,44 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
     assert users.admin.xlen("{t:d}:dead") == users.admin.llen("t:d") == 1
 
 
+def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> None:
+    served.write(processes=1)
+    served.push({"n": 0, "sleep": 60})
+    for number in (1, 2):
+        users.admin.xadd("{t:d}:dead", {"payload": f'{{"n": {number}}}'}, id=f"{number}-1")
+    supervisor = served.serve("--redis", users.url("worker"))
+    url = users.url("operator")
+    running = eventually(lambda: operate(tmp_path, url, "running", "--json")[1].count('"claim"'))
+    assert running == 1
+    for arguments, told in (
+        (("running", "--trace"), "in handle"),
+        (("requeue", "t:d", "1-1"), "1"),
+        (("drop", "t:d", "2-1"), "1"),
+    ):
+        code, output = operate(tmp_path, url, *arguments)
+        assert (code, told in output) == (0, True), output
+    assert users.admin.xlen("{t:d}:dead") == 0
+    served.let_go(0, 1)
+    eventually(lambda: served.done == [0, 1])
+    assert supervisor.stop() == 0
+    assert [r for r in users.refusals() if r not in SAID_BY_REDIS_PY] == []
+
+
+def test_operator_has_what_the_viewer_has_and_what_acts() -> None:
+    rights = {name: {*re.findall(r"\+(\S+)", LINES[name])} for name in ("viewer", "operator")}
+    own = {command.lower() for command in commands_of(scripts.ASK)} | {"getrange"}
+    putting_back = {"lpush", "xdel", "hdel", "hincrby"}
+    assert rights["operator"] == rights["viewer"] | own | putting_back
+
+
 def test_viewer_reads_histories(users: Users) -> None:
     users.admin.lpush("t:d", "{}")
     users.admin.hset("{t:d}:tally", "done", "2")
-    users.admin.lpush("{t:d}:beats", "1000 2 2 0 0 0 0")
+    users.admin.lpush("{t:d}:beats", "1000 2 2 0 0 0")
     with closing(Link(redis.Redis.from_url(users.url("viewer")), 10)) as link:
         [account] = accounts(link, ["t:d"])
         assert isinstance(account, Account)
-        assert (account.pushed, account.before) == (3, Beat(1, 2, 2, 0, 0, 0, 0))
+        assert (account.pushed, account.before) == (3, Beat(1, 2, 2, 0, 0, 0))
         assert minutes(link, "t:d") == []
         [refused] = run_all(link, [noting(Keys("t:d"), Seen())])
         assert isinstance(refused, redis.ResponseError)
@@ -221,7 +260,13 @@ LOOKS = ("SIZES", "LOOK", "AILING", "HISTORY")
 def required() -> Iterator[str]:
     """The commands of the scripts that supervisors and workers run."""
     for name, script in vars(scripts).items():
-        if isinstance(script, Script) and name not in ("RIGHTS", "REQUEUE", "PUBLISH", *LOOKS):
+        if isinstance(script, Script) and name not in (
+            "RIGHTS",
+            "REQUEUE",
+            "PUBLISH",
+            "ASK",
+            *LOOKS,
+        ):
             yield from commands_of(script)
 
 
@@ -237,7 +282,11 @@ def test_viewer_has_what_is_required() -> None:
 
 
 OF_PUBLISHING = sorted(commands_of(scripts.PUBLISH) - {*required()})
-OPTIONAL = ["blmove", "sadd", "scan", "info", "client|setname", *map(str.lower, OF_PUBLISHING)]
+OF_METRICS = sorted((commands_of(scripts.SIZES) | commands_of(scripts.HISTORY)) - {*required()})
+OPTIONAL = [
+    *("blmove", "sadd", "scan", "info", "client|setname"),
+    *map(str.lower, (*OF_PUBLISHING, *OF_METRICS)),
+]
 
 
 def test_what_is_required_is_tried_out_and_no_more() -> None:

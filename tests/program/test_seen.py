@@ -24,6 +24,7 @@ from woodenwaiter.housekeeper.portrait import Portrait
 from woodenwaiter.housekeeper.publisher import Publisher
 from woodenwaiter.housekeeper.site import Site
 from woodenwaiter.processes.scoreboard import Scoreboard
+from woodenwaiter.protocol.errands import Answer, ask
 from woodenwaiter.protocol.hosts import Crew, Host
 from woodenwaiter.protocol.keys import HOSTS, REGISTRY, host_key
 from woodenwaiter.protocol.link import Link
@@ -226,10 +227,13 @@ def served_on(cluster: Cluster, programs: Programs, name: str) -> Application:
 def test_is_seen_in_a_cluster(
     cluster: Cluster, programs: Programs, look: Callable[[str], Viewer], beside: bool
 ) -> None:
+    """And may be asked."""
     app = served_on(cluster, programs, queue_on(cluster, beside=beside))
     supervisor = app.serve().ready()
     viewer = look(cluster.url)
     viewer.host(lambda host: host.up > pace.PUBLISH)
+    [name] = {seen.name for seen in viewer.sightings()}
+    assert ask(viewer.link, [name], "trace", {}) == {name: Answer({"traces": {}})}
     assert supervisor.stop() == 0
     assert viewer.sightings() == []
     assert "WARNING" not in supervisor.log

@@ -78,7 +78,7 @@ def overview(seen: Survey, queue: str = "t:d") -> Overview:
 
 
 def note(client: Any, ago: float, came: int, done: int) -> None:
-    client.lpush(BEATS, f"{(time.time() - ago) * 1000:.0f} {came} {done} 0 0 0 0")
+    client.lpush(BEATS, f"{(time.time() - ago) * 1000:.0f} {came} {done} 0 0 0")
 
 
 def test_all_in_two_trips(link: CountingLink, client: Any) -> None:
@@ -127,7 +127,7 @@ def test_history_is_told(link: CountingLink, client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "noted", ["text", "", "1 2", "1 2 3 4 5 6 7 8", f"{'9' * 400} 0 0 0 0 0 0", "nan 0 0 0 0 0 0"]
+    "noted", ["text", "", "1 2", "1 2 3 4 5 6 7 8", f"{'9' * 400} 0 0 0 0 0", "nan 0 0 0 0 0"]
 )
 def test_notes_that_are_none_spoil_no_sizes(link: CountingLink, client: Any, noted: str) -> None:
     client.lpush("t:d", "{}")

@@ -318,6 +318,25 @@ def telling_holds_up_little(p: ModuleType, lease: float) -> object:
     return p.PUBLISH_WAIT <= p.PUBLISH / 5 and p.PUBLISH_AGAIN >= p.REPUBLISH
 
 
+@relation
+def who_asks_a_host_is_answered_in_time(p: ModuleType, lease: float) -> object:
+    """README: within 6 s, though another has asked before."""
+    latest = p.ERRANDS + 2 * p.TRACE_WAIT + 3 * p.LOOK
+    return p.ERRAND_POLL < p.ERRANDS_ALONG < latest <= p.ERRAND_WAIT <= 6 < p.ANSWER_KEPT
+
+
+@relation
+def a_supervisor_has_time_to_hand_over_tracebacks(p: ModuleType, lease: float) -> object:
+    """Those that are written already for somebody else first."""
+    return p.TRACE_WAIT > 2 * p.TRACE_AFTER + p.LOOK
+
+
+@relation
+def what_hosts_are_asked_for_costs_a_server_little(p: ModuleType, lease: float) -> object:
+    """A look costs it some 10 µs: README has 0.3 % of a core."""
+    return A_CROWD / p.ERRANDS * 12e-6 <= 0.003
+
+
 # A drain.
 
 
@@ -414,6 +433,8 @@ TAKES_LONG = {
 }
 
 LOOKS_SELDOM = {
+    "who_asks_a_host_is_answered_in_time",
+    "a_supervisor_has_time_to_hand_over_tracebacks",
     "who_glances_ends_leases_almost_on_time",
     "an_ordinary_link_tells_the_time_well_enough",
     "no_loop_spins",
@@ -658,6 +679,18 @@ MUTANTS = [
         "PUBLISH_WAIT = 5.0",
         {"telling_holds_up_little", "a_host_is_shown_though_a_document_is_lost"},
     ),
+    Mutant("ERRANDS = 4.0", "ERRANDS = 3.0", {"what_hosts_are_asked_for_costs_a_server_little"}),
+    Mutant(
+        "ERRAND_WAIT = ERRANDS + 2.0",
+        "ERRAND_WAIT = ERRANDS + 1.0",
+        {"who_asks_a_host_is_answered_in_time"},
+    ),
+    Mutant(
+        "TRACE_WAIT = 4 * TRACE_AFTER",
+        "TRACE_WAIT = 2 * TRACE_AFTER",
+        {"a_supervisor_has_time_to_hand_over_tracebacks"},
+    ),
+    Mutant("ANSWER_KEPT = 30.0", "ANSWER_KEPT = 5.0", {"who_asks_a_host_is_answered_in_time"}),
     Mutant("PUBLISH_AGAIN = 60.0", "PUBLISH_AGAIN = 1.0", {"telling_holds_up_little"}),
     Mutant(
         "BEAT = 5.0",

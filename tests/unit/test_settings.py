@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from woodenwaiter import pace
 from woodenwaiter.backoff import LONGEST
 from woodenwaiter.errors import EXIT_USAGE, StartupError, WrongValue
-from woodenwaiter.settings import Keywords, Processes, Settings, parse_processes
+from woodenwaiter.settings import (
+    Keywords,
+    Processes,
+    Settings,
+    parse_endpoint,
+    parse_processes,
+)
 
 NAMES = st.text(st.sampled_from(string.ascii_letters + string.digits + ":=-_.{}é"), min_size=1)
 
@@ -67,12 +73,24 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         "WOODENWAITER_ALLOW_OPEN_CONNECTIONS": "Yes",
         "WOODENWAITER_SETUP_WAIT": "0.5",
         "WOODENWAITER_SLOW": "2.5",
+        "WOODENWAITER_METRICS": ":9100",
         "WOODENWAITER_REDIS": "redis://not-a-setting",
         "WOODENWAITER_OTHER": "ignored",
     }
     settings = Settings.from_environment(environment, drain_seconds=3.0)
     assert settings == Settings(
-        None, "2 t:d=cpus", 3.0, 0.0, 60.0, "debug", "json", "", True, 0.5, slow=2.5
+        None,
+        "2 t:d=cpus",
+        3.0,
+        0.0,
+        60.0,
+        "debug",
+        "json",
+        "",
+        True,
+        0.5,
+        slow=2.5,
+        metrics=":9100",
     )
     assert Settings.from_environment({}) == Settings()
 
@@ -160,3 +178,37 @@ def test_variable_that_says_yes_embeds_a_server_in_the_usual_folder(yes: str) ->
 
 def test_variable_may_name_the_embedded_servers_folder() -> None:
     assert Settings.from_environment({"WOODENWAITER_EMBEDDED": "data/0"}).embedded == "data/0"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("localhost:9100", ("localhost", 9100)),
+        ("0.0.0.0:1", ("0.0.0.0", 1)),
+        (":65535", ("", 65535)),
+        ("[::1]:9100", ("::1", 9100)),
+        ("[::]:09100", ("::", 9100)),
+        ("[fe80::1%eth0]:9100", ("fe80::1%eth0", 9100)),
+        ("bücher.example:80", ("bücher.example", 80)),
+        ("9100", None),
+        ("localhost", None),
+        ("localhost:", None),
+        ("localhost:0", None),
+        ("localhost:65536", None),
+        ("localhost:-1", None),
+        ("localhost:http", None),
+        ("::1:9100", None),
+        ("[::1]9100", None),
+        ("[localhost]:9100", None),
+        ("http://localhost:9100", None),
+        ("a b:9100", None),
+        (":9100\n", None),
+        (":९१००", None),
+    ],
+)
+def test_where_metrics_are_served(text: str, expected: tuple[str, int] | None) -> None:
+    if expected:
+        assert parse_endpoint(text) == expected
+        return
+    with pytest.raises(StartupError, match=r"^metrics must be "):
+        Settings(metrics=text)

@@ -151,7 +151,7 @@ class Loop:
         return row
 
     def starts_server(self) -> list[str]:
-        self.slots.started_server(self._child("server"))
+        self.slots.add_helper(Stage.SERVER, "embedded server", self._child("server"))
         return self.turn()
 
     def becomes(self, name: str, state: State) -> list[str]:
@@ -985,7 +985,7 @@ def test_end_of_a_drain_that_finds_no_redis() -> None:
 def test_drain_that_begins_before_anything_was_started() -> None:
     slots = Slots([Place("t:a", 3)], scoreboard := Scoreboard(4), DRAIN)
     assert [type(order) for order in slots.drain(7.0)] == [Say]
-    slots.started_server(Child(1, 7.0))
+    slots.add_helper(Stage.SERVER, "embedded server", Child(1, 7.0))
     assert slots.meet_deadlines(7.0) == []
     assert scoreboard.is_closing
     assert [slot.stage for slot in slots] == [Stage.HOUSEKEEPER, Stage.SERVER]
@@ -993,6 +993,37 @@ def test_drain_that_begins_before_anything_was_started() -> None:
     slots.filled(housekeeper, Child(2, 7.0))
     slots.ended(housekeeper, 0, 7.0)
     assert [type(order) for order in slots.meet_deadlines(7.0)] == [Tell]
+
+
+def test_who_serves_metrics_is_replaced_and_leaves_after_the_housekeeper() -> None:
+    loop = Loop(1)
+    loop.slots.add_helper(Stage.METRICS, "metrics")
+    loop.starts_server()
+    loop.dies("metrics")
+    assert "metrics'" in loop.living
+    assert loop.gets(SIGTERM) == ["leave a0"]
+    loop.dies("metrics'")
+    loop.passes(pace.YOUNG)
+    assert "metrics''" in loop.living
+    assert loop.leaves("a0") == ["look housekeeper"]
+    assert loop.dies("housekeeper", 0) == ["look metrics''"]
+    assert loop.passes(pace.METRICS_GRACE) == ["kill metrics''"]
+    assert loop.dies("metrics''", 9) == ["leave server"]
+    loop.dies("server", 0)
+    assert not loop.slots
+    assert loop.slots.exit_code == EXIT_DRAINED
+
+
+def test_metrics_that_are_not_served_end_with_a_drain() -> None:
+    loop = Loop(1)
+    loop.slots.add_helper(Stage.METRICS, "metrics")
+    loop.turn()
+    loop.can_fork = False
+    loop.dies("metrics")
+    loop.gets(SIGTERM)
+    loop.leaves("a0")
+    loop.dies("housekeeper", 0)
+    assert not loop.slots
 
 
 def test_server_is_replaced_but_not_in_a_drain() -> None:

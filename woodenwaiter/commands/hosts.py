@@ -12,9 +12,10 @@ from ..protocol.hosts import Crew, Host
 from ..protocol.link import Link
 from ..protocol.published import Sighting, Task, published, running
 from ..protocol.queue import Queue
-from ..text import span
+from ..text import share, size, span
 from .known import require_known
 from .table import Cell, Column, name_column, text_column
+from .traces import lines_of, traces
 from .views import View, show
 
 STATES = ("running", "idle", "starting", "quiet", "leaving")
@@ -40,7 +41,7 @@ def show_workers(given: argparse.Namespace, link: Link) -> int:
 
 def show_running(given: argparse.Namespace, link: Link) -> int:
     """What runs, where, and for how long."""
-    return show(given, link, lambda: _running(link, given.queue))
+    return show(given, link, lambda: _running(link, given.queue, traced=given.trace))
 
 
 def _hosts(found: Sequence[Sighting], queues: Sequence[str]) -> View:
@@ -61,13 +62,18 @@ def _workers(found: Sequence[Sighting], queues: Sequence[str]) -> View:
     return _view(found, WORKER, rows, "worker", workers=[*map(_plain_task, tasks)], crews=crews)
 
 
-def _running(link: Link, queue: str | None) -> View:
+def _running(link: Link, queue: str | None, *, traced: bool) -> View:
     found = published(link)
     queues = [queue] if queue else []
     tasks = running(found, queues)
     if queue and not _seen(found, queues):
         require_known(Queue(link, queue, lease=1))
-    return _view(found, TASK, [*map(_task, tasks)], "", running=[*map(_plain_task, tasks)])
+    plain = [*map(_plain_task, tasks)]
+    where = traces(link, tasks, queue) if traced else []
+    for task, trace in zip(plain, where, strict=False):
+        task["trace"], task["trouble"] = trace
+    view = _view(found, TASK, [*map(_task, tasks)], "", running=plain)
+    return view._replace(below=[*map(lines_of, where)])
 
 
 def _view(
@@ -136,8 +142,8 @@ def _host(seen: Seen) -> Sequence[str]:
         span(host.up + seen.sighting.ago),
         f"{len(host.workers) + host.more_workers} of {host.alive}",
         f"{_restarts(host).total()}",
-        _share(host.cpu),
-        _size(host.memory),
+        share(host.cpu),
+        size(host.memory),
         span(seen.sighting.ago),
     )
 
@@ -151,8 +157,8 @@ def _worker(task: Task) -> Sequence[str]:
         "leaving" if worker.is_leaving else "running",
         span(worker.seconds),
         f"{worker.done}",
-        _share(worker.cpu),
-        _size(worker.memory),
+        share(worker.cpu),
+        size(worker.memory),
     )
 
 
@@ -179,19 +185,9 @@ def _task(task: Task) -> Sequence[str]:
         f"{worker.pid}",
         span(worker.seconds),
         span(task.seen.ago),
-        _share(worker.cpu),
+        share(worker.cpu),
         ": ".join(filter(None, (told, worker.text))),
     )
-
-
-def _size(number: float | None) -> str:
-    """Of memory; nothing where nobody knows."""
-    return "" if number is None else f"{number / 2**20:.0f} MiB"
-
-
-def _share(per_cent: float | None) -> str:
-    """Likewise, of CPUs."""
-    return "" if per_cent is None else f"{per_cent:.0f} %"
 
 
 # For programs.

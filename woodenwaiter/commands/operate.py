@@ -22,6 +22,7 @@ from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
 from .hosts import show_hosts, show_running, show_workers
 from .letters import drop_letters, list_dead, requeue_letters, show_letter
+from .operators import print_file
 from .status import show_status
 from .tasks import find_tasks, show_delayed, show_next
 from .terminal import (
@@ -33,6 +34,7 @@ from .terminal import (
     seconds,
     some_text,
 )
+from .top import show_top
 
 CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError)
 """Raised by what a URL says of them, when redis-py connects."""
@@ -75,7 +77,17 @@ def parser() -> argparse.ArgumentParser:
             "letters", nargs="+", metavar="ID", help="as the list shows it; or all"
         )
         command.set_defaults(run=run)
+    _add_files(commands)
     return parser
+
+
+def _add_files(commands: Commands) -> None:
+    """What is the same for everybody."""
+    for name, file, summary in (
+        ("dashboard", "grafana.json", "print a dashboard for Grafana, of what --metrics tells"),
+        ("alerts", "alerts.yml", "print alerting rules for Prometheus, likewise"),
+    ):
+        commands.add_parser(name, help=summary).set_defaults(run=print_file, file=file)
 
 
 def _add_looks(commands: Commands, server: BriefParser) -> None:
@@ -84,6 +96,7 @@ def _add_looks(commands: Commands, server: BriefParser) -> None:
     common.add_argument("--json", action="store_true", help="for programs, as README.rst says")
     _add_views(commands, common)
     _add_tasks(commands, common)
+    _add_top(commands, server)
     check = commands.add_parser(
         "check", parents=[common], help="say what is wrong, or will be, and what to do"
     )
@@ -123,7 +136,25 @@ def _add_views(commands: Commands, common: BriefParser) -> None:
         "running", parents=[views], help="what runs where, and for how long; longest first"
     )
     running.add_argument("queue", nargs="?", metavar="TABLE:DISH", help="(all)")
+    running.add_argument(
+        "--trace", action="store_true", help="and where each is now, as its host answers"
+    )
     running.set_defaults(run=show_running)
+
+
+def _add_top(commands: Commands, server: BriefParser) -> None:
+    top = commands.add_parser(
+        "top", parents=[server], help="queues, hosts and tasks, live, on a whole screen"
+    )
+    top.add_argument("queues", nargs="*", metavar="TABLE:DISH", help="(all that were served)")
+    top.add_argument(
+        "--watch",
+        type=seconds,
+        default=pace.WATCH,
+        metavar="SECONDS",
+        help=f"between two looks ({pace.WATCH:g})",
+    )
+    top.set_defaults(run=show_top)
 
 
 def _add_tasks(commands: Commands, common: BriefParser) -> None:

@@ -84,6 +84,11 @@ def parser() -> argparse.ArgumentParser:
         help="who imports APP: the supervisor, whose memory workers share, or each worker for "
         "itself, where a fork would break what the import makes (supervisor)",
     )
+    parser.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="where Prometheus is told of this supervisor, at /metrics; :PORT for all addresses",
+    )
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     return parser
 

@@ -74,15 +74,16 @@ def _extent(looked: dict[Place, int], there: dict[Place, int], *, is_full: bool)
 def _print(head: str, task: Task) -> None:
     """One line, or two where there is more to be told than the payload."""
     columns = look_of_stdout().columns or WIDEST
-    facts, margin = _facts(task), " " * len(head)
+    facts, margin = facts_of(task), " " * len(head)
     if facts:
         print(fitted(head + escaped("  ".join(facts)), columns))
     tail = f"  ({task.size:,} bytes)" if task.size > len(task.payload) else ""
-    payload = fitted(escaped(_text(task)), columns - len(head) - len(tail))
+    payload = fitted(escaped(text_of(task)), columns - len(head) - len(tail))
     print(f"{margin if facts else head}{payload}{tail}")
 
 
-def _facts(task: Task) -> Sequence[str]:
+def facts_of(task: Task) -> Sequence[str]:
+    """What there is to tell of it but its payload, not made fit to be shown."""
     facts = [task.letter] if task.letter else []
     if task.place is Place.DELAYED:
         facts.append("never due" if task.due is None else f"due in {span(task.due)}")
@@ -93,8 +94,8 @@ def _facts(task: Task) -> Sequence[str]:
     return facts
 
 
-def _text(task: Task) -> str:
-    """The payload, without the beginning of a character that is cut off."""
+def text_of(task: Task) -> str:
+    """The payload, without the beginning of a character that is cut off; likewise."""
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
     is_whole = task.size <= len(task.payload)
     return decoder.decode(task.payload, final=is_whole) + ("" if is_whole else "…")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from ..errors import EXIT_REDIS, RedisUnusable
@@ -17,13 +18,14 @@ from .watching import watch
 
 class View(NamedTuple):
     """``parts``: of what programs read. ``columns`` and ``rows``: of what people do, or a text,
-    ``nothing``, where there is no row. ``troubles``: what is wrong, in lines; ``code``: of the
-    worst, 0 for none."""
+    ``nothing``, where there is no row; ``below``: lines that follow each row, as they are.
+    ``troubles``: what is wrong, in lines; ``code``: of the worst, 0 for none."""
 
     parts: Mapping[str, Any]
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     nothing: str = ""
+    below: Sequence[Sequence[str]] = ()
     troubles: Sequence[str] = ()
     code: int = 0
 
@@ -35,7 +37,9 @@ class View(NamedTuple):
     def table(self) -> list[str]:
         if self.nothing and not self.rows:
             return [self.nothing]
-        return drawn(self.columns, self.rows, look_of_stdout())
+        titles, *rows = drawn(self.columns, self.rows, look_of_stdout())
+        with_others = zip_longest(rows, self.below, fillvalue=())
+        return [titles, *(line for row, others in with_others for line in (row, *others))]
 
 
 def show(given: argparse.Namespace, link: Link, look: Callable[[], View]) -> int:

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import psutil
 from setproctitle import setproctitle
@@ -31,6 +32,7 @@ from .calls import Calls
 from .portrait import Portrait
 from .publisher import Publisher
 from .site import Site
+from .tracing import tracer
 
 DATABASE = re.compile(r"(/|\?db=)\d+$")
 """At the end of a server's address."""
@@ -80,7 +82,9 @@ class Housekeeper:
         for number, (key, site) in enumerate(sites.items()):
             own = {n: each for n, each in enumerate(consumers) if identity(each.client) == key}
             portrait = Portrait(scoreboard, settings, own, parent)
-            site.publisher = Publisher(site.link, f"{scoreboard.pool}/{number}", portrait)
+            trace = tracer(scoreboard.traced, partial(self._rows_at, site), partial(ring, bell))
+            name = f"{scoreboard.pool}/{number}"
+            site.publisher = Publisher(site.link, name, portrait, {"trace": trace})
         setproctitle("woodenwaiter: housekeeper")
 
     def serve(self) -> None:
@@ -88,6 +92,7 @@ class Housekeeper:
 
         Raises RedisUnusable if this supervisor has not had a usable server within `redis_wait`.
         """
+        self._scoreboard.enter_housekeeper(os.getpid())
         self._scoreboard.free_entered()
         if not self._scoreboard.redis_was_usable:
             self._wait_for_servers()
@@ -141,21 +146,31 @@ class Housekeeper:
     def _look(self, missing: Sequence[Site] = ()) -> float:
         """Returns when the next one can tell more than this one, if before LOOK has passed."""
         self._scoreboard.note_look(time.monotonic())
-        rows: dict[Site, dict[str, list[Row]]] = {}
-        for row in self._scoreboard:
-            if row.state != State.FREE:
-                site, name = self._places[row.queue]
-                rows.setdefault(site, {}).setdefault(name, []).append(row)
+        rows = self._rows()
         # Those in trouble come last: they may be silent.
         look_at = math.inf
         for site in sorted(self._sites, key=lambda site: site.retry_at):
             if site not in missing:
                 look_at = min(look_at, site.attend(rows.get(site, {})))
+                if site.publisher:
+                    site.publisher.errands.attend()
                 if site.has_news:
                     ring(self._bell)
         self._scoreboard.note_answer(min(site.answered_at for site in self._sites))
         self._calls.look(time.monotonic())
         return look_at
+
+    def _rows(self) -> dict[Site, dict[str, list[Row]]]:
+        """Of each site the workers of each queue."""
+        rows: dict[Site, dict[str, list[Row]]] = {}
+        for row in self._scoreboard:
+            if row.state != State.FREE:
+                site, name = self._places[row.queue]
+                rows.setdefault(site, {}).setdefault(name, []).append(row)
+        return rows
+
+    def _rows_at(self, site: Site) -> dict[str, list[Row]]:
+        return self._rows().get(site, {})
 
     def _sleep(self, seconds: float) -> None:
         doorbells = [descriptor for site in self._sites for descriptor in site.doorbells]

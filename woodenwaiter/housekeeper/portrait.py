@@ -13,7 +13,7 @@ from .. import __version__
 from ..consumer import Consumer
 from ..processes.ends import End
 from ..processes.footprint import Footprint
-from ..processes.row import SETTING_UP, Row, tally_of
+from ..processes.row import Row, doing_of, tally_of
 from ..processes.scoreboard import Scoreboard
 from ..processes.totals import Totals
 from ..protocol.hosts import Crew, Host, Running
@@ -80,7 +80,7 @@ class Portrait:
             ends.update(self._scoreboard.ends[place])
         restarts = {f"{end}": number for end, number in ends.items() if end.is_replaced}
         told: dict[str, Any] = {"restarts": restarts}
-        told.update(Counter(state_of(row) for row in rows if row.alive))
+        told.update(Counter(doing_of(row) for row in rows if row.alive))
         return Crew(queue, *self._bounds[queue], **told)
 
     def with_totals(self, host: Host) -> Host:
@@ -105,17 +105,6 @@ def _with_totals(crew: Crew, totals: Totals) -> Crew:
 
 def _is_busy(row: Row) -> bool:
     return row.alive and bool(row.running)
-
-
-def state_of(row: Row) -> str:
-    """Of a living worker: a field of `Crew`."""
-    if row.state in SETTING_UP:
-        return "starting"
-    if row.running:
-        return "running"
-    if row.is_dismissed or row.is_ending:
-        return "leaving"
-    return "quiet" if row.quiet else "idle"
 
 
 def _running(queue: str, row: Row, now: float) -> Running | None:

@@ -1,10 +1,10 @@
-"""Tells of this supervisor on one server, or cluster, for people who look. Nothing depends on it,
-and next to nothing waits for it."""
+"""Tells of this supervisor on one server, or cluster, for people who look, and hears what they
+ask it for. Nothing depends on it, and next to nothing waits for it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..protocol.link import Command, Link, ServerTrouble
 from ..protocol.published import publication, withdrawal
 from ..protocol.replies import is_outage, reply_of
 from .editions import Editions
+from .errands import Errands, Verb
 from .portrait import Portrait, measured
 
 MOST_MEASURED = 100
@@ -28,21 +29,28 @@ Rows = Mapping[str, Sequence[Row]]
 
 
 class Publisher:
-    """``name``: of the document, which nobody else's has. Times are monotonic seconds."""
+    """``name``: of the document, which nobody else's has; ``verbs``: what may be asked for. Times
+    are monotonic seconds."""
 
-    def __init__(self, link: Link, name: str, portrait: Portrait) -> None:
+    def __init__(
+        self, link: Link, name: str, portrait: Portrait, verbs: Mapping[str, Verb] | None = None
+    ) -> None:
         self._link = link
         self._name = name
         self._portrait = portrait
         self._footprints = Footprints()
         self._editions = Editions()
+        self.errands = Errands(name, verbs or {}, self._alone)
+        self._heeds: list[Callable[[Any, float], None]] = []  # of each outcome that is to come
         self._told: Host | None = None
         self._is_refused = False
 
     def is_wanted(self, now: float, *, is_asking: bool) -> bool:
-        """Whether there may be something to tell. ``is_asking``: the server is asked for other
-        things now."""
-        return self._editions.is_wanted(now, is_asking=is_asking)
+        """Whether there may be something to tell, or to hear. ``is_asking``: the server is asked
+        for other things now."""
+        return self._editions.is_wanted(now, is_asking=is_asking) or self.errands.is_due(
+            now, is_asking=is_asking
+        )
 
     def along(
         self, rows: Rows, nodes: Collection[str], now: float, *, is_asking: bool
@@ -51,37 +59,54 @@ class Publisher:
         if they are, or for its own sake. Another one is asked here, and not waited for long."""
         rides = self._link.address_for(HOSTS) in nodes
         is_asking = is_asking and rides
-        if not (nodes and self.is_wanted(now, is_asking=is_asking)):
-            return []
+        commands = self._due(rows, now, is_asking=is_asking) if nodes else []
+        if rides:
+            return commands
+        if commands:
+            self.heed(self._alone(commands), now)
+        return []
+
+    def _due(self, rows: Rows, now: float, *, is_asking: bool) -> list[Command]:
+        commands, self._heeds = [], []
+        if document := self._document(rows, now, is_asking=is_asking):
+            commands.append(document)
+            self._heeds.append(self._heed_publication)
+        if self.errands.is_due(now, is_asking=is_asking or bool(commands)):
+            commands.append(self.errands.glance(now))
+            self._heeds.append(self.errands.heed)
+        return commands
+
+    def _document(self, rows: Rows, now: float, *, is_asking: bool) -> Command | None:
+        if not self._editions.is_wanted(now, is_asking=is_asking):
+            return None
         host = self._portrait.at(now, rows)
         if not (self._editions.is_due(host, now) or is_asking):
-            return []
+            return None
         pids = islice(_pids(host, rows), MOST_MEASURED)
         whole = self._portrait.with_totals(host)
         self._told = measured(whole, self._footprints.measure(pids, now))
-        command = publication(self._name, self._told)
-        if rides:
-            return [command]
-        self.heed(self._alone([command]), now)
-        return []
+        return publication(self._name, self._told)
 
     def _alone(self, commands: Sequence[Command]) -> list[Any]:
         try:
             return self._link.exchange(commands, within=pace.PUBLISH_WAIT)
         except ServerTrouble as error:
-            return [error]
+            return [error] * len(commands)
 
     def heed(self, outcomes: Sequence[Any], now: float) -> None:
-        """``outcomes``: of what was asked for, if anything was; None: nobody knows."""
-        for outcome in outcomes:
-            if not isinstance(outcome, Exception) and self._told:
-                self._editions.written(self._told, now)
-                self._is_refused = False
-            elif is_outage(outcome):  # which others tell of
-                self._editions.put_off(pace.PUBLISH, now)
-            else:
-                self._editions.put_off(pace.PUBLISH_AGAIN, now)
-                self._tell(outcome)
+        """``outcomes``: of what was asked for, if anything was."""
+        for heed, outcome in zip(self._heeds, outcomes, strict=False):
+            heed(outcome, now)
+
+    def _heed_publication(self, outcome: Any, now: float) -> None:
+        if not isinstance(outcome, Exception) and self._told:
+            self._editions.written(self._told, now)
+            self._is_refused = False
+        elif is_outage(outcome):  # which others tell of
+            self._editions.put_off(pace.PUBLISH, now)
+        else:
+            self._editions.put_off(pace.PUBLISH_AGAIN, now)
+            self._tell(outcome)
 
     def _tell(self, error: Exception) -> None:
         """Once: all else goes on."""

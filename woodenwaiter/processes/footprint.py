@@ -16,6 +16,27 @@ class Footprint(NamedTuple):
     cpu: float | None
 
 
+class Use(NamedTuple):
+    """Bytes ``resident``, what is shared with others among them; those that are its ``own``, None
+    where the system does not tell; and seconds of ``cpu`` so far."""
+
+    resident: int
+    own: int | None
+    cpu: float
+
+
+def use_of(pid: int) -> Use | None:
+    """Of a process that is there to be seen. What is its own takes longest to find out: 10 ms, in a
+    large one."""
+    if not (seen := _seen(pid)):
+        return None
+    try:
+        own: int | None = psutil.Process(pid).memory_full_info().uss
+    except Exception:  # as below; or another user's
+        own = None
+    return Use(seen[0], own, seen[1])
+
+
 class Footprints:
     """Of processes that are measured now and then: some 0.1 ms each."""
 

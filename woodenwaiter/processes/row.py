@@ -326,6 +326,21 @@ class Row:
         return f"{name}+{generation}" if generation else name
 
 
+DOINGS = ("starting", "idle", "running", "quiet", "leaving")
+"""What a living worker may be doing, as people are told."""
+
+
+def doing_of(row: Row) -> str:
+    """Of a living worker: one of DOINGS."""
+    if row.state in SETTING_UP:
+        return "starting"
+    if row.running:
+        return "running"
+    if row.is_dismissed or row.is_ending:
+        return "leaving"
+    return "quiet" if row.quiet else "idle"
+
+
 def tally_of(row: Row) -> Tally:
     """What became of its worker's tasks. That of one that lives is never more than is true."""
     completed = row.completed  # first: what fails meanwhile is not taken for done

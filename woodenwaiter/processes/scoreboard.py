@@ -16,11 +16,12 @@ from .diary import DIARY_BYTES, Diary
 from .ends import EndCounts
 from .row import ROW_BYTES, Row, State
 from .totals import Totals
+from .traced import Traced
 
 ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits recovery holds one
 
 # The header before the rows: 32-bit words.
-_USED, _REDIS_WAS_USABLE, _IS_CLOSING = range(3)
+_USED, _REDIS_WAS_USABLE, _IS_CLOSING, _HOUSEKEEPER = range(4)
 # … and, behind them, 64-bit ones.
 _LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 
@@ -28,7 +29,7 @@ _LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 class Scoreboard:
     """The rows of one supervisor's workers, made before the first fork, behind a header;
     ``demands``, one for each of its places; and ``ends``: how many workers ended why, likewise.
-    ``made_at``: in monotonic seconds."""
+    ``traced``: where they are, for who asks. ``made_at``: in monotonic seconds."""
 
     def __init__(self, rows: int = ROWS, places: int = 0) -> None:
         self.pool = unique_name()
@@ -44,6 +45,7 @@ class Scoreboard:
         queues = max(rows, places)
         self._books = Books(queues)
         self.ends = EndCounts(queues)
+        self.traced = Traced()
         self._rows: list[Row] = []  # of this process: made when first seen, as most never are
 
     def __iter__(self) -> Iterator[Row]:
@@ -106,6 +108,14 @@ class Scoreboard:
     def note_look(self, now: float) -> None:
         """The housekeeper looks at the rows (monotonic seconds)."""
         self._moments[_LOOKED] = int(now * 1e9)
+
+    @property
+    def housekeeper(self) -> int:
+        """The pid of the last one; 0: there was none."""
+        return self._header[_HOUSEKEEPER]
+
+    def enter_housekeeper(self, pid: int) -> None:
+        self._header[_HOUSEKEEPER] = pid
 
     @property
     def looked_at(self) -> float:

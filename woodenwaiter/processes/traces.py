@@ -26,9 +26,14 @@ class Trace:
         if self._file.name == os.devnull:
             return "nobody knows: there is neither memfd_create nor a folder for temporary files"
         text = os.pread(self.fileno(), MOST, 0).decode(errors="replace")
-        os.ftruncate(self.fileno(), 0)
-        os.lseek(self.fileno(), 0, os.SEEK_SET)  # the writer's offset too: they share it
+        self.clear()
         return text.rstrip()
+
+    def clear(self) -> None:
+        """Forget what was written: a worker that was stopped may have done so late."""
+        if self._file.name != os.devnull:
+            os.ftruncate(self.fileno(), 0)
+            os.lseek(self.fileno(), 0, os.SEEK_SET)  # the writer's offset too: they share it
 
     def close(self) -> None:
         self._file.close()

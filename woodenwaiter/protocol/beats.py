@@ -75,9 +75,9 @@ def accounted(reply: list[Any]) -> Account:
     (seconds, microseconds), held, _, counted, notes = reply
     time = int(seconds) + int(microseconds) / 1e6
     waiting, claimed, delayed = held
-    done, failed, buried, requeued, returned = counted
+    done, failed, buried, requeued = counted
     came = sum(held) + done + buried
-    now = Beat(time, came, done, failed, buried, returned, 0 if waiting else time)
+    now = Beat(time, came, done, failed, buried, 0 if waiting else time)
     beats = (None if note is None else beat_of(note) for note in notes)
     return Account(now, waiting, claimed, delayed, requeued, *beats)
 
@@ -91,10 +91,29 @@ def sizes_in(queue: str, reply: list[Any]) -> Sizes:
 
 def minutes(link: Link, queue: str, most: int = MOST_MINUTES) -> list[Beat]:
     """The last beat of each of the last minutes in which something changed, the newest first."""
-    return [*map(beat_of, link.call("LRANGE", Keys(queue).minutes, 0, most - 1))]
+    [found] = minutes_of(link, [queue], most)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def minutes_of(
+    link: Link, queues: Sequence[str], most: int = MOST_MINUTES
+) -> list[list[Beat] | Exception]:
+    """The same of each of these queues, in one round trip; what is wrong with one alone is told in
+    its place."""
+    commands = [("LRANGE", Keys(queue).minutes, 0, most - 1) for queue in queues]
+    return [*map(_beats, link.exchange(commands))]
+
+
+def _beats(reply: Any) -> list[Beat] | Exception:
+    try:
+        return reply if isinstance(reply, Exception) else [*map(beat_of, reply)]
+    except ValueError as error:  # of what somebody else wrote there
+        return error
 
 
 def beat_of(note: bytes) -> Beat:
     """As it was noted."""
-    time, came, done, failed, buried, returned, empty_at = map(int, note.split())
-    return Beat(time / 1000, came, done, failed, buried, returned, empty_at / 1000)
+    time, came, done, failed, buried, empty_at = map(int, note.split())
+    return Beat(time / 1000, came, done, failed, buried, empty_at / 1000)

@@ -104,7 +104,7 @@ def load(raw: bytes) -> Entry:
 
 
 def _entry(header: dict[str, Any], payload: bytes) -> Entry:
-    more = {name: header[name] for name in header.keys() - OWN_FIELDS}
+    more = {name: value for name, value in header.items() if name not in OWN_FIELDS}
     suspicion = header.get(SUSPECT)  # of which another version may know more kinds
     return Entry(
         payload,

@@ -3,8 +3,7 @@ go, when the queue will be empty. No socket, no clock.
 
 Entries come at one end, and leave at the other. So of what has come, as much as has left came
 first; and between which two notes the next one came, their sums tell. What came back to the front
-(from a worker that died, as a retry) is older than its place says. Where there may be any of it, it
-is only told how long the oldest has waited at least.
+(from a worker that died, as a retry) only takes another's place, and may be older.
 """
 
 from __future__ import annotations
@@ -20,10 +19,9 @@ A_MINUTE = 60
 
 class Beat(NamedTuple):
     """A queue's sums at a time: how many entries had come, requeued ones once more; how many of
-    them were done, how many deliveries had failed, how many entries were buried, and how many times
-    one had come back to the front. ``empty_at``: when the queue was last seen to have nothing
-    waiting, before this beat and after the one before it, if it was; else earlier, or 0. Times are
-    the server's, in seconds.
+    them were done; how many deliveries had failed; how many entries were buried. ``empty_at``: when
+    the queue was last seen to have nothing waiting, 0 for never. Times are the server's, in
+    seconds.
     """
 
     time: float
@@ -31,7 +29,6 @@ class Beat(NamedTuple):
     done: int
     failed: int
     buried: int
-    returned: int
     empty_at: float
 
     @property
@@ -91,7 +88,7 @@ NOTHING = Rates(0, 0, 0, 0)
 
 
 class Summary(NamedTuple):
-    """``oldest``: how long that has waited which waits longest, None where nothing does; ``rates``:
+    """``oldest``: how long that has waited which waits longest, see `oldest_of`; ``rates``:
     of the last minute, None where too little is known; ``drained``: until nothing waits, None where
     nothing does, or nothing was done of late. ``pushed``: by producers; it and what follows, from
     the beginning."""
@@ -122,17 +119,16 @@ def summary(account: Account) -> Summary:
 
 
 def oldest_of(account: Account) -> Range | None:
-    """How long that has waited which waits longest; None where nothing does."""
+    """How long that has waited which waits longest: at least, and at most unless it came back to
+    the front; None where nothing waits."""
     if not account.waiting:
         return None
     now, later, earlier = account.now, account.first_with, account.last_without
     if _went_back(account):
         return Range(0, None)
     least = now.time - later.time if later else 0
-    if earlier is None or earlier.returned != now.returned:
-        return Range(least, None)
-    came_after = max(earlier.time, later.empty_at if later else 0)
-    return Range(least, max(least, now.time - came_after))
+    came_after = max(earlier.time if earlier else 0, later.empty_at if later else 0)
+    return Range(least, now.time - came_after if came_after else None)
 
 
 def _went_back(account: Account) -> bool:

@@ -14,9 +14,8 @@ Beside the list ``Q`` that producers push to:
                               what the times above are put right; and how far that is done. It is
                               gone after a day without use
 ``{Q}:dead``          stream  dead letters
-``{Q}:tally``         hash    how many entries are done, failed deliveries and buried, and how many
-                              dead letters are requeued; and how many times an entry has come back
-                              to the front of the queue
+``{Q}:tally``         hash    how many entries are done, and buried; how many deliveries failed; how
+                              many dead letters are requeued
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
                               the newest at the left; see `beats`. It is gone after a day without
                               use
@@ -28,10 +27,15 @@ Beside all queues, for operators:
 ================================  ======  =======================================================
 ``woodenwaiter:queues``           set     the names of all queues that were ever served
 ``{woodenwaiter:hosts}``          zset    name of a document -> when it was written, by the
-                                          server's clock, in ms. It is gone when the last of them is
+                                          server's clock, in ms. Those that are gone are taken out
+                                          when the next one is written
 ``{woodenwaiter:hosts}:NAME``     string  what a supervisor tells of itself and of its workers that
                                           are for this server: JSON, see `hosts`. It is gone 20 s
                                           after it was last written
+``{woodenwaiter:hosts}:NAME:ask``  list   what it is asked to do, the oldest at the left: until when
+                                          that stands, by the server's clock, in ms, and JSON, see
+                                          `errands`. It is gone 6 s after the last was left there
+``{woodenwaiter:hosts}:ask:ID``   string  the answer to one of these: JSON. It is gone after 30 s
 ================================  ======  =======================================================
 """
 
@@ -105,6 +109,15 @@ class Keys:
 def host_key(document: str) -> str:
     """Of a document in the list HOSTS."""
     return f"{HOSTS}:{document}"
+
+
+def errands_key(document: str) -> str:
+    """Of what the supervisor with this document is asked to do."""
+    return f"{host_key(document)}:ask"
+
+
+def answer_key(errand: str) -> str:
+    return host_key(f"ask:{errand}")
 
 
 def text_of_name(name: bytes) -> str:

@@ -32,6 +32,10 @@ FARTHEST_BYTES = 1 << 30
 """Likewise."""
 
 
+BEGINNINGS = {"letters": b"-", "latest letters": b"+"}
+"""Of a stream, in each order."""
+
+
 class Place(str, Enum):
     """Where a task is that nobody has claimed."""
 
@@ -83,6 +87,11 @@ def delayed(link: Link, queue: str, most: int) -> list[Task]:
     return _first(link, Place.DELAYED, Keys(queue).delayed, "soonest", most)
 
 
+def buried(link: Link, queue: str, most: int) -> list[Task]:
+    """The dead letters, the latest one first. Raises likewise."""
+    return _first(link, Place.DEAD, Keys(queue).dead, "latest letters", most)
+
+
 def _first(link: Link, place: Place, key: str, order: str, most: int) -> list[Task]:
     walk = _Walk(link, place, key, order, ())
     found: list[Task] = []
@@ -129,7 +138,7 @@ class _Walk:
         self._key = key
         self._order = order
         self._texts = texts
-        self._at = b"-" if place is Place.DEAD else b"0"
+        self._at = BEGINNINGS.get(order, b"0")
         self._looked = 0
         self._bytes = 0
 

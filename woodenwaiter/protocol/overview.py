@@ -13,7 +13,7 @@ from ..errors import RedisUnusable
 from .beats import accounted, accounting, sizes_in
 from .calls import read_all
 from .handlers import Handlers, handlers_of
-from .history import Summary, summary
+from .history import Beat, Summary, summary
 from .keys import REGISTRY, text_of_name
 from .link import Link
 from .published import INDEX, Index
@@ -23,10 +23,12 @@ from .sizes import Sizes, sizes_of
 
 @dataclass(frozen=True)
 class Overview:
-    """Of one queue, within a moment. ``summary``: None where its history cannot be read."""
+    """Of one queue, within a moment. ``summary``, and ``now``, its sums at that time: None where
+    its history cannot be read."""
 
     sizes: Sizes
     summary: Summary | None
+    now: Beat | None = None
 
 
 class Survey(NamedTuple):
@@ -81,7 +83,7 @@ def _overviews(
     return [
         _without_history(sizes.get(queue, reply))
         if isinstance(reply, Exception)
-        else Overview(sizes_in(queue, reply), _summary(reply))
+        else _overview(sizes_in(queue, reply), reply)
         for queue, reply in zip(queues, replies, strict=True)
     ]
 
@@ -90,8 +92,9 @@ def _without_history(found: Sizes | Exception) -> Overview | Exception:
     return found if isinstance(found, Exception) else Overview(found, None)
 
 
-def _summary(account: list[Any]) -> Summary | None:
+def _overview(sizes: Sizes, reply: list[Any]) -> Overview:
     try:
-        return summary(accounted(account))
+        account = accounted(reply)
+        return Overview(sizes, summary(account), account.now)
     except (ValueError, OverflowError):  # somebody else has noted something there
-        return None
+        return Overview(sizes, None)

@@ -36,6 +36,8 @@ class Pulse:
     ) -> str:
         """The queue was, by one of so many hosts, by a request that was sent and answered then.
         Returns why no beat could be noted, where that is new."""
+        if tended.time < max(self.seen):
+            self.seen = Seen()  # the server's clock went back
         if tended.beat:
             left = self._heard(tended.beat, progress)
             self._next = received + left + pace.beat_every(hosts, self._chance())

@@ -24,6 +24,7 @@ from ..protocol.urls import client_at
 from ..settings import Settings
 from ..text import escaped, listed
 from .apart import Apart
+from .doorway import Doorway, address_of_metrics
 from .hosts import TITLE
 from .renewal import Renewal
 from .roster import Outline, Roster, most_workers, surveyed
@@ -77,6 +78,7 @@ def _supervise(
     lifeline: int | None,
     renewal: Renewal | None,
 ) -> int:
+    doorway = Doorway.at(settings.metrics) if settings.metrics else None
     roster = _with_share(survey(), settings)
     queues = escaped(", ".join(outline.queue for outline in roster.outlines))
     setproctitle(f"{TITLE} {queues:.200}")
@@ -86,7 +88,7 @@ def _supervise(
     threads = _inspect(settings) if lifeline is None and roster.is_loaded else ""
     # One that a program has launched is not the service: that is the program.
     systemd = Systemd.of(os.environ) if lifeline is None else Systemd()
-    return Supervisor(roster, settings, apart, systemd, lifeline, renewal, threads).run()
+    return Supervisor(roster, settings, apart, systemd, lifeline, renewal, threads, doorway).run()
 
 
 def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
@@ -95,6 +97,8 @@ def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
     log.info(who, __version__, os.getpid(), extra=about("supervisor.started"))
     for outline in outlines:
         log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.workers)
+    if settings.metrics:
+        log.info("metrics: %s", address_of_metrics(settings.metrics))
     if settings.cpus != "":
         log.info("workers in all, at most: %d", places_in(settings.cpus))
     for queue in settings.processes_by_queue().keys() - {"", *(o.queue for o in outlines)}:

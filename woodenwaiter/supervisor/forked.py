@@ -7,7 +7,9 @@ import faulthandler
 import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
+from socket import socket
 from types import FrameType
+from typing import NamedTuple
 
 from setproctitle import setproctitle
 
@@ -17,6 +19,7 @@ from ..errors import StartupError
 from ..events import about
 from ..housekeeper.housekeeper import Housekeeper
 from ..logs import log
+from ..processes import plain_threads  # noqa: F401 - before the application
 from ..processes.fork import leave, unblock_signals
 from ..processes.row import Row, State
 from ..processes.scoreboard import Scoreboard
@@ -89,6 +92,15 @@ def strays() -> list[int]:
     return [n for n in others if signal.getsignal(n) not in (signal.SIG_IGN, None)]
 
 
+class Ties(NamedTuple):
+    """What ties a child to its supervisor: ``lifeline`` becomes readable when that, whose pid is
+    ``parent``, is gone; ``bell`` is to be rung for it."""
+
+    lifeline: int
+    bell: int
+    parent: int
+
+
 def be_worker(
     name: str,
     roster: Roster,
@@ -96,12 +108,9 @@ def be_worker(
     row: Row,
     trace: Trace,
     lease: float,
-    lifeline: int,
-    bell: int,
-    parent: int,
+    ties: Ties,
 ) -> int:
-    """Be a worker to the end; returns the exit code. ``lifeline`` becomes readable when the
-    supervisor, whose pid is ``parent``, is gone; ``bell`` is to be rung for it."""
+    """Be a worker to the end; returns the exit code."""
     row.enter()
     # Of its own, as is the group: what a handler signals to its group is not for the service, and
     # what it started is found though its parent be gone. A terminal reaches the supervisor alone.
@@ -115,8 +124,8 @@ def be_worker(
         consumers = _load(roster, name, inbox, lambda: _is_told_to_leave(row, inbox))
         if trouble := roster.share.adjust():
             log.warning("threadpoolctl fails, and libraries keep their threads: %s", trouble)
-        lookout = Lookout(scoreboard, row, bell)
-        work(consumers[row.queue], row, lookout, lease, inbox, lifeline, bell, parent)
+        lookout = Lookout(scoreboard, row, ties.bell)
+        work(consumers[row.queue], row, lookout, lease, inbox, *ties)
     except StartupError as error:
         if row.state == State.STARTING:
             queue = roster.outlines[row.queue].queue
@@ -136,9 +145,7 @@ def be_housekeeper(
     roster: Roster,
     scoreboard: Scoreboard,
     settings: Settings,
-    lifeline: int,
-    bell: int,
-    parent: int,
+    ties: Ties,
     *,
     stops_server: bool,
 ) -> int:
@@ -154,17 +161,41 @@ def be_housekeeper(
             scoreboard,
             settings,
             inbox,
-            lifeline,
-            bell,
-            parent,
+            *ties,
             stops_server=stops_server,
         )
         housekeeper.serve()
     finally:
-        if not roster.is_loaded:
-            atexit._run_exitfuncs()
-            end_descendants()
+        _leave_application(roster)
     return 0
+
+
+def be_metrics(roster: Roster, scoreboard: Scoreboard, listener: socket, ties: Ties) -> int:
+    """Answer who asks for metrics at ``listener``, to the end; returns the exit code."""
+    inbox = _become_child("metrics", (BELL,))
+    _ignore_strays()
+    unblock_signals()
+
+    def is_over() -> bool:
+        return scoreboard.is_closing
+
+    try:
+        consumers = _load(roster, "metrics", inbox, is_over)
+        _ignore_strays()
+        setproctitle("woodenwaiter: metrics")
+        from ..metrics.serving import serve  # the others do without its package
+
+        serve(consumers, scoreboard, ties.parent, listener, inbox, ties.lifeline, is_over)
+    finally:
+        _leave_application(roster)
+    return 0
+
+
+def _leave_application(roster: Roster) -> None:
+    """End what it has begun in a child that loaded it."""
+    if not roster.is_loaded:
+        atexit._run_exitfuncs()
+        end_descendants()
 
 
 def _is_of_no_use(scoreboard: Scoreboard) -> bool:

@@ -77,7 +77,7 @@ def kill(name: str, child: Child, why: str, end: End, cause: Cause = Cause.BLAME
 def farewell(child: Child, stage: Stage) -> list[Order]:
     if stage == Stage.WORKERS:
         return dismiss(child)
-    return [Tell(child, BELL if stage == Stage.HOUSEKEEPER else FAREWELL)]
+    return [Tell(child, FAREWELL if stage == Stage.SERVER else BELL)]
 
 
 def dismiss(worker: Child) -> list[Order]:

@@ -15,7 +15,8 @@ class Stage(IntEnum):
 
     WORKERS = 0
     HOUSEKEEPER = 1
-    SERVER = 2
+    METRICS = 2
+    SERVER = 3
 
 
 class Setups:

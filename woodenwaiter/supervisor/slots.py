@@ -22,6 +22,13 @@ from .orders import Child, Order, Say, Tell, dismiss, farewell, kill
 from .places import Place, Setups, Stage
 from .time_limits import Measure
 
+GRACES = {
+    Stage.HOUSEKEEPER: pace.HOUSEKEEPER_GRACE,
+    Stage.METRICS: pace.METRICS_GRACE,
+    Stage.SERVER: pace.SERVER_GRACE,
+}
+"""Seconds to leave, for those that have no tasks."""
+
 
 @dataclass(eq=False)
 class Slot:
@@ -182,9 +189,9 @@ class Slots:
             child.limit = self._places[slot.queue].time_limit(child.born)
         slot.child = child
 
-    def started_server(self, child: Child) -> None:
-        """An embedded server, which is up before anything else."""
-        self._slots.append(Slot(Stage.SERVER, "embedded server", child=child))
+    def add_helper(self, stage: Stage, name: str, child: Child | None = None) -> None:
+        """An embedded server, which is up before anything else; or who serves metrics."""
+        self._slots.append(Slot(stage, name, child=child))
 
     # Deaths.
 
@@ -328,7 +335,7 @@ class Slots:
         """Seconds for a stage."""
         if stage == Stage.WORKERS:
             return max(self._drain_seconds, pace.LEAST_DRAIN)
-        return pace.HOUSEKEEPER_GRACE if stage == Stage.HOUSEKEEPER else pace.SERVER_GRACE
+        return GRACES[stage]
 
     def _retire(self, slot: Slot) -> list[Order]:
         slot.retired = True

@@ -14,6 +14,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from socket import socket
 
 from ..errors import StartupError
 from ..events import about
@@ -32,8 +34,9 @@ from ..settings import Settings
 from .apart import Apart
 from .condition import answer_of
 from .deaths import Deaths, settle
+from .doorway import Doorway
 from .embedded import EmbeddedServer
-from .forked import LAST_MOMENTS, SIGNALS, be_housekeeper, be_worker, strays
+from .forked import LAST_MOMENTS, SIGNALS, Ties, be_housekeeper, be_metrics, be_worker, strays
 from .inquiries import Inquiries
 from .orders import Child, Kill, Order, Say
 from .places import Place, Setups, Stage
@@ -51,7 +54,10 @@ from .wishes import asked_for
 def slots_of(roster: Roster, scoreboard: Scoreboard, settings: Settings) -> Slots:
     loads = not roster.is_loaded
     places = [_place_of(outline, settings, loads=loads) for outline in roster.outlines]
-    return Slots(places, scoreboard, settings.drain_seconds)
+    slots = Slots(places, scoreboard, settings.drain_seconds)
+    if settings.metrics:
+        slots.add_helper(Stage.METRICS, "metrics")
+    return slots
 
 
 def _place_of(outline: Outline, settings: Settings, *, loads: bool) -> Place:
@@ -75,6 +81,7 @@ class Supervisor:
     ``apart``: keeps the application's code out of it. ``systemd``: is told how it fares.
     ``lifeline``: a descriptor that becomes readable when the program that launched this process is
     gone. ``renewal``: how to start anew. ``threads``: that libraries have started before.
+    ``doorway``: where somebody is to serve metrics.
     """
 
     def __init__(
@@ -86,6 +93,7 @@ class Supervisor:
         lifeline: int | None = None,
         renewal: Renewal | None = None,
         threads: str = "",
+        doorway: Doorway | None = None,
     ) -> None:
         self._roster = roster
         self._settings = settings
@@ -94,6 +102,7 @@ class Supervisor:
         self._server = roster.server
         self._lifeline = lifeline
         self._renewal = renewal or Renewal()
+        self._doorway = doorway or Doorway()
         self._pid = os.getpid()
         self._scoreboard = Scoreboard(places=len(roster.outlines))
         self._incarnations = 0
@@ -124,6 +133,7 @@ class Supervisor:
             self._renewal.end_trial()  # of a drain that it is not the reason of
             gc.unfreeze()
             self._inquiries.end()
+            self._doorway.close()
             os.close(self._alive_read)
             os.close(self._alive_write)
             set_limits(self._limits)
@@ -191,7 +201,7 @@ class Supervisor:
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
         self._renewal.meet_deadline(now)
-        self._whereabouts.tell(self._slots.workers(), now)
+        self._whereabouts.look(self._slots.workers(), now)
         self._stalls.look(self._slots.workers(), now)
         _carry_out([*self._slots.meet_deadlines(now), *self._staffing.look(now)])
 
@@ -201,7 +211,7 @@ class Supervisor:
         """Start the server, heeding signals meanwhile."""
         born = time.monotonic()
         if pid := server.start(self._listen, self._settings.redis_wait):
-            self._slots.started_server(Child(pid, born))
+            self._slots.add_helper(Stage.SERVER, "embedded server", Child(pid, born))
         else:
             self._server = None  # another supervisor's is used
         self._meet_deadlines()  # of a drain that has begun meanwhile
@@ -223,6 +233,9 @@ class Supervisor:
             return self._bear_worker(slot, born)
         if slot.stage == Stage.HOUSEKEEPER:
             return Child(self._fork(self._housekeeper, leave), born)
+        if slot.stage == Stage.METRICS:
+            with self._doorway.lent() as listener:
+                return Child(self._fork(partial(self._metrics, listener), leave), born)
         return Child(self._server.spawn(), born) if self._server else None
 
     def _bear_worker(self, slot: Slot, born: float) -> Child | None:
@@ -237,12 +250,10 @@ class Supervisor:
         if not slot.tells_of_setup(born):
             row.become(State.MUTED)
         roster, board, lease = self._roster, self._scoreboard, self._settings.lease_seconds
-        lifeline, parent = self._alive_read, self._pid
 
         def worker() -> int:
             self._apart.leave()
-            bell = self._bell
-            return be_worker(slot.name, roster, board, row, trace, lease, lifeline, bell, parent)
+            return be_worker(slot.name, roster, board, row, trace, lease, self._ties)
 
         try:
             trace = Trace()
@@ -253,15 +264,11 @@ class Supervisor:
         return Child(pid, born, row, trace, queue=self._slots.place(slot.queue).queue)
 
     def _housekeeper(self) -> int:
-        return be_housekeeper(
-            self._roster,
-            self._scoreboard,
-            self._settings,
-            self._alive_read,
-            self._bell,
-            self._pid,
-            stops_server=self._server is not None,
-        )
+        roster, board, stops = self._roster, self._scoreboard, self._server is not None
+        return be_housekeeper(roster, board, self._settings, self._ties, stops_server=stops)
+
+    def _metrics(self, listener: socket) -> int:
+        return be_metrics(self._roster, self._scoreboard, listener, self._ties)
 
     def _fork(self, main: Callable[[], int], at_end: AtEnd = end_process) -> int:
         def child() -> int:
@@ -273,9 +280,10 @@ class Supervisor:
     def _let_go(self) -> None:
         """Leave a child without what is the supervisor's, but for a way to ring it."""
         set_limits(self._limits)
-        self._bell = self._inbox.bequeath()
+        self._ties = Ties(self._alive_read, self._inbox.bequeath(), self._pid)
         os.close(self._alive_write)
         self._inquiries.leave()
+        self._doorway.close()
         for slot in self._slots:
             if slot.child and slot.child.trace:
                 slot.child.trace.close()

@@ -14,11 +14,11 @@ end
 -- What came to the queue needs no counting: it is there, or has left it. A dead letter that is requeued
 -- comes once more.
 local function account()
-  local tally = redis.call('HMGET', TALLY, 'done', 'failed', 'buried', 'requeued', 'returned')
-  for i = 1, 5 do
+  local tally = redis.call('HMGET', TALLY, 'done', 'failed', 'buried', 'requeued')
+  for i = 1, 4 do
     tally[i] = tonumber(tally[i]) or 0
   end
-  local done, failed, buried, requeued, returned = unpack(tally)
+  local done, failed, buried, requeued = unpack(tally)
   local waiting = redis.call('LLEN', QUEUE) + redis.call('LLEN', ARRIVALS)
   local busy, delayed = claimed(), redis.call('ZCARD', DELAYED)
   return {
@@ -30,7 +30,6 @@ local function account()
     failed = failed,
     buried = buried,
     requeued = requeued,
-    returned = returned,
   }
 end
 

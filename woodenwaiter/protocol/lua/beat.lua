@@ -4,7 +4,7 @@
 -- ARGV: see `account`; ms between two notes, when the queue was last seen to have nothing waiting, when all
 -- was last seen to be as it was noted, how many notes to keep, how many minutes, for how many ms
 -- Returns the milliseconds until another may be noted; the time; and 1 if all is as it was noted, else 0.
--- A note is: when, what came, done, failed, buried, returned, and when nothing waited; that of a minute
+-- A note is: when, what came, done, failed, buried, and when nothing waited; that of a minute
 -- is the last one in it.
 local every, empty_at, same_at = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local most_beats, most_minutes, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
@@ -18,7 +18,7 @@ if ago >= 0 and ago < every then
 end
 
 local sums = account()
-local noted = {sums.came, sums.done, sums.failed, sums.buried, sums.returned}
+local noted = {sums.came, sums.done, sums.failed, sums.buried}
 
 local function is_as_before()
   for i = 1, #noted do
@@ -48,7 +48,7 @@ if ago < 0 or is_less() then
 end
 
 local function keep(list, most, time, ...)
-  local note = string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', time, ...)
+  local note = string.format('%.0f %.0f %.0f %.0f %.0f %.0f', time, ...)
   redis.call('LPUSH', list, note)
   redis.call('LTRIM', list, 0, most - 1)
   redis.call('PEXPIRE', list, kept)
@@ -58,8 +58,8 @@ local latest = numbers(redis.call('LINDEX', MINUTES, 0))[1]
 if latest and math.floor(latest / MINUTE) == math.floor(at / MINUTE) then
   redis.call('LTRIM', MINUTES, 1, -1)
 end
-if last[7] and same_at > last[1] then
-  keep(BEATS, most_beats, same_at, unpack(last, 2, 7))
+if last[6] and same_at > last[1] then
+  keep(BEATS, most_beats, same_at, unpack(last, 2, 6))
 end
 noted[#noted + 1] = empty_at <= at and empty_at or 0
 keep(BEATS, most_beats, at, unpack(noted))

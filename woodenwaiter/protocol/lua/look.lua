@@ -1,8 +1,8 @@
 -- Looks at a portion of what a queue holds, and takes nothing. Writes nothing, hence stands without the
 -- prelude, which does. Of large entries, which are not to be sent, the beginning is returned.
 -- KEYS: a list, a sorted set, or a stream
--- ARGV: in which order, where to begin (0; of a stream -), how many entries to look at, at most, after
--- how many bytes to stop, how many to return, at most, how many bytes of each behind its header;
+-- ARGV: in which order, where to begin (0; of a stream - or +), how many entries to look at, at most,
+-- after how many bytes to stop, how many to return, at most, how many bytes of each behind its header;
 -- texts, of which one is to be in it, if there are any
 -- Returns how many entries there are; how many were looked at, and their bytes; where to go on; the
 -- server's time, in ms; and those that were found, each as: its mark (of a sorted set the due time, of a
@@ -53,8 +53,12 @@ local READ = {
   letters = function(n)
     return redis.call('XRANGE', KEY, at, '+', 'COUNT', n)
   end,
+  ['latest letters'] = function(n)
+    return redis.call('XREVRANGE', KEY, at, '-', 'COUNT', n)
+  end,
 }
-local COUNT = {next = 'LLEN', newest = 'LLEN', soonest = 'ZCARD', latest = 'ZCARD', letters = 'XLEN'}
+local IS_STREAM = string.find(ORDER, 'letters', 1, true)
+local COUNT = {next = 'LLEN', newest = 'LLEN', soonest = 'ZCARD', latest = 'ZCARD'}
 
 local function has_any(entry)
   for i = 7, #ARGV do
@@ -112,7 +116,7 @@ while looked < most and bytes < enough and #found < wanted do
   for _, each in ipairs(entries) do
     local size, is_found = weighed(each[2])
     looked, bytes = looked + 1, bytes + size
-    at = ORDER == 'letters' and '(' .. each[1] or at + 1
+    at = IS_STREAM and '(' .. each[1] or at + 1
     if is_found then
       found[#found + 1] = summary(each[1], each[2])
     end
@@ -124,7 +128,7 @@ while looked < most and bytes < enough and #found < wanted do
 end
 local time = redis.call('TIME')
 return {
-  redis.call(COUNT[ORDER], KEY),
+  redis.call(IS_STREAM and 'XLEN' or COUNT[ORDER], KEY),
   looked,
   bytes,
   tostring(at),

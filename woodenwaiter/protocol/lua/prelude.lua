@@ -35,9 +35,7 @@ end
 -- What is counted here happens in the same script, hence once. A count that cannot be kept (the key is of
 -- a wrong type, its user may not) stops nothing.
 local function count(field, number)
-  if number > 0 then
-    redis.pcall('HINCRBY', TALLY, field, number)
-  end
+  redis.pcall('HINCRBY', TALLY, field, number)
 end
 
 -- Where a server lets its user do only some of this, a script ends halfway, and is tried again. What
@@ -67,7 +65,6 @@ local function put_back(keep)
   for _ = 1, surplus do
     redis.call('LMOVE', CLAIMS, QUEUE, 'LEFT', 'RIGHT')
   end
-  count('returned', surplus)
   return surplus
 end
 

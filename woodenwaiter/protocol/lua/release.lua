@@ -33,7 +33,6 @@ local function put_back_suspects(first)
     redis.call('RPUSH', QUEUE, claim)
     redis.call('LTRIM', CLAIMS, 1, -1)
   end
-  count('returned', held)
   return held
 end
 

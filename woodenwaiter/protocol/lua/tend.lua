@@ -142,7 +142,6 @@ local function promote()
     end
     redis.call('ZREM', DELAYED, due[i])
   end
-  count('returned', #due)
   return #due
 end
 
@@ -152,7 +151,6 @@ end
 
 -- Returns how many retries came, and when the next is due.
 local function put_forward(is_behind)
-  count('returned', redis.call('LLEN', ARRIVALS))
   while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end
   local following = next_due()
   if not following or (following > at and not is_behind) then
