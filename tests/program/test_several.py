@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -160,8 +161,10 @@ def test_operators_find_all(
             client.lpush(name, "{}")
             client.xadd(f"{{{name}}}:dead", {"payload": "{}", "reason": "none"}, id="5-5")
         client.close()
-        rows = [line.split() for line in operate(capsys, "--redis", url, "status").splitlines()]
-        assert rows[1:] == [[name, "1", "0", "0", "1", "0"] for name in NAMES]
+        told = json.loads(operate(capsys, "--redis", url, "status", "--json"))["queues"]
+        assert [(of["queue"], of["waiting"], of["dead"]) for of in told] == [
+            (n, 1, 1) for n in NAMES
+        ]
         for name in NAMES:
             assert "5-5" in operate(capsys, "--redis", url, "dead", name)
             assert "1 back" in operate(capsys, "--redis", url, "requeue", name, "all")

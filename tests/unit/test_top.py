@@ -161,10 +161,13 @@ RANGE = "\N{EN DASH}"
         (Range(0, 3), "≤ 3 s"),
         (Range(41, 46), f"41{RANGE}46 s"),
         (Range(200, None), "≥ 3 min"),
+        (Range(600, 610), f"10{RANGE}11 min"),
+        (Range(110, 180), f"1{RANGE}3 min"),
     ],
 )
 def test_ranges_are_short(found: Range | None, told: str) -> None:
     assert between(found) == told
+    assert len(told) <= 9
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ Line = Sequence[Cell]
 NARROWEST = 10
 """Columns, of a text that is cut."""
 
+
 BARS = "▁▂▃▄▅▆▇█"
 
 
