@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -255,21 +256,51 @@ def test_certificates_that_cannot_be_used_are_told(
 
 
 @pytest.mark.parametrize("command", ["show", "requeue", "drop"])
-@pytest.mark.parametrize("letter", ["1-1", "nonsense", "-", "+", "(1-1"])
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["", "json"])
+@pytest.mark.parametrize(
+    ("letter", "code", "told"),
+    [
+        ("1-1", EXIT_UNKNOWN, "there is no dead letter 1-1 in t:d"),
+        *(
+            (name, EXIT_USAGE, f"{name} is no dead letter's name: woodenwaiter dead lists them")
+            for name in ("nonsense", "-", "+", "(1-1", "1-\u0661")
+        ),
+    ],
+)
 def test_letter_that_is_not_there_is_told(
     server: Server,
     client: Any,
     letters: list[str],
     capsys: pytest.CaptureFixture[str],
     command: str,
+    option: list[str],
     letter: str,
+    code: int,
+    told: str,
 ) -> None:
-    given = ["--redis", server.url, command, "t:d", "--", letters[0], letter]
-    assert main(given) == EXIT_USAGE
+    given = ["--redis", server.url, command, *option, "t:d", "--", letters[0], letter]
+    assert main(given) == code
     printed, errors = capsys.readouterr()
     assert printed == ""
-    assert errors == f"woodenwaiter: there is no dead letter {letter} in t:d\n"
+    assert errors == f"woodenwaiter: {told}\n"
     assert client.xlen("{t:d}:dead") == 3
+
+
+def test_letters_for_programs(client: Any, operate: Callable[..., str], letters: list[str]) -> None:
+    client.xadd("{t:d}:dead", {b"payload": b"\xff", b"reason": "é\x1b"}, id="9999999999999-1")
+
+    def told(command: str, *which: str) -> dict[str, Any]:
+        [line] = operate(command, "--json", "t:d", *which).splitlines()
+        document: dict[str, Any] = json.loads(line)
+        assert (document.pop("version"), document.pop("queue")) == (1, "t:d")
+        return document
+
+    assert [each["letter"] for each in told("dead")["letters"]] == [*letters, "9999999999999-1"]
+    [newest] = told("show", "9999999999999-1")["letters"]
+    assert newest["fields"] == {"payload": "\udcff", "reason": "é\x1b"}
+    assert told("requeue", letters[0]) == {"requeued": 1, "left": []}
+    assert told("drop", "all") == {"dropped": 3}
+    assert told("dead") == {"letters": []}
 
 
 @pytest.mark.parametrize(

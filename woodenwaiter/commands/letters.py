@@ -5,18 +5,26 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from ..errors import EXIT_USAGE, StartupError
+from ..errors import EXIT_UNKNOWN, EXIT_USAGE, StartupError
 from ..protocol.entry import excerpt
 from ..protocol.link import Link
 from ..protocol.queue import Letter, Queue
 from ..text import escaped, escaped_lines
+from .documents import document
 from .known import require_known
 from .terminal import complain
 
 NONE = "no dead letters"
+
+
+class NoSuchLetter(StartupError):
+    """The queue has no dead letter of that name."""
+
+    exit_code = EXIT_UNKNOWN
 
 
 def _chosen(given: argparse.Namespace, queue: Queue) -> Iterable[Letter]:
@@ -29,10 +37,11 @@ def _chosen(given: argparse.Namespace, queue: Queue) -> Iterable[Letter]:
         return queue.dead_letters(last=last) if last else ()
     chosen: list[Letter] = []
     for name in given.letters:
-        valid = re.fullmatch(r"\d{1,20}-\d{1,20}", name)
-        found = valid and list(queue.dead_letters(first=name, last=name))
+        if not re.fullmatch(r"\d{1,20}-\d{1,20}", name, re.ASCII):
+            raise StartupError(f"{name} is no dead letter's name: woodenwaiter dead lists them")
+        found = list(queue.dead_letters(first=name, last=name))
         if not found:
-            raise StartupError(f"there is no dead letter {name} in {given.queue}")
+            raise NoSuchLetter(f"there is no dead letter {name} in {given.queue}")
         chosen += found
     return chosen
 
@@ -49,18 +58,35 @@ def list_dead(given: argparse.Namespace, link: Link) -> int:
     queue = Queue(link, given.queue, lease=1)
     if not queue.newest_letter():
         require_known(queue)
+    letters = list(itertools.islice(queue.dead_letters(), given.most))
+    if given.json:
+        return _print_letters(given.queue, letters)
+    if not letters:
         print(NONE)
-    letters = queue.dead_letters()
-    for letter, fields in itertools.islice(letters, given.most):
+    for letter, fields in letters:
         reason, error = (excerpt(fields.get(name, b""), 1000) for name in ("reason", "error"))
         print(f"{letter}  {f'{reason}: {error}'.rstrip(': ')}")
         print(f"    {excerpt(fields.get('payload', b''))}")
     return 0
 
 
+def _print_letters(queue: str, letters: Sequence[Letter]) -> int:
+    print(document(queue=queue, letters=[*map(_plain, letters)]))
+    return 0
+
+
+def _plain(letter: Letter) -> dict[str, Any]:
+    name, fields = letter
+    texts = {field: value.decode(errors="surrogateescape") for field, value in fields.items()}
+    return {"letter": name, "fields": texts}
+
+
 def show_letter(given: argparse.Namespace, link: Link) -> int:
+    letters = _chosen(given, Queue(link, given.queue, lease=1))
+    if given.json:
+        return _print_letters(given.queue, [*letters])
     letter = ""
-    for letter, fields in _chosen(given, Queue(link, given.queue, lease=1)):
+    for letter, fields in letters:
         print(f"letter: {letter}")
         for name, value in fields.items():
             text = escaped_lines(value.decode(errors="backslashreplace").rstrip())
@@ -73,19 +99,25 @@ def show_letter(given: argparse.Namespace, link: Link) -> int:
 
 def requeue_letters(given: argparse.Namespace, link: Link) -> int:
     queue = Queue(link, given.queue, lease=1)
-    count = code = 0
+    count, left = 0, []
     for letter, fields in _chosen(given, queue):
         if "payload" in fields:
             count += queue.requeue(letter)
         else:
             complain(f"dead letter {letter} in {given.queue} is left: it has no field payload")
-            code = EXIT_USAGE
-    print(f"{count} back in {escaped(given.queue)}")
-    return code
+            left.append(letter)
+    if given.json:
+        print(document(queue=given.queue, requeued=count, left=left))
+    else:
+        print(f"{count} back in {escaped(given.queue)}")
+    return EXIT_USAGE if left else 0
 
 
 def drop_letters(given: argparse.Namespace, link: Link) -> int:
     queue = Queue(link, given.queue, lease=1)
     count = sum(queue.drop(letter) for letter, _ in _chosen(given, queue))
-    print(f"{count} dropped from {escaped(given.queue)}")
+    if given.json:
+        print(document(queue=given.queue, dropped=count))
+    else:
+        print(f"{count} dropped from {escaped(given.queue)}")
     return 0

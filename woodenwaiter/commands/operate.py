@@ -58,9 +58,18 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    _add_looks(commands, server)
+    common = BriefParser(add_help=False, parents=[server])
+    common.add_argument("--json", action="store_true", help="for programs, as README.rst says")
+    _add_looks(commands, common)
+    _add_top(commands, server)
+    _add_letters(commands, common)
+    _add_files(commands)
+    return parser
+
+
+def _add_letters(commands: Commands, common: BriefParser) -> None:
     dead = commands.add_parser(
-        "dead", parents=[server], help="list a queue's dead letters, oldest first"
+        "dead", parents=[common], help="list a queue's dead letters, oldest first"
     )
     dead.add_argument("queue", metavar="TABLE:DISH")
     dead.add_argument("--most", type=number, default=50, metavar="N", help="how many to list (50)")
@@ -71,14 +80,12 @@ def parser() -> argparse.ArgumentParser:
         ("requeue", requeue_letters, "put dead letters back into the queue"),
         ("drop", drop_letters, "delete dead letters for good"),
     ):
-        command = commands.add_parser(name, parents=[server], help=summary)
+        command = commands.add_parser(name, parents=[common], help=summary)
         command.add_argument("queue", metavar="TABLE:DISH")
         command.add_argument(
             "letters", nargs="+", metavar="ID", help="as the list shows it; or all"
         )
         command.set_defaults(run=run)
-    _add_files(commands)
-    return parser
 
 
 def _add_files(commands: Commands) -> None:
@@ -90,13 +97,10 @@ def _add_files(commands: Commands) -> None:
         commands.add_parser(name, help=summary).set_defaults(run=print_file, file=file)
 
 
-def _add_looks(commands: Commands, server: BriefParser) -> None:
+def _add_looks(commands: Commands, common: BriefParser) -> None:
     """What takes nothing, and changes nothing."""
-    common = BriefParser(add_help=False, parents=[server])
-    common.add_argument("--json", action="store_true", help="for programs, as README.rst says")
     _add_views(commands, common)
     _add_tasks(commands, common)
-    _add_top(commands, server)
     check = commands.add_parser(
         "check", parents=[common], help="say what is wrong, or will be, and what to do"
     )
