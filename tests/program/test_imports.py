@@ -347,3 +347,36 @@ def test_threads_of_a_real_library(app: Application) -> None:
     app.push({"n": 0})
     supervisor = app.serve("--drain-seconds", "0")
     assert "polars-0" in supervisor.logged(STALLS), polars
+
+
+KEEPS_CHILDREN = """
+fork, set_action = os.fork, signal.signal
+
+def watched_fork():
+    pid = fork()
+    if pid:
+        set_action(signal.SIGCHLD, signal.SIG_DFL)  # its own loop would hear of the end
+    return pid
+
+os.fork = watched_fork
+signal.signal = lambda number, action: number == signal.SIGCHLD or set_action(number, action)
+"""
+
+OF_GEVENT = """
+import warnings
+warnings.simplefilter("ignore")
+from gevent import monkey
+monkey.patch_all()
+"""
+
+
+@pytest.mark.parametrize("text", [KEEPS_CHILDREN, OF_GEVENT], ids=["likewise", "gevent"])
+def test_loop_that_takes_the_ends_of_children(app: Application, text: str) -> None:
+    if text == OF_GEVENT:
+        pytest.importorskip("gevent")
+    app.write(text=f"import signal\n{text}", processes=1)
+    supervisor = app.serve().ready(1)
+    [worker] = supervisor.workers()
+    worker.kill()
+    eventually(lambda: worker.pid not in [each.pid for each in supervisor.ready(1).workers()])
+    assert supervisor.stop() == 0

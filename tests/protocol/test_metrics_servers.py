@@ -44,4 +44,4 @@ def test_the_more_hosts_the_less_each_asks(server: Server, hosts: int, every: fl
     assert asked(server.client) == before
     told.ask(now + every, own)
     assert told.answer(now + every)
-    assert asked(server.client) == before + 4
+    assert asked(server.client) == before + 2

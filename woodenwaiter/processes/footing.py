@@ -7,6 +7,7 @@ import signal
 # What `signal` wraps to make enums of numbers, at a multiple of the cost.
 from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
 from collections.abc import Iterator
+from signal import signal as set_action
 
 from .signals import Action, SignalInbox, name_of
 
@@ -40,7 +41,7 @@ class Footing:
             yield "the wakeup descriptor"
         for number, action in self._actions.items():
             if getsignal(number) != action:
-                signal.signal(number, action)
+                set_action(number, action)
                 yield f"the action of {name_of(number)}"
         if pthread_sigmask(signal.SIG_BLOCK, ()) != self._mask:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)

@@ -12,8 +12,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-# As it is at the start: a child whose end somebody has patched away would become another parent.
+# As they are at the start: a child whose end somebody has patched away would become another parent,
+# and one that somebody else's loop is to watch would end unseen.
 from os import _exit
+from os import fork as os_fork
 from typing import Any, NoReturn
 
 from .. import logs, pace
@@ -102,7 +104,7 @@ def _fork() -> int:
     of the child."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+        return os_fork()
 
 
 def end_process(code: int) -> NoReturn:

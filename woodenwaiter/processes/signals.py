@@ -9,6 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from select import POLLIN, poll
+
+# As it is at the start: gevent's, say, does nothing about SIGCHLD, and has a loop that would.
+from signal import signal as set_action
 from types import FrameType
 from typing import Any
 
@@ -41,7 +44,7 @@ class SignalInbox:
         os.set_blocking(self._write, False)
         self._former_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self.actions: dict[int, Action] = dict.fromkeys(signals, self._record)
-        self._former = {number: signal.signal(number, act) for number, act in self.actions.items()}
+        self._former = {number: set_action(number, act) for number, act in self.actions.items()}
 
     def _record(self, number: int, frame: FrameType | None) -> None:
         self.pending.append(number)
@@ -55,7 +58,7 @@ class SignalInbox:
     def regain(self) -> None:
         """Hear the signals again, whatever other code has made of them."""
         for number, action in self.actions.items():
-            signal.signal(number, action)
+            set_action(number, action)
         self.listen()
 
     def __bool__(self) -> bool:
@@ -101,7 +104,7 @@ class SignalInbox:
         which the right may be given up."""
         signal.set_wakeup_fd(self._former_fd)
         for number, action in self._former.items():
-            signal.signal(number, action if action is not None else signal.SIG_DFL)
+            set_action(number, action if action is not None else signal.SIG_DFL)
         os.close(self._read)
         return self._write
 
@@ -139,7 +142,7 @@ def reset_in_forks(actions: Mapping[signal.Signals, Any]) -> None:
         if applies:
             signal.set_wakeup_fd(-1)
             for number, action in actions.items():
-                signal.signal(number, action)
+                set_action(number, action)
             resume()
             applies = False
 
@@ -150,10 +153,10 @@ def act_as_at_start() -> None:
     """Have the actions that a Python program begins with, in a forked child that runs others'
     code, and starts programs for it."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
+        set_action(number, signal.SIG_DFL)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+        set_action(number, signal.SIG_IGN)
+    set_action(signal.SIGINT, signal.default_int_handler)
 
 
 def in_main_thread() -> bool:
@@ -171,7 +174,7 @@ def at_most(seconds: float, error: type[BaseException] = TimeoutError) -> Iterat
     def ring(*_: object) -> None:
         raise error
 
-    former = signal.signal(signal.SIGALRM, ring)
+    former = set_action(signal.SIGALRM, ring)
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
     timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
@@ -179,4 +182,4 @@ def at_most(seconds: float, error: type[BaseException] = TimeoutError) -> Iterat
     finally:
         signal.setitimer(signal.ITIMER_REAL, *timer)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL if former is None else former)
+        set_action(signal.SIGALRM, signal.SIG_DFL if former is None else former)

@@ -7,6 +7,7 @@ import faulthandler
 import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
+from signal import signal as set_action
 from socket import socket
 from types import FrameType
 from typing import NamedTuple
@@ -237,7 +238,7 @@ def be_reporter(line: Line, lifeline: int | None) -> int:
 
 def _ignore_strays() -> None:
     for number in (FAREWELL, *LAST_MOMENTS, *strays()):
-        signal.signal(number, signal.SIG_IGN)
+        set_action(number, signal.SIG_IGN)
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
@@ -247,8 +248,8 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
 def _become_child(role: str, signals: Iterable[signal.Signals]) -> SignalInbox:
     """Let go of the supervisor's signals; returns the child's own inbox."""
     for number in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+        set_action(number, signal.SIG_DFL)
     for number in NOT_FOR_CHILDREN:
-        signal.signal(number, _do_nothing)
+        set_action(number, _do_nothing)
     logs.set_role(role)
     return SignalInbox(signals)
