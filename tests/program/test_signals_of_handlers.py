@@ -111,7 +111,7 @@ def test_report_ends_no_worker(app: Application, change: str) -> None:
         supervisor.signal(number)
         supervisor.logged("is here")
     assert worker.is_running()
-    assert worker.status() == "sleeping"
+    eventually(lambda: worker.status() == "sleeping")
 
 
 def test_timer_that_a_task_left_ends_no_other(app: Application) -> None:
