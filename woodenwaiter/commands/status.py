@@ -136,6 +136,7 @@ def status_of(link: Link, names: Sequence[str]) -> View:
         {"queues": [*map(_plain, shown)]},
         [column for column, _ in COLUMNS],
         [[cell(each) for _, cell in COLUMNS] for each in shown],
+        "" if wrong or unknown else "no queue has been served so far",
         troubles=[
             *map(str, unknown.values()),
             *(f"{listed(there)}: {what}" for what, there in wrong.items()),

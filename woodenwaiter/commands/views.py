@@ -35,8 +35,8 @@ class View(NamedTuple):
 
     @property
     def table(self) -> list[str]:
-        if self.nothing and not self.rows:
-            return [self.nothing]
+        if not self.rows:
+            return [self.nothing] if self.nothing else []
         titles, *rows = drawn(self.columns, self.rows, look_of_stdout())
         with_others = zip_longest(rows, self.below, fillvalue=())
         return [titles, *(line for row, others in with_others for line in (row, *others))]
@@ -52,7 +52,8 @@ def show(given: argparse.Namespace, link: Link, look: Callable[[], View]) -> int
     if given.json:
         print(view.document)
         return view.code
-    print(*view.table, sep="\n")
+    for line in view.table:
+        print(line)
     for trouble in view.troubles:
         complain(trouble)
     return view.code
