@@ -206,6 +206,7 @@ def test_hooks_hear_of_each_failure_once(app: Application) -> None:
     app.push(*({"n": n, **kinds[n % len(kinds)]} for n in range(40)))
     supervisor = app.serve()
     eventually(lambda: len(app.done) == 10 and len(app.letters()) == 30, seconds=60)
+    eventually(lambda: len(heard(app)) == 60 + 30 + 40, "hooks that were called", 60)
     assert supervisor.stop() == 0
     letters = sorted(letter[b"id"].decode() for letter in app.letters())
     assert sorted(each["task"] for each in heard(app, "dead")) == letters
