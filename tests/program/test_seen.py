@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -88,7 +89,9 @@ if foods["n"] == 0:
 
 
 def test_is_seen_with_what_it_runs(app: Application, viewer: Viewer) -> None:
-    app.write(text="", handler="note('begun', foods['n'])" + PROGRESS + "time.sleep(60)")
+    started = "subprocess.run(['sleep', '60'])"
+    text = "import subprocess"
+    app.write(text=text, handler="note('begun', foods['n'])" + PROGRESS + started)
     app.push({"n": 0})
     began = time.time()
     supervisor = app.serve("--drain-seconds", "0")
@@ -109,6 +112,7 @@ def test_is_seen_with_what_it_runs(app: Application, viewer: Viewer) -> None:
     assert task.told <= task.seconds
     assert task.memory
     assert task.memory > 1 << 20
+    assert task.children == (1 if sys.platform == "linux" else None)
     assert host.memory
     assert host.memory >= task.memory
     supervisor.signal(signal.SIGTERM)

@@ -151,9 +151,9 @@ def test_what_is_measured(pool: Pool) -> None:
     pool.run(pool.add(), 1, 5.0)
     seen = pool.seen()
     [task] = seen.workers
-    found = {task.pid: Footprint(10, 1.5), 1: Footprint(30, 2.0), 2: Footprint(20, None)}
+    found = {task.pid: Footprint(10, 1.5, 3), 1: Footprint(30, 2.0), 2: Footprint(20, None)}
     assert measured(seen, found) == replace(
-        seen, memory=30, cpu=3.5, workers=(replace(task, memory=10, cpu=1.5),)
+        seen, memory=30, cpu=3.5, workers=(replace(task, memory=10, cpu=1.5, children=3),)
     )
     assert measured(seen, {}) == seen
 

@@ -140,4 +140,4 @@ def measured(host: Host, footprints: Mapping[int, Footprint]) -> Host:
 
 
 def _with(worker: Running, found: Footprint | None) -> Running:
-    return replace(worker, memory=found.memory, cpu=found.cpu) if found else worker
+    return replace(worker, **found._asdict()) if found else worker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -10,10 +11,12 @@ import psutil
 
 class Footprint(NamedTuple):
     """``memory``: bytes resident, what is shared with others among them; ``cpu``: per cent of one,
-    since it was measured before; None the first time."""
+    since it was measured before; None the first time. ``children``: processes that it has started,
+    and that are still there; None where the system does not tell."""
 
     memory: int
     cpu: float | None
+    children: int | None = None
 
 
 class Use(NamedTuple):
@@ -50,7 +53,8 @@ class Footprints:
             if seen := _seen(pid):
                 memory, used = seen
                 self._used[pid] = now, used
-                found[pid] = Footprint(memory, _per_cent(former.get(pid), self._used[pid]))
+                per_cent = _per_cent(former.get(pid), self._used[pid])
+                found[pid] = Footprint(memory, per_cent, _children(pid))
         return found
 
 
@@ -63,6 +67,14 @@ def _seen(pid: int) -> tuple[int, float] | None:
     except Exception:  # gone; or hidden, of whatever psutil needs
         return None
     return memory.rss, times.user + times.system
+
+
+def _children(pid: int) -> int | None:
+    """Of its main thread, in which handlers run: to look for those of others takes long."""
+    try:
+        return len(Path(f"/proc/{pid}/task/{pid}/children").read_bytes().split())
+    except OSError:
+        return None
 
 
 def _per_cent(former: tuple[float, float] | None, latest: tuple[float, float]) -> float | None:

@@ -71,7 +71,7 @@ class Running:
     worker has done before; ``is_leaving``: whether this is its last. Of the task's progress:
     ``fraction`` and ``text``, and the seconds since it was ``told``. ``memory``: resident bytes,
     what it shares with others among them; ``cpu``: per cent of one, since the document before;
-    None: nobody knows.
+    ``children``: processes that it has; None: nobody knows.
     """
 
     queue: str
@@ -86,11 +86,12 @@ class Running:
     told: float | None = None
     memory: int | None = None
     cpu: float | None = None
+    children: int | None = None
 
     @property
     def essence(self) -> Running:
         """But for what changes all the time."""
-        return replace(self, seconds=0.0, done=0, told=None, memory=None, cpu=None)
+        return replace(self, seconds=0.0, done=0, told=None, memory=None, cpu=None, children=None)
 
 
 @dataclass(frozen=True)
