@@ -15,6 +15,9 @@ from .support import Server
 
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
+IDENTIFIERS = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+"""Extensions of what it signs, likewise."""
+
 
 class Authority:
     """One that signs certificates, in a folder."""
@@ -24,14 +27,17 @@ class Authority:
         self.name = name
         self.certificate = folder / f"{name}.crt"
         self._key = folder / f"{name}.key"
-        _openssl("req", "-x509", *KEY, "-keyout", self._key, "-out", self.certificate, *_to(name))
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # or Python 3.13 refuses it
+        files = ("-keyout", self._key, "-out", self.certificate)
+        _openssl("req", "-x509", *KEY, *files, *_to(name), *usage)
 
     def sign(self, name: str, host: str = "", days: int = 1) -> tuple[Path, Path]:
         """A certificate, for ``host`` if it is a server's, and its key."""
         request, certificate, key, extensions = (
             self.folder / f"{name}.{end}" for end in ("csr", "crt", "key", "ext")
         )
-        extensions.write_text(f"subjectAltName=DNS:{host}\n" if host else "")
+        names = f"subjectAltName=DNS:{host}\n" if host else ""
+        extensions.write_text(f"{names}{IDENTIFIERS}")
         _openssl("req", *KEY, "-keyout", key, "-out", request, *_to(name))
         signer = ("-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial", "-days", days)
         files = ("-in", request, "-extfile", extensions, "-out", certificate)
