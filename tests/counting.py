@@ -1,21 +1,26 @@
-"""A queue whose requests bring the tokens that a worker's would, each of them answered."""
+"""Queues and links that count, and what servers have counted."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from woodenwaiter.errors import LeaseLost
-from woodenwaiter.protocol.link import Pause
+from woodenwaiter.protocol.beats import accounted, accounting
+from woodenwaiter.protocol.calls import read_all
+from woodenwaiter.protocol.history import Account
+from woodenwaiter.protocol.link import Command, Link, Pause
 from woodenwaiter.protocol.queue import Oldest, Queue
 from woodenwaiter.protocol.tokens import Tokens
 from woodenwaiter.protocol.verdict import Verdict
 
 
 class CountingQueue(Queue):
-    """Tests say what is claimed and settled; ``tokens`` has where each owner stands, ``asked`` with
+    """Its requests bring the tokens that a worker's would, each of them answered.
+
+    Tests say what is claimed and settled; ``tokens`` has where each owner stands, ``asked`` with
     what each claimed: completed, want, and its tokens."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -89,3 +94,24 @@ class CountingQueue(Queue):
 
     def expired(self) -> dict[str, float]:
         return self.tend([], most=0).expired
+
+
+class CountingLink(Link):
+    """``trips``: to the server, each with any number of commands."""
+
+    trips = 0
+
+    def exchange(
+        self,
+        commands: Sequence[Command],
+        along: Sequence[Command] = (),
+        within: float | None = None,
+    ) -> list[Any]:
+        self.trips += bool(commands or along)
+        return super().exchange(commands, along, within)
+
+
+def accounts(link: Link, queues: Sequence[str]) -> list[Account | Exception]:
+    """Of these queues."""
+    replies = read_all(link, [accounting(queue) for queue in queues])
+    return [reply if isinstance(reply, Exception) else accounted(reply) for reply in replies]

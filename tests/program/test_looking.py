@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
 import signal
-import struct
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from select import select
 from typing import Any
 
 import pytest
@@ -28,61 +20,29 @@ from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import publication
 
 from ..support import Programs, Server, eventually, free_port
+from ..terminal import Terminal
 
 HOSTILE = '\x1b[31mred\x1b]0;title\x07\u202e\r\n{"forged": true}\x9b2J'.encode() + b"\xff\x00"
 DELAYED, DEAD = "{t:d}:delayed", "{t:d}:dead"
 MIB = 1 << 20
 
 
-ON_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "woodenwaiter", *sys.argv[1:]])
-"""
-
-
-class Screen:
-    """A command on a terminal of 80 columns and 24 lines, from which it gets its Ctrl-C."""
+class Screen(Terminal):
+    """``shown``: what was written since that was forgotten, as it came."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
-        self.shown = ""
-        self._fd, screen = pty.openpty()
-        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", ON_TERMINAL, *arguments],
-            stdin=screen,
-            stdout=screen,
-            stderr=screen,
-            env={**inherited, "TERM": "xterm", **environment},
-            start_new_session=True,
-        )
-        os.close(screen)
+        environment.setdefault("TERM", "xterm")
+        super().__init__(*arguments, columns=80, lines=24, **environment)
 
-    def _read(self) -> bool:
-        """Whether there may be more."""
-        if select([self._fd], [], [], 0.05)[0]:
-            try:
-                self.shown += os.read(self._fd, 1 << 16).decode(errors="replace")
-            except OSError:  # of a terminal that the last program has left
-                return False
-        return True
+    @property
+    def shown(self) -> str:
+        return self.written.decode(errors="replace")
+
+    def forget(self) -> None:
+        self.written = b""
 
     def await_text(self, text: str) -> None:
-        eventually(lambda: self._read() and text in self.shown, f"{text!r} in {self.shown!r}")
-
-    def type(self, text: bytes) -> None:
-        os.write(self._fd, text)
-
-    def end(self) -> int:
-        """The exit code."""
-        eventually(lambda: not self._read(), "the end of the command")
-        return self._process.wait(20)
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._fd)
+        eventually(lambda: self.read() and text in self.shown, f"{text!r} in {self.shown!r}")
 
 
 @pytest.fixture
@@ -165,7 +125,7 @@ def test_watch_redraws_until_ctrl_c(on_screen: Callable[..., Screen], client: An
     client.lpush("t:01", *["{}"] * 7654)
     screen.await_text("7654")
     screen.await_text(f"… {42 - 22} lines more")
-    screen.type(b"\x03")
+    screen.type("\x03")
     assert screen.end() == 0
     frames = screen.shown.split("\x1b[H")[1:]
     assert len(frames) >= 2
@@ -183,9 +143,9 @@ def test_watch_bears_a_server_that_goes_away(
     server.stop()
     screen.await_text("no usable Redis at")
     server.start()
-    screen.shown = ""
+    screen.forget()
     screen.await_text("t:d")
-    screen.type(b"\x03")
+    screen.type("\x03")
     assert screen.end() == 0
 
 
@@ -203,12 +163,12 @@ def test_hosts_are_watched(
         link.exchange([publication("a/0", host)])
     screen.await_text(r"web-\x1b1")
     server.stop()
-    screen.shown = ""
+    screen.forget()
     screen.await_text("no usable Redis at")
     server.start()
-    screen.shown = ""
+    screen.forget()
     screen.await_text("no" if "status" in view else "nothing")
-    screen.type(b"\x03")
+    screen.type("\x03")
     assert screen.end() == 0
     assert "Traceback" not in screen.shown
 

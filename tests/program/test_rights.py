@@ -14,7 +14,7 @@ import redis
 from woodenwaiter import Backoff, WoodenWaiter
 from woodenwaiter.errors import EXIT_REDIS
 from woodenwaiter.protocol import scripts
-from woodenwaiter.protocol.beats import Seen, accounts, minutes, noting
+from woodenwaiter.protocol.beats import Seen, minutes_of, noting
 from woodenwaiter.protocol.calls import run_all
 from woodenwaiter.protocol.history import Account, Beat
 from woodenwaiter.protocol.hosts import Host, Running, encoded
@@ -24,6 +24,7 @@ from woodenwaiter.protocol.rights import RightsMissing, require_rights
 from woodenwaiter.protocol.scripts import Script
 
 from ..application import Application
+from ..counting import accounts
 from ..support import Server, eventually, run
 
 README = (Path(__file__).parents[2] / "README.rst").read_text()
@@ -223,7 +224,7 @@ def test_viewer_reads_histories(users: Users) -> None:
         [account] = accounts(link, ["t:d"])
         assert isinstance(account, Account)
         assert (account.pushed, account.before) == (3, Beat(1, 2, 2, 0, 0, 0))
-        assert minutes(link, "t:d") == []
+        assert minutes_of(link, ["t:d"]) == [[]]
         [refused] = run_all(link, [noting(Keys("t:d"), Seen())])
         assert isinstance(refused, redis.ResponseError)
         assert users.admin.llen("{t:d}:beats") == 1

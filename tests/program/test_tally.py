@@ -11,12 +11,12 @@ from itertools import count
 import pytest
 
 from woodenwaiter import Backoff, pace
-from woodenwaiter.protocol.beats import accounts
 from woodenwaiter.protocol.history import Account, summary
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.queue import Queue
 
 from ..application import Application, kill_all
+from ..counting import accounts
 from ..support import eventually
 
 BEATS = "{t:d}:beats"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from woodenwaiter import pace
 from woodenwaiter.protocol import beats, history, scripts
-from woodenwaiter.protocol.beats import Noted, accounts, beat_of, minutes
+from woodenwaiter.protocol.beats import Noted, beat_of, minutes_of
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.history import Account, Beat, Range, by_minute, oldest_of, summary
 from woodenwaiter.protocol.keys import Keys
@@ -28,7 +28,7 @@ from woodenwaiter.protocol.tending import Tended, tend_together
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
 from ..clock import Clock, can_be_set
-from ..counting import CountingQueue
+from ..counting import CountingQueue, accounts
 from ..mutants import changed
 from ..support import Server, eventually
 
@@ -341,7 +341,8 @@ def test_minutes_tell_when(shop: Shop) -> None:
     for seconds, number in ((180, 1), (20, 4), (40, 5), (240, 0), (1, 7)):
         shop.push(number)
         shop.wait(seconds)
-    noted = minutes(shop.link, "t:d")
+    [noted] = minutes_of(shop.link, ["t:d"])
+    assert not isinstance(noted, Exception)
     told = by_minute(noted, shop.account().now, 12)
     came = [rates and rates.came for rates in told]
     assert came[-9:] == [1, 0, 0, 9, 0, 0, 0, 0, 7]

@@ -14,13 +14,12 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from woodenwaiter.protocol.beats import accounts
 from woodenwaiter.protocol.history import Account
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
-from ..counting import CountingQueue
+from ..counting import CountingQueue, accounts
 from ..support import eventually
 from ..topologies.node import Guard, Node
 

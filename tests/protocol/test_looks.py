@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -16,13 +16,13 @@ from woodenwaiter import pace
 from woodenwaiter.protocol import looks
 from woodenwaiter.protocol.ailments import Ailment, ailments_of
 from woodenwaiter.protocol.beats import minutes_of
-from woodenwaiter.protocol.link import Command, Link
+from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.looks import Place, Task, buried, delayed, peek, search, spellings
 from woodenwaiter.protocol.queue import Queue
 from woodenwaiter.protocol.sizes import Sizes, sizes_of
 from woodenwaiter.protocol.verdict import Failure, Policy, judge
 
-from ..counting import CountingQueue
+from ..counting import CountingLink, CountingQueue
 from ..hostile import BURIED, TASKS, framed, payload_of
 from ..topologies.cluster import Cluster
 
@@ -36,16 +36,6 @@ def link(client: Any) -> Iterator[Link]:
     link = Link(client, timeout=10)
     yield link
     link.close()
-
-
-class CountingLink(Link):
-    """``requests``: that were sent, each with any number of commands."""
-
-    requests = 0
-
-    def exchange(self, commands: Sequence[Command], *others: Any, **options: Any) -> list[Any]:
-        self.requests += bool(commands)
-        return super().exchange(commands, *others, **options)
 
 
 def now(client: Any) -> float:
@@ -71,9 +61,9 @@ def test_sizes_of_many_queues_take_one_request(queue: CountingQueue, client: Any
     client.xadd(DEAD, {"payload": "{}"})
     link = CountingLink(client, 10)
     sizes_of(link, ["t:d"])  # the server has the script by now
-    link.requests = 0
+    link.trips = 0
     [one, *others] = sizes_of(link, ["t:d", *(f"t:{n}" for n in range(100))])
-    assert link.requests == 1
+    assert link.trips == 1
     link.close()
     assert isinstance(one, Sizes)
     assert one.by_state() == {"waiting": 3, "claimed": 1, "delayed": 1, "dead": 1, "workers": 2}

@@ -4,7 +4,7 @@ else is there."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,35 +14,20 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from woodenwaiter.errors import RedisUnusable
-from woodenwaiter.protocol.beats import minutes, minutes_of
+from woodenwaiter.protocol.beats import minutes_of
 from woodenwaiter.protocol.history import Beat, Range
 from woodenwaiter.protocol.hosts import Crew, Host
 from woodenwaiter.protocol.keys import HOSTS, REGISTRY
-from woodenwaiter.protocol.link import Command, Link
+from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.overview import Overview, Survey, overviews, survey
 from woodenwaiter.protocol.published import publication
 from woodenwaiter.protocol.sizes import sizes_of
 
-from ..counting import CountingQueue
+from ..counting import CountingLink, CountingQueue
 from ..support import Server
 from ..topologies.cluster import Cluster
 
 BEATS = "{t:d}:beats"
-
-
-class CountingLink(Link):
-    """``trips``: to the server, each with any number of commands."""
-
-    trips = 0
-
-    def exchange(
-        self,
-        commands: Sequence[Command],
-        along: Sequence[Command] = (),
-        within: float | None = None,
-    ) -> list[Any]:
-        self.trips += bool(commands or along)
-        return super().exchange(commands, along, within)
 
 
 @pytest.fixture
@@ -239,4 +224,4 @@ def test_note_that_is_none_costs_its_queue_its_minutes_alone(
     server.client.rpush("{u:d}:minutes", "1000 2 3 4 5 6000")
     wrong, right = minutes_of(link, ["t:d", "u:d"])
     assert isinstance(wrong, ValueError)
-    assert right == minutes(link, "u:d") == [Beat(1, 2, 3, 4, 5, 6)]
+    assert [right] == minutes_of(link, ["u:d"]) == [[Beat(1, 2, 3, 4, 5, 6)]]

@@ -22,14 +22,13 @@ from hypothesis.stateful import (
 
 from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol import moves
-from woodenwaiter.protocol.beats import accounts
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.history import Account
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
 
-from ..counting import CountingQueue
+from ..counting import CountingQueue, accounts
 
 NAMES = ("t:d", "{u}:e")
 QUEUES = st.integers(0, len(NAMES) - 1)

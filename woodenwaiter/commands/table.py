@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..text import escaped
@@ -81,7 +81,8 @@ def drawn(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], look: Look)
         kept = _kept(columns, whole, look.columns)
         gap = GAP if _wide([whole[n] for n in kept], GAP) <= look.columns else 1
     columns, whole = [columns[n] for n in kept], [whole[n] for n in kept]
-    widths = _narrowed(columns, whole, gap, look.columns) if look.columns else whole
+    least = {n: column.least for n, column in enumerate(columns) if column.cut}
+    widths = narrowed(whole, least, gap, look.columns) if look.columns else whole
     return [_line([row[n] for n in kept], columns, widths, gap, look) for row in table]
 
 
@@ -105,15 +106,13 @@ def _kept(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[i
     return kept
 
 
-def _narrowed(
-    columns: Sequence[Column], widths: Sequence[int], gap: int, room: int
-) -> Sequence[int]:
-    """Until it has room, the widest text is cut."""
+def narrowed(widths: Sequence[int], least: Mapping[int, int], gap: int, room: int) -> Sequence[int]:
+    """Until it has room, the widest text is cut. ``least``: of each column of texts, by its
+    number, how narrow it may be."""
     widths = [*widths]
-    texts = [n for n, column in enumerate(columns) if column.cut]
     while _wide(widths, gap) > room:
-        widest = max(texts, key=lambda n: widths[n] - columns[n].least, default=-1)
-        if widest < 0 or widths[widest] <= columns[widest].least:
+        widest = max(least, key=lambda n: widths[n] - least[n], default=-1)
+        if widest < 0 or widths[widest] <= least[widest]:
             break
         widths[widest] -= 1
     return widths

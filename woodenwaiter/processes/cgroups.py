@@ -18,10 +18,7 @@ def groups(controller: str, root: Path) -> Iterator[tuple[int, Iterator[Path]]]:
         if not controllers:
             yield 2, _upwards(root / "sys/fs/cgroup", path)
         elif controller in controllers.split(","):
-            for mount in {
-                controller,
-                controllers,
-            }:  # the one is a link to the other, if it is there
+            for mount in {controller, controllers}:  # one is a link to the other, if it is there
                 yield 1, _upwards(root / "sys/fs/cgroup" / mount, path)
 
 

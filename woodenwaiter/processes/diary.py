@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from ..text import escaped
-from .account import Account, bytes_for
+from .account import ATTEMPTS, Account, bytes_for
 from .effort import Effort
 from .times import RANGES, range_of
 
@@ -26,9 +26,6 @@ MOST_TEXT = 192
 _TIMES = WORDS * 8 + _TEXT + MOST_TEXT
 _FAILURES = _TIMES + RANGES * 8
 DIARY_BYTES = 640
-
-ATTEMPTS = 8
-"""To read what is being written: a writer that writes all the time leaves it whole most of it."""
 
 
 class Progress(NamedTuple):

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from .. import pace
+from ..text import size
 
 ROLLUP = Path("/proc/self/smaps_rollup")
 
@@ -35,7 +36,7 @@ class MemoryLimit:
             return ""
         self._at_start = own
         return (
-            f"{_size(own)} of its own before its first task, max_memory is {_size(self._limit)}: "
+            f"{size(own)} of its own before its first task, max_memory is {size(self._limit)}: "
             "it is replaced when it has that much more"
         )
 
@@ -50,8 +51,8 @@ class MemoryLimit:
         if own <= self._limit + self._at_start:
             return ""
         self._next_check = math.inf
-        since = f" more than the {_size(self._at_start)} at its start" if self._at_start else ""
-        return f"{_size(own)} of its own, max_memory is {_size(self._limit)}{since}"
+        since = f" more than the {size(self._at_start)} at its start" if self._at_start else ""
+        return f"{size(own)} of its own, max_memory is {size(self._limit)}{since}"
 
     def _own(self) -> int:
         """Bytes. What is resident is asked first: it is no less, and far cheaper to ask."""
@@ -78,7 +79,3 @@ def _private(rollup: Path) -> int | None:
     except (OSError, ValueError, IndexError):
         return None
     return sum(private) << 10 or None  # there is no process without any
-
-
-def _size(number: int) -> str:
-    return f"{number / 2**20:.0f} MiB"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .. import pace
 from . import scripts
-from .calls import Call, read_all
+from .calls import Call
 from .history import Account, Beat
 from .keys import Keys
 from .link import Link
@@ -55,15 +55,6 @@ def noted(reply: Any) -> Noted | Exception:
     return Noted(left / 1000, time / 1000, bool(is_same))
 
 
-def accounts(link: Link, queues: Sequence[str]) -> list[Account | Exception]:
-    """Of these queues, in one round trip; what is wrong with one alone is told in its place.
-
-    Raises what is in `link.ServerTrouble`.
-    """
-    replies = read_all(link, [accounting(queue) for queue in queues])
-    return [reply if isinstance(reply, Exception) else accounted(reply) for reply in replies]
-
-
 def accounting(queue: str) -> Call:
     """The call that reads the queue's account."""
     keys = Keys(queue)
@@ -89,19 +80,11 @@ def sizes_in(queue: str, reply: list[Any]) -> Sizes:
     return Sizes(queue, waiting, claimed, delayed, seconds_until(due, now), dead, owners)
 
 
-def minutes(link: Link, queue: str, most: int = MOST_MINUTES) -> list[Beat]:
-    """The last beat of each of the last minutes in which something changed, the newest first."""
-    [found] = minutes_of(link, [queue], most)
-    if isinstance(found, Exception):
-        raise found
-    return found
-
-
 def minutes_of(
     link: Link, queues: Sequence[str], most: int = MOST_MINUTES
 ) -> list[list[Beat] | Exception]:
-    """The same of each of these queues, in one round trip; what is wrong with one alone is told in
-    its place."""
+    """Of each of these queues the last beat of each of the last minutes in which something changed,
+    the newest first, in one round trip; what is wrong with one alone is told in its place."""
     commands = [("LRANGE", Keys(queue).minutes, 0, most - 1) for queue in queues]
     return [*map(_beats, link.exchange(commands))]
 

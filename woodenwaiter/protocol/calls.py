@@ -1,4 +1,4 @@
-"""Several scripts, or one on several queues, in one round trip."""
+"""Several commands, scripts above all, in one round trip."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ def read_all(link: Link, calls: Sequence[Call], along: Sequence[Command] = ()) -
         if not _is_forbidden(outcome):
             outcomes[i] = outcome
     return outcomes
+
+
+def answers_to(link: Link, commands: Sequence[Command]) -> list[Any]:
+    """What each of these plain commands is answered, in one round trip; raises what one of them
+    alone is refused."""
+    replies = link.exchange(commands)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
 
 
 def _run_all(

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from .. import pace
 from ..text import shortened
 from . import scripts
+from .calls import answers_to
 from .keys import answer_key, errands_key
 from .link import Command, Link
 
@@ -73,14 +74,14 @@ def ask(
     after so many seconds. Raises what is in `link.ServerTrouble`."""
     who = f"pid {os.getpid()} on {socket.gethostname()}"
     errands = {name: Errand(secrets.token_hex(16), verb, arguments, who) for name in names}
-    left = _sent(link, [asking(name, errand) for name, errand in errands.items()])
+    left = answers_to(link, [asking(name, errand) for name, errand in errands.items()])
     full = Answer({}, "too much is asked of it already")
     answers = {name: full for name, is_left in zip(names, left, strict=True) if not is_left}
     deadline = time.monotonic() + within
     while (missing := errands.keys() - answers.keys()) and time.monotonic() < deadline:
         time.sleep(pace.ERRAND_POLL)
         for portion in _portions(sorted(missing)):
-            replies = _sent(link, [_look_for(errands[name]) for name in portion])
+            replies = answers_to(link, [_look_for(errands[name]) for name in portion])
             for name, reply in zip(portion, replies, strict=True):
                 if reply:
                     answers[name] = _answer(reply)
@@ -89,14 +90,6 @@ def ask(
 
 def _portions(names: list[str]) -> Iterator[list[str]]:
     return (names[start : start + PORTION] for start in range(0, len(names), PORTION))
-
-
-def _sent(link: Link, commands: list[Command]) -> list[Any]:
-    outcomes = link.exchange(commands)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-    return outcomes
 
 
 def asking(name: str, errand: Errand) -> Command:

@@ -174,7 +174,7 @@ def drained_in(waiting: int, rates: Rates | None) -> Range | None:
 
 def by_minute(minutes: Sequence[Beat], now: Beat, most: int) -> list[Rates | None]:
     """Of each of the last ``most`` minutes, by the clock, the present one last; None where nothing
-    was noted yet. ``minutes``: what `beats.minutes` returns."""
+    was noted yet. ``minutes``: what `beats.minutes_of` returns."""
     last: dict[int, Beat] = {int(beat.time // A_MINUTE): beat for beat in [*reversed(minutes), now]}
     known = sorted(last)
     sums = {

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .. import pace
 from . import scripts
+from .calls import answers_to
 from .hosts import Host, Running, Unreadable, decoded, encoded
 from .keys import HOSTS, host_key, text_of_name
 from .link import Command, Link
@@ -88,8 +89,8 @@ class Index(NamedTuple):
 
 def published(link: Link) -> list[Sighting]:
     """All that is there, by name, in two round trips. Raises what is in `link.ServerTrouble`."""
-    index = Index.of(_answered(link, INDEX))
-    documents = index.documents(_answered(link, index.questions))
+    index = Index.of(answers_to(link, INDEX))
+    documents = index.documents(answers_to(link, index.questions))
     return [_sighting(index, name, document) for name, document in sorted(documents.items())]
 
 
@@ -112,11 +113,3 @@ def running(sightings: Iterable[Sighting], queues: Collection[str] = ()) -> list
         if not queues or worker.queue in queues
     ]
     return sorted(tasks, key=lambda task: task.began)
-
-
-def _answered(link: Link, commands: Sequence[Command]) -> list[Any]:
-    replies = link.exchange(commands)
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    return replies

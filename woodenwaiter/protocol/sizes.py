@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import scripts
-from .calls import Call, read_all
+from .calls import read_all
 from .keys import Keys
 from .link import Link
 
@@ -35,20 +35,14 @@ class Sizes:
 def sizes_of(link: Link, queues: Sequence[str]) -> list[Sizes | Exception]:
     """The sizes of these queues, in one round trip; what is wrong with one alone is told in its
     place. Raises what is in `link.ServerTrouble`."""
-    replies = read_all(link, [counting(queue) for queue in queues])
+    replies = read_all(link, [(scripts.SIZES, Keys(q).of_script(""), []) for q in queues])
     return [
-        reply if isinstance(reply, Exception) else counted(queue, reply)
+        reply if isinstance(reply, Exception) else _sizes(queue, reply)
         for queue, reply in zip(queues, replies, strict=True)
     ]
 
 
-def counting(queue: str) -> Call:
-    """The call that counts what the queue holds."""
-    return scripts.SIZES, Keys(queue).of_script(""), []
-
-
-def counted(queue: str, reply: list[Any]) -> Sizes:
-    """What that is answered."""
+def _sizes(queue: str, reply: list[Any]) -> Sizes:
     waiting, claimed, delayed, dead, workers, due, now = reply
     return Sizes(queue, waiting, claimed, delayed, seconds_until(due, now), dead, workers)
 

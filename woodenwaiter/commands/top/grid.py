@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...protocol.history import Range
 from ...text import span_between
 from ..fitting import columns_of, fitted, fitted_name
-from ..table import Cell
+from ..table import Cell, narrowed
 
 Line = Sequence[Cell]
 
@@ -37,13 +37,9 @@ def grid(columns: Sequence[Column], rows: Sequence[Line], width: int) -> list[Li
         max(column.least, *(columns_of(row[n].text) for row in table))
         for n, column in enumerate(columns)
     ]
-    texts = [n for n, column in enumerate(columns) if column.is_text]
-    while sum(widths) + len(widths) - 1 > width:
-        widest = max(texts, key=lambda n: widths[n])
-        if widths[widest] <= NARROWEST:
-            break
-        widths[widest] -= 1
-    return [_lined_up(columns, row, widths) for row in table]
+    least = {n: NARROWEST for n, column in enumerate(columns) if column.is_text}
+    fitting = narrowed(widths, least, 1, width)
+    return [_lined_up(columns, row, fitting) for row in table]
 
 
 def _lined_up(columns: Sequence[Column], row: Line, widths: Sequence[int]) -> Line:
