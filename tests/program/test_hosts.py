@@ -308,8 +308,14 @@ def test_uvicorn_reloads(host: Host) -> None:
     program = uvicorn(host, "--reload")
     old = launched(program)
     program.logged("Application startup complete")
-    with (host.app.folder / "app.py").open("a") as file:
-        file.write("\n# changed\n")
+
+    def is_seen() -> bool:
+        """It never sees what was changed before its first look."""
+        with (host.app.folder / "app.py").open("a") as file:
+            file.write("\n# changed\n")
+        return "detected changes" in program.log
+
+    eventually(is_seen, "a reload")
     has_one_pool_to_its_end(program, old)
 
 

@@ -188,20 +188,20 @@ class Cluster:
         return [int(slot) for slot in re.findall(r"\[(\d+)-[<>]-", lines)]
 
     def settle(self) -> None:
-        """Wait until all agree who has which slots, and all replicas have what their primaries
-        have."""
+        """Wait until all agree who has which slots and who follows whom (a primary heeds no one
+        who is not known as its own replica), and replicas have what their primaries have."""
         eventually(self._is_settled, "nodes that agree", 40)
 
     def _is_settled(self) -> bool:
-        views = {self._shares_by(node) for node in self.nodes}
+        views = {self._roles_by(node) for node in self.nodes}
         return (
             len(views) == 1
             and all(self._knows_all(node) for node in self.nodes)
             and all(self._is_in_place(node) for node in self.nodes)
         )
 
-    def _shares_by(self, node: Node) -> frozenset[tuple[str, tuple[tuple[int, int], ...]]]:
-        return frozenset((seen.id, seen.ranges) for seen in self.seen_by(node))
+    def _roles_by(self, node: Node) -> frozenset[tuple[str, str, tuple[tuple[int, int], ...]]]:
+        return frozenset((seen.id, seen.follows, seen.ranges) for seen in self.seen_by(node))
 
     def _is_in_place(self, node: Node) -> bool:
         me = self._self(node)
