@@ -16,9 +16,31 @@ from ..protocol.queue import Letter, Queue
 from ..text import escaped, escaped_lines
 from .documents import document
 from .known import require_known
-from .terminal import complain
+from .parsers import Commands, Parents
+from .terminal import complain, number
 
 NONE = "no dead letters"
+
+
+def add_letters(commands: Commands, parents: Parents) -> None:
+    dead = commands.add_parser(
+        "dead", parents=[parents.common], help="list a queue's dead letters, oldest first"
+    )
+    dead.add_argument("queue", metavar="TABLE:DISH")
+    dead.add_argument("--most", type=number, default=50, metavar="N", help="how many to list (50)")
+    dead.set_defaults(run=list_dead)
+
+    for name, run, summary in (
+        ("show", show_letter, "print one dead letter whole"),
+        ("requeue", requeue_letters, "put dead letters back into the queue"),
+        ("drop", drop_letters, "delete dead letters for good"),
+    ):
+        command = commands.add_parser(name, parents=[parents.common], help=summary)
+        command.add_argument("queue", metavar="TABLE:DISH")
+        command.add_argument(
+            "letters", nargs="+", metavar="ID", help="as the list shows it; or all"
+        )
+        command.set_defaults(run=run)
 
 
 class NoSuchLetter(StartupError):

@@ -14,6 +14,8 @@ Beside the list ``Q`` that producers push to:
                               what the times above are put right; and how far that is done. It is
                               gone after a day without use
 ``{Q}:dead``          stream  dead letters
+``{Q}:paused``        string  there while nothing may be claimed: JSON, see `pausing`
+``{Q}:resumed``       list    there for a moment when that is over, and wakes whoever waits for it
 ``{Q}:tally``         hash    how many entries are done, and buried; how many deliveries failed; how
                               many dead letters are requeued
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
@@ -26,6 +28,8 @@ Beside all queues, for operators:
 
 ================================  ======  =======================================================
 ``woodenwaiter:queues``           set     the names of all queues that were ever served
+``woodenwaiter:audit``            stream  who changed what by a command: some 10,000 lines, see
+                                          `audit`
 ``{woodenwaiter:hosts}``          zset    name of a document -> when it was written, by the
                                           server's clock, in ms. Those that are gone are taken out
                                           when the next one is written
@@ -48,6 +52,9 @@ from redis.crc import key_slot
 REGISTRY = "woodenwaiter:queues"
 """A set with the name of every queue that was ever served, for operators."""
 
+AUDIT = "woodenwaiter:audit"
+"""What operators did."""
+
 HOSTS = "{woodenwaiter:hosts}"
 """The list of what supervisors tell of themselves, for operators."""
 
@@ -67,6 +74,8 @@ class Keys:
         self.delayed = prefix + "delayed"
         self.dead = prefix + "dead"
         self.tally = prefix + "tally"
+        self.paused = prefix + "paused"
+        self.resumed = prefix + "resumed"
         self.beats = prefix + "beats"
         self.minutes = prefix + "minutes"
         self.clock = prefix + "clock"
@@ -79,6 +88,7 @@ class Keys:
             self.delayed,
             self.dead,
             self.tally,
+            self.paused,
         ]
 
     def claims(self, owner: str) -> str:
@@ -91,6 +101,10 @@ class Keys:
     def of_tending(self) -> list[str]:
         """KEYS of the script that looks at the server's clock, too."""
         return [*self._shared, self.clock]
+
+    def of_pausing(self) -> list[str]:
+        """KEYS of the scripts that begin and end a pause, too."""
+        return [*self._shared, self.resumed]
 
     def of_history(self) -> list[str]:
         """KEYS of the scripts that note, and tell, what has come and left."""

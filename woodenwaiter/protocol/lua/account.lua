@@ -1,7 +1,7 @@
 -- Stands before the scripts that note, or tell, what has come to a queue and left it.
 -- KEYS: those that all have in common; the queue's beats, and its minutes
 -- ARGV: with what the keys of claims begin
-local QUEUE, ARRIVALS, SETTLED, _, DELAYED, DEAD, TALLY, BEATS, MINUTES = unpack(KEYS)
+local QUEUE, ARRIVALS, SETTLED, _, DELAYED, DEAD, TALLY, PAUSED, BEATS, MINUTES = unpack(KEYS)
 
 local function claimed()
   local claims = 0

@@ -1,5 +1,5 @@
 -- Stands before every script. KEYS are the same everywhere; the last only where there is an owner.
-local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, TALLY, CLAIMS = unpack(KEYS)
+local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, TALLY, PAUSED, CLAIMS = unpack(KEYS)
 local RECORD_SEPARATOR = 30 -- with which a header begins
 
 -- A full server must still be drained: Redis checks `maxmemory` only until a script's first write,

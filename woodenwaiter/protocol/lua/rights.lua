@@ -3,7 +3,7 @@
 -- KEYS: the queue
 -- ARGV: its other keys; the last is that of the claims of an owner without a name, whom nobody is
 -- Returns what is refused: a command, its key, and 1 where it is the key that is refused.
-local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, TALLY, CLOCK, BEATS, _, NOBODYS = KEYS[1], unpack(ARGV)
+local QUEUE, ARRIVALS, SETTLED, LEASES, DELAYED, DEAD, TALLY, PAUSED, CLOCK, BEATS, _, NOBODYS = KEYS[1], unpack(ARGV)
 local refused = {}
 
 local function try(...)

@@ -3,7 +3,7 @@
 -- KEYS: as everywhere; the last is that of the claims of an owner without a name
 -- Returns how many entries wait, are claimed, are delayed, and are dead letters; how many owners there
 -- are; when the next retry is due, in ms, as text, nil if there is none; and the server's time, in ms.
-local QUEUE, ARRIVALS, SETTLED, _, DELAYED, DEAD, _, CLAIMS = unpack(KEYS)
+local QUEUE, ARRIVALS, SETTLED, _, DELAYED, DEAD, _, _, CLAIMS = unpack(KEYS)
 local owners = redis.call('HKEYS', SETTLED)
 local claimed = 0
 for _, owner in ipairs(owners) do

@@ -14,7 +14,7 @@
 -- Returns how many retries came to the queue; the milliseconds until the next, -1: there is none; the
 -- server's time, in ms; how many owners there are; the owners whose leases ran out, and when each did;
 -- the milliseconds until the next lease runs out, -1: none will; how many entries wait.
-local CLOCK = KEYS[8]
+local CLOCK = KEYS[9]
 local TOLERANCE, PORTION, A_DAY = 1000, 1000, 86400000
 local most, lease, most_expired = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local at = now()
