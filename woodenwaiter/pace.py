@@ -246,6 +246,10 @@ OLD_LETTER = 7 * 86400.0
 
 SKEW = 2.0
 """Between the clocks of two machines, from which on times in logs and letters mislead."""
+RESUMED = 60.0
+"""For which a paused queue's end of pause wakes who waits for it: longer than it takes to come from
+one wait to the next. Who misses it for all that asks again after CLAIM_AGAIN."""
+
 # What hosts tell of themselves.
 
 PUBLISH = 5.0

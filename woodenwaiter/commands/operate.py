@@ -25,10 +25,12 @@ from .files import add_files
 from .letters import add_letters
 from .looks import add_looks
 from .parsers import Commands, Parents, parents
+from .pausing import add_pausing
 from .terminal import BriefParser, complain, print_anything
 
 CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
     add_looks,
+    add_pausing,
     add_letters,
     add_audit,
     add_files,

@@ -15,9 +15,11 @@ from ..protocol.link import Link
 from ..protocol.overview import Overview, survey
 from ..protocol.replies import reply_of
 from ..protocol.sizes import Sizes
-from ..text import listed, span, span_between
+from ..text import escaped, listed, span, span_between
+from .fitting import fitted
 from .known import NoSuchQueue, known_to
-from .table import Cell, Column, name_column
+from .pausing import described
+from .table import Cell, Column, look_of_stdout, name_column
 from .views import View, show
 
 NONE = Cell("-")
@@ -137,12 +139,22 @@ def status_of(link: Link, names: Sequence[str]) -> View:
         [column for column, _ in COLUMNS],
         [[cell(each) for _, cell in COLUMNS] for each in shown],
         "" if wrong or unknown else "no queue has been served so far",
+        below=[_notes(each.sizes) for each in shown],
         troubles=[
             *map(str, unknown.values()),
             *(f"{listed(there)}: {what}" for what, there in wrong.items()),
         ],
         code=EXIT_REDIS if wrong else EXIT_UNKNOWN if unknown else 0,
     )
+
+
+def _notes(sizes: Sizes) -> list[str]:
+    """What stands below a queue's row."""
+    if sizes.paused is None:
+        return []
+    look = look_of_stdout()
+    note = f"    {escaped(described(sizes.paused))}"
+    return [look.styled(fitted(note, look.columns) if look.columns else note, "yellow")]
 
 
 def _is_used(sizes: Sizes) -> bool:

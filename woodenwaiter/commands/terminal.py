@@ -13,9 +13,12 @@ from contextlib import suppress
 from typing import NoReturn
 
 from .. import pace
+from ..backoff import LONGEST
 from ..errors import EXIT_USAGE
 from ..stderr import Stderr
 from ..text import escaped
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 MOST_TASKS = 10_000
 """To be shown at once: nobody reads more, and each takes some memory."""
@@ -57,6 +60,14 @@ def seconds(text: str) -> float:
         if pace.LEAST_WATCH <= (value := float(text)) < math.inf:
             return value
     raise argparse.ArgumentTypeError(f"seconds from {pace.LEAST_WATCH:g} on, not {text!r:.50}")
+
+
+def duration(text: str) -> float:
+    """In seconds: a number of them, or of minutes, hours or days."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhd]?)", text, re.ASCII)
+    if found and 0 < (value := float(found[1]) * UNITS[found[2]]) < LONGEST:
+        return value
+    raise argparse.ArgumentTypeError(f"a time as 90, 90s, 10m, 2h or 1d, not {text!r:.50}")
 
 
 def some_text(text: str) -> str:

@@ -17,13 +17,8 @@ def counted(link: Link, queues: Sequence[Queue]) -> list[int | Exception]:
     """How many entries wait for a claim in each, in one round trip; what is wrong with one alone is
     told in its place. Raises what is in `link.ServerTrouble`."""
     commands = [command for queue in queues for command in queue.counts()]
-    replies = link.exchange(commands)
-    return [_sum(replies[i : i + 2]) for i in range(0, len(replies), 2)]
-
-
-def _sum(replies: Sequence[int | Exception]) -> int | Exception:
-    error = next((reply for reply in replies if isinstance(reply, Exception)), None)
-    return error or sum(reply for reply in replies if isinstance(reply, int))
+    replies = iter(link.exchange(commands))
+    return [queue.counted([next(replies) for _ in queue.counts()]) for queue in queues]
 
 
 class Doorbell:

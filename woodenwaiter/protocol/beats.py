@@ -16,6 +16,7 @@ from .calls import Call
 from .history import Account, Beat
 from .keys import Keys
 from .link import Link
+from .pausing import pause_in
 from .sizes import Sizes, seconds_until
 
 MOST_BEATS = int(pace.BEATS_KEPT / pace.BEAT)
@@ -63,7 +64,7 @@ def accounting(queue: str) -> Call:
 
 def accounted(reply: list[Any]) -> Account:
     """What that is answered."""
-    (seconds, microseconds), held, _, counted, notes = reply
+    (seconds, microseconds), held, _, counted, notes, _ = reply
     time = int(seconds) + int(microseconds) / 1e6
     waiting, claimed, delayed = held
     done, failed, buried, requeued = counted
@@ -75,9 +76,10 @@ def accounted(reply: list[Any]) -> Account:
 
 def sizes_in(queue: str, reply: list[Any]) -> Sizes:
     """What that tells as well: how much the queue holds."""
-    (seconds, microseconds), (waiting, claimed, delayed), (dead, owners, due), *_ = reply
+    (seconds, microseconds), (waiting, claimed, delayed), (dead, owners, due), *_, pause = reply
     now = int(seconds) * 1000 + int(microseconds) // 1000
-    return Sizes(queue, waiting, claimed, delayed, seconds_until(due, now), dead, owners)
+    left = seconds_until(due, now)
+    return Sizes(queue, waiting, claimed, delayed, left, dead, owners, pause_in(*pause))
 
 
 def minutes_of(

@@ -14,8 +14,9 @@ Beside the list ``Q`` that producers push to:
                               what the times above are put right; and how far that is done. It is
                               gone after a day without use
 ``{Q}:dead``          stream  dead letters
-``{Q}:paused``        string  there while nothing may be claimed: JSON, see `pausing`
-``{Q}:resumed``       list    there for a moment when that is over, and wakes whoever waits for it
+``{Q}:paused``        string  there while nothing may be claimed: the number of this pause, and
+                              JSON, see `pausing`
+``{Q}:resumed:N``     list    there for a minute when pause N is over, and wakes who waits for that
 ``{Q}:tally``         hash    how many entries are done, and buried; how many deliveries failed; how
                               many dead letters are requeued
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
@@ -75,7 +76,7 @@ class Keys:
         self.dead = prefix + "dead"
         self.tally = prefix + "tally"
         self.paused = prefix + "paused"
-        self.resumed = prefix + "resumed"
+        self.any_resumed = prefix + "resumed:"
         self.beats = prefix + "beats"
         self.minutes = prefix + "minutes"
         self.clock = prefix + "clock"
@@ -102,9 +103,13 @@ class Keys:
         """KEYS of the script that looks at the server's clock, too."""
         return [*self._shared, self.clock]
 
+    def resumed(self, number: str) -> str:
+        """Of the pause that has this number."""
+        return self.any_resumed + number
+
     def of_pausing(self) -> list[str]:
         """KEYS of the scripts that begin and end a pause, too."""
-        return [*self._shared, self.resumed]
+        return [*self._shared, self.any_resumed]
 
     def of_history(self) -> list[str]:
         """KEYS of the scripts that note, and tell, what has come and left."""

@@ -25,6 +25,7 @@ from .entry import LONGEST_HEADER, RUNS_ALONE, mark_of
 from .keys import REGISTRY, Keys, text_of_name
 from .link import Command, Link, Pause, ServerTrouble
 from .moves import Moves, are_claims
+from .pausing import number_of, seconds_left, told_by
 from .replies import Meaning, is_outage, meaning_of, needs_source, reply_of
 from .scripts import Script
 from .sizes import sizes_of
@@ -68,6 +69,7 @@ class Queue:
         self._level = logging.WARNING if speaks else logging.DEBUG
         self._is_unlisted = False
         self._bell_at = 0.0  # when to try the doorbell again
+        self._paused_until, self._pause = 0.0, ""
         self._keys = Keys(name)
         self._moves = Moves(ENOUGH_BYTES)
 
@@ -93,7 +95,7 @@ class Queue:
         self, owner: str, completed: int, want: int, tokens: Tokens
     ) -> list[bytes]:
         keys, arguments = self._claim(owner, completed, want, tokens)
-        return _claimed(self.link.run(scripts.CLAIM, keys, arguments))
+        return self._claimed(self.link.run(scripts.CLAIM, keys, arguments))
 
     def move_and_claim(
         self, owner: str, completed: int, want: int, tokens: Tokens, moves: int
@@ -112,7 +114,7 @@ class Queue:
         self._moves.answered()
         if isinstance(claimed, int | ResponseError):
             return moved if are_claims(moved, claimed) else None
-        return _claimed(claimed)
+        return self._claimed(claimed)
 
     def wait_and_claim(
         self,
@@ -140,7 +142,7 @@ class Queue:
             if needs_source(claimed):
                 return self.claim(owner, completed, want, tokens)
             raise claimed
-        claims = _claimed(claimed)
+        claims = self._claimed(claimed)
         self._moves.claimed(owner, completed, tokens, claims)
         return claims
 
@@ -173,7 +175,22 @@ class Queue:
         log.log(self._level, message, self.name, pace.POLL, reply_of(rang).whole)
 
     def doorbell(self, seconds: float) -> Command:
+        """Rings when something comes; while the queue is paused, when it is so no longer."""
+        if self._is_paused:
+            resumed = self._keys.resumed(self._pause)  # onto itself: it wakes all who wait
+            left = self._paused_until - time.monotonic()
+            seconds = max(pace.LEAST_WAIT, min(seconds, left))
+            return ("BLMOVE", resumed, resumed, "RIGHT", "LEFT", seconds)
         return ("BLMOVE", self.name, self._keys.arrivals, "RIGHT", "LEFT", seconds)
+
+    @property
+    def _is_paused(self) -> bool:
+        """As far as it knows."""
+        return time.monotonic() < self._paused_until
+
+    def _note_pause(self, milliseconds: int, number: str) -> None:
+        """``milliseconds``: that it has left, as PTTL tells them."""
+        self._paused_until, self._pause = time.monotonic() + seconds_left(milliseconds), number
 
     def fail(self, owner: str, seq: int, verdict: Verdict, tokens: Tokens) -> None:
         """Take claim number ``seq``, which failed, to where the verdict says. Raises LeaseLost."""
@@ -252,8 +269,19 @@ class Queue:
         return True
 
     def counts(self) -> list[Command]:
-        """What tells, together, how many entries wait for a claim."""
-        return [("LLEN", self.name), ("LLEN", self._keys.arrivals)]
+        """What tells, together, how many entries wait for a claim: see `counted`."""
+        paused = self._keys.paused
+        waiting: list[Command] = [("LLEN", self.name), ("LLEN", self._keys.arrivals)]
+        return [*waiting, ("PTTL", paused), ("GET", paused)]
+
+    def counted(self, replies: Sequence[Any]) -> int | Exception:
+        """How many, by what that was answered; none while the queue is paused."""
+        error = next((reply for reply in replies if isinstance(reply, Exception)), None)
+        if error:
+            return error
+        *waiting, left, note = replies
+        self._note_pause(left, number_of(note or b""))
+        return 0 if self._is_paused else sum(waiting)
 
     # What an operator does.
 
@@ -291,14 +319,18 @@ class Queue:
         arguments += [RUNS_ALONE, ALONE_AGAIN]
         return self._keys.of_script(owner), arguments
 
+    def _claimed(self, reply: list[bytes] | bytes | None) -> list[bytes]:
+        if reply is None:
+            raise LeaseLost
+        if isinstance(reply, bytes):
+            left, number = told_by(reply)
+            self._note_pause(left, number)
+            return []
+        self._paused_until = 0.0
+        return reply
+
     def _run(self, script: Script, owner: str | None, *arguments: Any) -> Any:
         return self.link.run(script, self._keys.of_script(owner), list(arguments))
-
-
-def _claimed(reply: list[bytes] | None) -> list[bytes]:
-    if reply is None:
-        raise LeaseLost
-    return reply
 
 
 def _fields(flat: list[bytes]) -> dict[str, bytes]:

@@ -11,13 +11,14 @@ from . import scripts
 from .calls import read_all
 from .keys import Keys
 from .link import Link
+from .pausing import Pause, pause_in
 
 
 @dataclass(frozen=True)
 class Sizes:
     """Of one queue, at one moment: how many entries wait, are claimed, wait for a retry, and are
     dead letters; ``next_due``: seconds until the next retry, 0 where one is due, None where there
-    is none; ``workers``: who may claim."""
+    is none; ``workers``: who may claim; ``paused``: None where it is not."""
 
     queue: str
     waiting: int
@@ -26,6 +27,7 @@ class Sizes:
     next_due: float | None
     dead: int
     workers: int
+    paused: Pause | None = None
 
     def by_state(self) -> dict[str, int]:
         states = ("waiting", "claimed", "delayed", "dead", "workers")
@@ -43,8 +45,9 @@ def sizes_of(link: Link, queues: Sequence[str]) -> list[Sizes | Exception]:
 
 
 def _sizes(queue: str, reply: list[Any]) -> Sizes:
-    waiting, claimed, delayed, dead, workers, due, now = reply
-    return Sizes(queue, waiting, claimed, delayed, seconds_until(due, now), dead, workers)
+    waiting, claimed, delayed, dead, workers, due, now, *pause = reply
+    left = seconds_until(due, now)
+    return Sizes(queue, waiting, claimed, delayed, left, dead, workers, pause_in(*pause))
 
 
 def seconds_until(due: bytes | None, now: int) -> float | None:

@@ -4,7 +4,8 @@
 -- knows, this request's own, the mark of what runs alone on its host, ms until it is tried again;
 -- how many entries were to be moved to its claims by commands just before, if any
 -- Returns the claims, oldest first; their number, if it is the last argument; nil for an owner that
--- this server does not know, or not so far.
+-- this server does not know, or not so far; while the queue is paused, a status that says
+-- for how many ms, as PTTL does, and the number of the pause.
 local owner, completed, want, enough = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local settled, last = standing(owner, ARGV[6])
 local token, moves = tonumber(ARGV[7]), tonumber(ARGV[10] or 0)
@@ -21,6 +22,16 @@ if last > token or (last == token and redis.call('LLEN', CLAIMS) == 0) then
 end
 settle(owner, settled, completed, token)
 extend_lease(owner, ARGV[5])
+
+-- Nothing begins. What was moved for it goes back, by commands or by its doorbell, and what it holds: it
+-- has begun none of it.
+local left = redis.call('PTTL', PAUSED)
+if left ~= -2 then
+  put_back(0)
+  put_arrivals_back()
+  local number = string.match(redis.call('GET', PAUSED) or '', '^%d+') or ''
+  return redis.status_reply('PAUSED ' .. left .. ' ' .. number)
+end
 
 local function runs_alone(claim)
   if not claim or string.byte(claim) ~= RECORD_SEPARATOR then

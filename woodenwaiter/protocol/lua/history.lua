@@ -4,7 +4,8 @@
 -- dead letters, how many owners there are, and when the next retry is due, as `sizes` has it; done, failed,
 -- buried, requeued; and notes, nil where there is none: the last; of two that follow each
 -- other, the first one by which what waits longest may have come, and the one before it; of two others
--- the first one since rates are of, and the one before it, else the very first.
+-- the first one since rates are of, and the one before it, else the very first; and of its pause what
+-- `sizes` has.
 local sums = account()
 local time = redis.call('TIME')
 local notes = redis.call('LLEN', BEATS)
@@ -44,4 +45,5 @@ return {
   },
   {sums.done, sums.failed, sums.buried, sums.requeued},
   {note(0), note(without - 1), note(without), note(before - 1), note(before)},
+  {redis.call('GET', PAUSED), redis.call('PTTL', PAUSED)},
 }

@@ -68,6 +68,11 @@ local function put_back(keep)
   return surplus
 end
 
+-- What doorbells moved goes in front of the queue.
+local function put_arrivals_back()
+  while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end
+end
+
 -- Two entries of the same bytes are one member of a sorted set: the second waits in the queue.
 local function delay(milliseconds, entry)
   if redis.call('ZADD', DELAYED, 'NX', now() + milliseconds, entry) == 0 then

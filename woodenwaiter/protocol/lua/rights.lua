@@ -40,6 +40,7 @@ try('XADD', DEAD, '0-0', '', '') -- for its id
 try('HINCRBY', TALLY, '', '') -- for its number
 try('HMGET', TALLY, '')
 try('PEXPIRE', BEATS, '') -- for its time
+try('PTTL', PAUSED)
 try('GET', CLOCK)
 try('SET', CLOCK, '', 'PX', 0) -- for its time
 

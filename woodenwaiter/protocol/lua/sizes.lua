@@ -2,8 +2,9 @@
 -- of them. Writes nothing, hence stands without the prelude, which does.
 -- KEYS: as everywhere; the last is that of the claims of an owner without a name
 -- Returns how many entries wait, are claimed, are delayed, and are dead letters; how many owners there
--- are; when the next retry is due, in ms, as text, nil if there is none; and the server's time, in ms.
-local QUEUE, ARRIVALS, SETTLED, _, DELAYED, DEAD, _, _, CLAIMS = unpack(KEYS)
+-- are; when the next retry is due, in ms, as text, nil if there is none; the server's time, in ms; and what is told of its pause, nil if
+-- there is none, and for how long it lasts, as PTTL has it.
+local QUEUE, ARRIVALS, SETTLED, _, DELAYED, DEAD, _, PAUSED, CLAIMS = unpack(KEYS)
 local owners = redis.call('HKEYS', SETTLED)
 local claimed = 0
 for _, owner in ipairs(owners) do
@@ -18,4 +19,6 @@ return {
   #owners,
   redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] or false,
   time[1] * 1000 + math.floor(time[2] / 1000),
+  redis.call('GET', PAUSED),
+  redis.call('PTTL', PAUSED),
 }

@@ -151,7 +151,7 @@ end
 
 -- Returns how many retries came, and when the next is due.
 local function put_forward(is_behind)
-  while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end
+  put_arrivals_back()
   local following = next_due()
   if not following or (following > at and not is_behind) then
     return 0, following
