@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from woodenwaiter.commands.operate import main
 from woodenwaiter.processes.cpus import usable_cpus
 from woodenwaiter.processes.meeting import FOLDER
 from woodenwaiter.protocol.link import Link
@@ -18,7 +19,7 @@ from woodenwaiter.protocol.link import Link
 from .application import Application
 from .counting import CountingQueue
 from .proxy import Proxy
-from .support import Programs, Server
+from .support import Operate, Programs, Server
 
 # Ignored where the tests run in the background of a script, or under nohup; what they start would
 # ignore it, too.
@@ -101,6 +102,17 @@ def app(programs: Programs, server: Server) -> Application:
     app = Application(programs, server)
     app.write()
     return app
+
+
+@pytest.fixture
+def operate(server: Server, capsys: pytest.CaptureFixture[str]) -> Operate:
+    """Runs a command against the server."""
+
+    def operate(*arguments: str) -> tuple[int, str, str]:
+        code = main(["--redis", server.url, *arguments])
+        return code, *capsys.readouterr()
+
+    return operate
 
 
 @pytest.fixture(scope="session", autouse=True)

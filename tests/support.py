@@ -24,6 +24,10 @@ from woodenwaiter.supervisor.embedded import EmbeddedServer, stop
 T = TypeVar("T")
 P = TypeVar("P", bound="Command")
 
+Operate = Callable[..., tuple[int, str, str]]
+"""Runs a command of ``woodenwaiter`` in this process; returns its exit code, and what it printed on
+stdout and stderr."""
+
 PYTHON = (sys.executable, "-W", "error")
 
 closes_its_sockets = pytest.mark.skipif(

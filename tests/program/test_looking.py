@@ -19,7 +19,7 @@ from woodenwaiter.protocol.hosts import Crew, Host, Running
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import publication
 
-from ..support import Programs, Server, eventually, free_port
+from ..support import Operate, Programs, Server, eventually, free_port
 from ..terminal import Terminal
 
 HOSTILE = '\x1b[31mred\x1b]0;title\x07\u202e\r\n{"forged": true}\x9b2J'.encode() + b"\xff\x00"
@@ -57,20 +57,6 @@ def on_screen(server: Server) -> Iterator[Callable[..., Screen]]:
     yield run
     for screen in screens:
         screen.close()
-
-
-Operate = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def operate(server: Server, capsys: pytest.CaptureFixture[str]) -> Operate:
-    """Runs a command; returns its exit code, and what it printed on stdout and stderr."""
-
-    def operate(*arguments: str) -> tuple[int, str, str]:
-        code = main(["--redis", server.url, *arguments])
-        return code, *capsys.readouterr()
-
-    return operate
 
 
 def is_text(printed: str) -> bool:
@@ -264,6 +250,7 @@ def test_status_tells_programs(operate: Operate, client: Any) -> None:
         "buried": 0,
         "requeued": 0,
         "handler_seconds": None,
+        "paused": None,
     }
     assert (other["queue"], other["next_due"]) == ("\udcff:d", None)
 

@@ -164,6 +164,7 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
         (("dead", "t:d"), "1-1  so"),
         (("show", "t:d", "1-1"), "reason: so"),
         (("show", "t:d", "all"), "reason: so"),
+        (("audit",), "nothing was changed"),
     ):
         code, output = operate(tmp_path, url, *arguments)
         assert (code, told in output) == (0, True), output
@@ -173,6 +174,8 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
         ("requeue", "t:d", "1-1"),
         ("drop", "t:d", "1-1"),
         ("running", "--trace"),
+        ("pause", "t:d"),
+        ("resume", "t:d"),
     ):
         code, output = operate(tmp_path, url, *arguments)
         assert code == EXIT_REDIS
@@ -199,6 +202,9 @@ def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> Non
         (("running", "--trace"), "in handle"),
         (("requeue", "t:d", "1-1"), "1"),
         (("drop", "t:d", "2-1"), "1"),
+        (("pause", "t:d"), "t:d is paused"),
+        (("resume", "t:d"), "t:d was paused"),
+        (("audit",), "resume"),
     ):
         code, output = operate(tmp_path, url, *arguments)
         assert (code, told in output) == (0, True), output
@@ -212,7 +218,7 @@ def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> Non
 def test_operator_has_what_the_viewer_has_and_what_acts() -> None:
     rights = {name: {*re.findall(r"\+(\S+)", LINES[name])} for name in ("viewer", "operator")}
     own = {command.lower() for command in commands_of(scripts.ASK)} | {"getrange"}
-    putting_back = {"lpush", "xdel", "hdel", "hincrby"}
+    putting_back = {"lpush", "ltrim", "xadd", "xdel", "hdel", "hincrby", "set"}
     assert rights["operator"] == rights["viewer"] | own | putting_back
 
 

@@ -26,6 +26,7 @@ from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.history import Account
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.pausing import Pause, pause, resume
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
 
 from ..counting import CountingQueue, accounts
@@ -75,6 +76,7 @@ class Machine(RuleBasedStateMachine):
         self.workers = []
         self.replica: dict[bytes, bytes] = {}
         self.went_back = False
+        self.paused: set[str] = set()
         for queue in self.queues[:1] * 2 + self.queues:
             self.push(queue, 4)
             self.hire(queue)
@@ -136,6 +138,7 @@ class Machine(RuleBasedStateMachine):
             self.become_another(worker)
             return
         assert len(claims) <= want
+        assert not (claims and worker.queue.name in self.paused)
         worker.buffer = [] if lost else claims
         if lost:
             again = worker.queue.claim(worker.owner, worker.completed, want)
@@ -234,6 +237,7 @@ class Machine(RuleBasedStateMachine):
         self.pushed_to, self.dropped = (counts.copy() for counts in self.counted)
         there = {task for queue in self.queues for task in self.entries(queue)}
         self.waiting &= there
+        self.paused = {name for name in NAMES if self.client.exists(key_prefix(name) + "paused")}
 
     @rule(queue=QUEUES, seconds=st.sampled_from([-1000, -30, 30, 1000]))
     def step(self, queue: int, seconds: int) -> None:
@@ -294,6 +298,15 @@ class Machine(RuleBasedStateMachine):
             assert self.queues[queue].drop(letter)
             self.dropped[NAMES[queue]] += 1
 
+    @rule(queue=QUEUES)
+    def pause_or_resume(self, queue: int) -> None:
+        name = NAMES[queue]
+        if name in self.paused:
+            assert resume(self.link, name)
+        else:
+            assert pause(self.link, name, Pause(None)) is None
+        self.paused ^= {name}
+
     @rule(queue=QUEUES, scripts_too=st.booleans())
     def delete_leases(self, queue: int, scripts_too: bool) -> None:
         if scripts_too:
@@ -338,6 +351,10 @@ class Machine(RuleBasedStateMachine):
 
     def end(self) -> None:
         """Everybody leaves, and one last worker for each queue handles all that is left."""
+        for name in self.paused:
+            resume(self.link, name)
+        for bell in self.client.keys("*:resumed:*"):
+            self.client.delete(bell)  # it would be gone in a minute
         for worker in self.workers:
             worker.queue.release(worker.owner, worker.completed)
         self.workers.clear()

@@ -162,6 +162,14 @@ def _of_queues(known: Mapping[str, list[Overview]]) -> Iterator[Metric]:
         for queue, seen in known.items():
             family.add_metric([queue], sum(getattr(each.sizes, state) for each in seen))
         yield family
+    paused = GaugeMetricFamily(
+        "woodenwaiter_paused",
+        "1 while somebody has paused the queue, else 0.",
+        labels=["queue"],
+    )
+    for queue, seen in known.items():
+        paused.add_metric([queue], any(each.sizes.paused for each in seen))
+    yield paused
     oldest = GaugeMetricFamily(
         "woodenwaiter_oldest_seconds",
         "How long that task has waited which waits longest, at least and at most; 0: none waits; "

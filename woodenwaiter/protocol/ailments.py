@@ -107,6 +107,9 @@ def _neglected(sizes: Sequence[Sizes], ailments: Sequence[Ailment]) -> Iterator[
         ("workers have no lease, in", "Likewise: it gives them one"): [
             a.queue for a in ailments if a.without_lease
         ],
+        ("somebody has paused, though tasks wait,", "woodenwaiter status says who, and why"): [
+            s.queue for s in sizes if s.paused and s.waiting
+        ],
         (
             f"dead letters, up to {span(max(old.values(), default=0))} old, are in",
             "See to them: woodenwaiter dead, show, requeue, drop",

@@ -109,8 +109,9 @@ def _table(view: View, total: Row, rows: Sequence[Row], width: int) -> list[Line
 
 def _row(row: Row, bars: int) -> Line:
     done = [rates.left if rates else None for rates in row.hour]
+    name = escaped(row.queue)
     return [
-        Cell(escaped(row.queue)),
+        Cell(f"{name} paused", "yellow") if row.is_paused else Cell(name),
         _number(row.waiting),
         Cell(between(row.oldest)),
         Cell(f"{short(row.running)}/{short(row.workers)}", "yellow" if row.is_left else ""),

@@ -21,6 +21,7 @@ class Row(NamedTuple):
     dead: int
     rates: Rates | None
     hour: Sequence[Rates | None]
+    is_paused: bool = False
 
     @property
     def is_left(self) -> bool:
@@ -87,4 +88,5 @@ def _row(sight: Sight, queue: str) -> Row:
         sizes.dead,
         summary.rates if summary else None,
         sight.hours.get(queue, ()),
+        sizes.paused is not None,
     )

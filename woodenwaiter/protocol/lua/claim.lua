@@ -24,9 +24,9 @@ settle(owner, settled, completed, token)
 extend_lease(owner, ARGV[5])
 
 -- Nothing begins. What was moved for it goes back, by commands or by its doorbell, and what it holds: it
--- has begun none of it.
+-- has begun none of it. But it may have, where the request comes twice.
 local left = redis.call('PTTL', PAUSED)
-if left ~= -2 then
+if left ~= -2 and last < token then
   put_back(0)
   put_arrivals_back()
   local number = string.match(redis.call('GET', PAUSED) or '', '^%d+') or ''

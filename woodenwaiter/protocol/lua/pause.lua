@@ -6,7 +6,11 @@
 -- those are woken who wait for the end of another
 -- Returns what was told of that, nil if there was none, and how long it had left, as PTTL does.
 local before, left = end_pause(ARGV[3])
-local note = string.format('%.0f ', now()) .. ARGV[1]
+-- Its number: no other has the same, unless the clock went back. So nobody finds its bell ringing.
+local time = redis.call('TIME')
+local number = string.format('%.0f', time[1] * 1000000 + time[2])
+redis.call('PEXPIRE', RESUMED .. number, 0)
+local note = number .. ' ' .. ARGV[1]
 if ARGV[2] == '0' then
   redis.call('SET', PAUSED, note)
 else
