@@ -66,6 +66,16 @@ SMALL = [
     Faults(),
     Faults(crashes=1),
 ]
+PAUSES = [
+    Faults(pauses=1),
+    Faults(pauses=1, lost=1),
+    Faults(pauses=1, late=1),
+    Faults(pauses=1, crashes=1),
+    Faults(pauses=1, slow=1),
+    Faults(pauses=1, expiries=1),
+    Faults(pauses=1, moves=1, lost=1),
+    Faults(pauses=2, failures=1),
+]
 LONELY = [
     Faults(hosts=1),
     Faults(lost=1, pushes=1),
@@ -131,6 +141,17 @@ MORE_MOVES = [
     Faults(moves=2, hosts=1),
     Faults(moves=1, rollbacks=1),
 ]
+
+
+@pytest.mark.parametrize("faults", PAUSES, ids=name)
+def test_every_interleaving_of_pauses(scripts: Server, faults: Faults) -> None:
+    assert Explorer(scripts, faults, workers=1).explore() > 100
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("faults", PAUSES[:6], ids=name)
+def test_every_interleaving_of_pauses_of_two_workers(scripts: Server, faults: Faults) -> None:
+    assert Explorer(scripts, faults, tasks=2).explore() > 1_000
 
 
 @pytest.mark.parametrize("faults", MOVES, ids=name)
@@ -299,9 +320,14 @@ MUTANTS: dict[str, tuple[tuple[str, str, str], dict[str, Any], str]] = {
         "is lost",
     ),
     "tend that leaves arrivals where they are": (
-        ("TEND", "while redis.call('LMOVE', ARRIVALS, QUEUE, 'LEFT', 'RIGHT') do end", ""),
+        ("TEND", "  put_arrivals_back()\n", ""),
         {"faults": Faults(), "tasks": 4},
         "something stays behind",
+    ),
+    "claim that sees no pause": (
+        ("CLAIM", "if left ~= -2 and", "if false and"),
+        {"faults": Faults(pauses=1), "workers": 1},
+        "paused",
     ),
     "claim that obeys a server with older data": (
         ("CLAIM", "standing(owner, ARGV[6])", "standing(owner, 0)"),

@@ -189,6 +189,7 @@ class Explorer:
         yield from self._late(world)
         yield from self._upkeep(world)
         yield from self._fail_over(world)
+        yield from self._pause(world)
         if world.faults.pushes:
             task = b"%d" % (self._tasks + 1 - world.faults.pushes)
             contents = world.contents._replace(queue=(*world.contents.queue, task))
@@ -196,6 +197,14 @@ class Explorer:
                 ("a producer pushes",),
                 world.spend("pushes")._replace(contents=self._server.intern(contents)),
             )
+
+    def _pause(self, world: World) -> Iterator[Step]:
+        contents = world.contents
+        changed = self._server.intern(contents._replace(paused=not contents.paused))
+        if contents.paused:
+            yield ("an operator resumes",), world._replace(contents=changed)
+        elif world.faults.pauses:
+            yield ("an operator pauses",), world.spend("pauses")._replace(contents=changed)
 
     def _fail_over(self, world: World) -> Iterator[Step]:
         if world.other is None:
@@ -402,6 +411,8 @@ class Explorer:
             return self._think(world, index, "lost")
         if len(reply) > step.want:
             raise Violation("more was claimed than wanted")
+        if reply and world.contents.paused:
+            raise Violation("claims of a queue that is paused")
         world = self._think(world, index, "claimed", reply, 0.0)
         row = world.workers[index].row
         if world.faults.moves:

@@ -73,6 +73,7 @@ class Contents(NamedTuple):
     leases: tuple[tuple[str, bool], ...] = ()
     delayed: Entries = ()
     dead: tuple[tuple[bytes, int], ...] = ()
+    paused: bool = False
 
     def claimed_by(self, owner: str) -> Entries:
         return dict(self.claims).get(owner, ())
@@ -182,7 +183,7 @@ class Server:
         """What is behind them."""
         keys, arguments = self._queue._claim(owner, completed, want, tokens)
         reply = self._queue.link.run(scripts.CLAIM, keys, [*arguments, moves])
-        return LOST if reply is None else reply
+        return reply if isinstance(reply, int) else self._queue._claimed(reply)
 
     def _release_lapsed(self, owner: str, completed: int, verdict: Verdict | None) -> Any:
         return self._queue.release(owner, completed, 0, verdict, lapsed=True)
@@ -205,6 +206,8 @@ class Server:
             pipe.zadd(prefix + "leases", scores)
         if contents.delayed:
             pipe.zadd(prefix + "delayed", {raw: i for i, raw in enumerate(contents.delayed)})
+        if contents.paused:
+            pipe.set(prefix + "paused", "1 {}")
         for payload, deliveries in contents.dead:
             pipe.xadd(prefix + "dead", {"payload": payload, "deliveries": deliveries})
         pipe.execute()
@@ -217,8 +220,9 @@ class Server:
         pipe.zrange(prefix + "leases", 0, -1, withscores=True)
         pipe.zrange(prefix + "delayed", 0, -1)
         pipe.xrange(prefix + "dead")
+        pipe.exists(prefix + "paused")
         pipe.keys(prefix + "claims:*")
-        queue, arrivals, settled, leases, delayed, dead, claims = pipe.execute()
+        queue, arrivals, settled, leases, delayed, dead, paused, claims = pipe.execute()
         return self.intern(
             Contents(
                 queue=_oldest_first(queue),
@@ -230,6 +234,7 @@ class Server:
                 leases=tuple(sorted((o.decode(), score > self.LAPSED) for o, score in leases)),
                 delayed=tuple(map(anonymous, delayed)),
                 dead=tuple((f[b"payload"], int(f[b"deliveries"])) for _, f in dead),
+                paused=bool(paused),
             )
         )
 

@@ -169,7 +169,8 @@ class Faults(NamedTuple):
     ``pushes``: tasks that come while others run already; ``drains``: workers told to leave;
     ``rollbacks``: the server comes back with what it had some steps ago; ``swaps``: another server
     answers, which has what this one had some steps ago, and the two change places;
-    ``moves``: claims with commands in front of them that move what seems to be large.
+    ``moves``: claims with commands in front of them that move what seems to be large;
+    ``pauses``: of the queue, which is resumed at any time after.
     """
 
     crashes: int = 0
@@ -185,6 +186,7 @@ class Faults(NamedTuple):
     rollbacks: int = 0
     swaps: int = 0
     moves: int = 0
+    pauses: int = 0
 
 
 class Task(NamedTuple):
