@@ -163,6 +163,9 @@ BEATS_KEPT = 3600.0
 HISTORY_KEPT = 86400.0
 """For which a queue keeps sums by the minute, and any of these notes without another."""
 
+TRASH_KEPT = 86400.0
+"""For which what an operator throws away can be had back."""
+
 RATE = 60.0
 """Of the past, that rates are of."""
 

@@ -249,6 +249,7 @@ def test_status_tells_programs(operate: Operate, client: Any) -> None:
         "failed": 0,
         "buried": 0,
         "requeued": 0,
+        "purged": 0,
         "handler_seconds": None,
         "paused": None,
     }

@@ -29,7 +29,7 @@ def overview(queue: str, waiting: int = 0, dead: int = 0, least: float = 0) -> O
     oldest = Range(least, least + 5) if waiting else None
     rates = Rates(3, 2, 1, 0)
     sizes = Sizes(queue, waiting, 0, 0, None, dead, 2)
-    return Overview(sizes, Summary(oldest, rates, None, 0, 0, 0, 0, 0))
+    return Overview(sizes, Summary(oldest, rates, None, 0, 0, 0, 0, 0, 0))
 
 
 def sight(*overviews: Overview, **parts: object) -> Sight:

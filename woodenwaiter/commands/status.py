@@ -170,7 +170,7 @@ def _unknown(link: Link, empty: Sequence[str]) -> dict[str, NoSuchQueue]:
 def _plain(status: Status) -> dict[str, Any]:
     """For programs."""
     summary, handlers = status.summary, status.handlers
-    totals = ("pushed", "done", "failed", "buried", "requeued")
+    totals = ("pushed", "done", "failed", "buried", "requeued", "purged")
     return {
         **vars(status.sizes),
         "running": handlers.running if handlers else None,

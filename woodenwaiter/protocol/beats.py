@@ -67,11 +67,11 @@ def accounted(reply: list[Any]) -> Account:
     (seconds, microseconds), held, _, counted, notes, _ = reply
     time = int(seconds) + int(microseconds) / 1e6
     waiting, claimed, delayed = held
-    done, failed, buried, requeued = counted
-    came = sum(held) + done + buried
+    done, failed, buried, requeued, purged = counted
+    came = sum(held) + done + buried + purged
     now = Beat(time, came, done, failed, buried, 0 if waiting else time)
     beats = (None if note is None else beat_of(note) for note in notes)
-    return Account(now, waiting, claimed, delayed, requeued, *beats)
+    return Account(now, waiting, claimed, delayed, requeued, purged, *beats)
 
 
 def sizes_in(queue: str, reply: list[Any]) -> Sizes:

@@ -39,10 +39,10 @@ class Beat(NamedTuple):
 
 class Account(NamedTuple):
     """A queue at one moment. ``now``: with the sums up to it; ``requeued``: dead letters that came
-    once more. Of its beats, None where there is none: the ``last``; the ``first_with``, by which
-    what waits longest may have come, and the one before it, the ``last_without``; the
-    ``first_since``, from when on rates are of, and the one before it, ``before``, else the very
-    first.
+    once more; ``purged``: entries that an operator took away, and has not put back. Of its beats,
+    None where there is none: the ``last``; the ``first_with``, by which what waits longest may have
+    come, and the one before it, the ``last_without``; the ``first_since``, from when on rates are
+    of, and the one before it, ``before``, else the very first.
     """
 
     now: Beat
@@ -50,6 +50,7 @@ class Account(NamedTuple):
     claimed: int
     delayed: int
     requeued: int
+    purged: int
     last: Beat | None
     first_with: Beat | None
     last_without: Beat | None
@@ -101,6 +102,7 @@ class Summary(NamedTuple):
     failed: int
     buried: int
     requeued: int
+    purged: int
 
 
 def summary(account: Account) -> Summary:
@@ -115,6 +117,7 @@ def summary(account: Account) -> Summary:
         now.failed,
         now.buried,
         account.requeued,
+        account.purged,
     )
 
 

@@ -17,8 +17,12 @@ Beside the list ``Q`` that producers push to:
 ``{Q}:paused``        string  there while nothing may be claimed: the number of this pause, and
                               JSON, see `pausing`
 ``{Q}:resumed:N``     list    there for a minute when pause N is over, and wakes who waits for that
-``{Q}:tally``         hash    how many entries are done, and buried; how many deliveries failed; how
-                              many dead letters are requeued
+``{Q}:trash``         hash    name of a trash -> since when there is one, in ms, what it has, and whose
+                              it is, see `trash`. It is gone with the last of them
+``{Q}:trash:NAME``    any     what was thrown away: a list of entries, a zset by due time, or a stream
+                              of dead letters. It is gone after a day
+``{Q}:tally``         hash    how many entries are done, buried, and purged; how many deliveries
+                              failed; how many dead letters are requeued
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
                               the newest at the left; see `beats`. It is gone after a day without
                               use
@@ -77,6 +81,7 @@ class Keys:
         self.tally = prefix + "tally"
         self.paused = prefix + "paused"
         self.any_resumed = prefix + "resumed:"
+        self.trash = prefix + "trash"
         self.beats = prefix + "beats"
         self.minutes = prefix + "minutes"
         self.clock = prefix + "clock"
@@ -110,6 +115,10 @@ class Keys:
     def of_pausing(self) -> list[str]:
         """KEYS of the scripts that begin and end a pause, too."""
         return [*self._shared, self.any_resumed]
+
+    def of_trash(self) -> list[str]:
+        """KEYS of the scripts that throw away, and get back, too."""
+        return [*self._shared, self.trash]
 
     def of_history(self) -> list[str]:
         """KEYS of the scripts that note, and tell, what has come and left."""

@@ -12,24 +12,25 @@ local function claimed()
 end
 
 -- What came to the queue needs no counting: it is there, or has left it. A dead letter that is requeued
--- comes once more.
+-- comes once more; what was purged and is put back does not.
 local function account()
-  local tally = redis.call('HMGET', TALLY, 'done', 'failed', 'buried', 'requeued')
-  for i = 1, 4 do
+  local tally = redis.call('HMGET', TALLY, 'done', 'failed', 'buried', 'requeued', 'purged')
+  for i = 1, 5 do
     tally[i] = tonumber(tally[i]) or 0
   end
-  local done, failed, buried, requeued = unpack(tally)
+  local done, failed, buried, requeued, purged = unpack(tally)
   local waiting = redis.call('LLEN', QUEUE) + redis.call('LLEN', ARRIVALS)
   local busy, delayed = claimed(), redis.call('ZCARD', DELAYED)
   return {
     waiting = waiting,
     claimed = busy,
     delayed = delayed,
-    came = waiting + busy + delayed + done + buried,
+    came = waiting + busy + delayed + done + buried + purged,
     done = done,
     failed = failed,
     buried = buried,
     requeued = requeued,
+    purged = purged,
   }
 end
 

@@ -2,7 +2,7 @@
 -- ARGV: see `account`; of how many ms rates are
 -- Returns the server's time, as TIME does; how many entries wait, are claimed, are delayed; how many are
 -- dead letters, how many owners there are, and when the next retry is due, as `sizes` has it; done, failed,
--- buried, requeued; and notes, nil where there is none: the last; of two that follow each
+-- buried, requeued, purged; and notes, nil where there is none: the last; of two that follow each
 -- other, the first one by which what waits longest may have come, and the one before it; of two others
 -- the first one since rates are of, and the one before it, else the very first; and of its pause what
 -- `sizes` has.
@@ -43,7 +43,7 @@ return {
     redis.call('HLEN', SETTLED),
     redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] or false,
   },
-  {sums.done, sums.failed, sums.buried, sums.requeued},
+  {sums.done, sums.failed, sums.buried, sums.requeued, sums.purged},
   {note(0), note(without - 1), note(without), note(before - 1), note(before)},
   {redis.call('GET', PAUSED), redis.call('PTTL', PAUSED)},
 }
