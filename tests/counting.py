@@ -11,6 +11,7 @@ from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol.beats import accounted, accounting
 from woodenwaiter.protocol.calls import read_all
 from woodenwaiter.protocol.history import Account
+from woodenwaiter.protocol.letters import Letter, requeue
 from woodenwaiter.protocol.link import Command, Link, Pause
 from woodenwaiter.protocol.queue import Oldest, Queue
 from woodenwaiter.protocol.tokens import Tokens
@@ -83,6 +84,14 @@ class CountingQueue(Queue):
     def oldest_claim(self, owner: str, completed: int, known: int = 0) -> Oldest:
         return super().oldest_claim(owner, completed, known)
 
+    # What operators do.
+
+    def requeue(self, letter: str) -> bool:
+        return requeued(self, letter)
+
+    def drop(self, letter: str) -> bool:
+        return bool(self.link.call("XDEL", self._keys.dead, letter))
+
     # The parts of a visit.
 
     def renew(self, owners: list[str]) -> None:
@@ -94,6 +103,11 @@ class CountingQueue(Queue):
 
     def expired(self) -> dict[str, float]:
         return self.tend([], most=0).expired
+
+
+def requeued(queue: Queue, letter: str) -> bool:
+    """Whether the dead letter was put back."""
+    return requeue(queue.link, queue.name, [Letter(letter, b"", 0)]).number == 1
 
 
 class CountingLink(Link):

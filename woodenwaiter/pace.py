@@ -234,6 +234,9 @@ OPERATOR_WAIT = 10.0
 WATCH = 2.0
 """Between two looks at queues that somebody watches, unless told otherwise."""
 
+PROGRESS = 0.2
+"""Between two times that a command that takes long shows how far it has come."""
+
 CLOCK = 1.0
 """Between two times that a screen that is live shows how late it is."""
 

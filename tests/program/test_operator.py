@@ -106,8 +106,8 @@ def test_dead_letters_are_listed_in_two_lines_each(
         f"{letters[2]}  the handler failed: ValueError: no",
         r'    {"text": "é\nline"}',
     ]
-    assert operate("dead", "t:d").splitlines() == expected
-    assert operate("dead", "t:d", "--most", "1").splitlines() == expected[:2]
+    assert operate("dead", "t:d", "--list").splitlines() == expected
+    assert operate("dead", "t:d", "--list", "--most", "1").splitlines() == expected[:2]
 
 
 def test_letter_is_shown_whole(operate: Callable[..., str], letters: list[str]) -> None:
@@ -128,7 +128,7 @@ def test_letter_that_somebody_else_wrote_is_shown_as_it_is(
     operate: Callable[..., str], client: Any
 ) -> None:
     letter = client.xadd("{t:d}:dead", {"reason": "mine", "first_failed": "1e999"}).decode()
-    assert operate("dead", "t:d").splitlines() == [f"{letter}  mine", "    "]
+    assert operate("dead", "t:d", "--list").splitlines() == [f"{letter}  mine", "    "]
     assert "first_failed: 1e999" in operate("show", "t:d", letter)
 
 
@@ -146,8 +146,9 @@ def test_requeued_letters_are_tasks_again(
 def test_dropped_letters_are_gone(
     operate: Callable[..., str], client: Any, letters: list[str]
 ) -> None:
-    assert operate("drop", "t:d", letters[1]) == "1 dropped from t:d\n"
-    assert operate("drop", "t:d", "all") == "2 dropped from t:d\n"
+    undo = "; to undo it: woodenwaiter restore t:d "
+    assert operate("drop", "t:d", letters[1], "--yes").startswith(f"1 dropped from t:d{undo}")
+    assert operate("drop", "t:d", "all", "--yes").startswith(f"2 dropped from t:d{undo}")
     assert client.xlen("{t:d}:dead") == client.llen("t:d") == 0
 
 
@@ -257,17 +258,8 @@ def test_certificates_that_cannot_be_used_are_told(
 
 @pytest.mark.parametrize("command", ["show", "requeue", "drop"])
 @pytest.mark.parametrize("option", [[], ["--json"]], ids=["", "json"])
-@pytest.mark.parametrize(
-    ("letter", "code", "told"),
-    [
-        ("1-1", EXIT_UNKNOWN, "there is no dead letter 1-1 in t:d"),
-        *(
-            (name, EXIT_USAGE, f"{name} is no dead letter's name: woodenwaiter dead lists them")
-            for name in ("nonsense", "-", "+", "(1-1", "1-\u0661")
-        ),
-    ],
-)
-def test_letter_that_is_not_there_is_told(
+@pytest.mark.parametrize("letter", ["nonsense", "-", "+", "(1-1", "1-\u0661"])
+def test_name_that_is_none_is_told(
     server: Server,
     client: Any,
     letters: list[str],
@@ -275,15 +267,29 @@ def test_letter_that_is_not_there_is_told(
     command: str,
     option: list[str],
     letter: str,
-    code: int,
-    told: str,
 ) -> None:
     given = ["--redis", server.url, command, *option, "t:d", "--", letters[0], letter]
-    assert main(given) == code
-    printed, errors = capsys.readouterr()
-    assert printed == ""
-    assert errors == f"woodenwaiter: {told}\n"
+    assert main(given) == EXIT_USAGE
+    told = f"{letter} is no dead letter's name: woodenwaiter dead t:d --list has them"
+    assert capsys.readouterr() == ("", f"woodenwaiter: {told}\n")
     assert client.xlen("{t:d}:dead") == 3
+
+
+@pytest.mark.parametrize("command", ["show", "requeue", "drop"])
+def test_letter_that_is_not_there_is_told_and_the_others_are_seen_to(
+    server: Server,
+    client: Any,
+    letters: list[str],
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    more = ["--yes"] if command == "drop" else []
+    given = ["--redis", server.url, command, "t:d", letters[0], "1-1", *more]
+    assert main(given) == EXIT_UNKNOWN
+    printed, errors = capsys.readouterr()
+    assert letters[0] in printed if command == "show" else printed.startswith("1 ")
+    assert errors == "woodenwaiter: there is no dead letter 1-1 in t:d\n"
+    assert client.xlen("{t:d}:dead") == (3 if command == "show" else 2)
 
 
 def test_letters_for_programs(client: Any, operate: Callable[..., str], letters: list[str]) -> None:
@@ -295,12 +301,17 @@ def test_letters_for_programs(client: Any, operate: Callable[..., str], letters:
         assert (document.pop("version"), document.pop("queue")) == (1, "t:d")
         return document
 
-    assert [each["letter"] for each in told("dead")["letters"]] == [*letters, "9999999999999-1"]
+    assert [each["letter"] for each in told("dead", "--list")["letters"]] == [
+        *letters,
+        "9999999999999-1",
+    ]
     [newest] = told("show", "9999999999999-1")["letters"]
     assert newest["fields"] == {"payload": "\udcff", "reason": "é\x1b"}
     assert told("requeue", letters[0]) == {"requeued": 1, "left": []}
-    assert told("drop", "all") == {"dropped": 3}
-    assert told("dead") == {"letters": []}
+    dropped = told("drop", "all", "--yes")
+    assert dropped == {"dropped": 3, "trash": dropped["trash"]}
+    assert told("dead", "--list") == {"letters": []}
+    assert told("dead") == {"groups": []}
 
 
 @pytest.mark.parametrize(
@@ -334,7 +345,7 @@ def test_number_that_makes_no_sense_is_told(
 
 
 def test_more_than_there_are_can_be_listed(operate: Callable[..., str], letters: list[str]) -> None:
-    assert operate("dead", "t:d", "--most", "9" * 5000).count("\n") == 6
+    assert operate("dead", "t:d", "--list", "--most", "9" * 5000).count("\n") == 6
 
 
 def test_refused_login_is_told(
@@ -403,7 +414,7 @@ def test_runs_as_a_module_and_as_a_command(server: Server, tmp_path: Path) -> No
     assert version.stdout == f"woodenwaiter {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("bogus",), ("show", "t:d"), ("dead",)])
+@pytest.mark.parametrize("arguments", [(), ("bogus",), ("show",), ("dead",)])
 def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = run(tmp_path, "-m", "woodenwaiter", *arguments)
     assert result.stderr.startswith("usage: woodenwaiter")
@@ -461,7 +472,8 @@ def test_letter_drives_no_terminal_and_forges_no_line(
     operate: Callable[..., str], client: Any
 ) -> None:
     letter = client.xadd("{t:d}:dead", HOSTILE).decode()
-    listed, shown = operate("dead", "t:d"), operate("show", "t:d", "all")
+    listed, shown = operate("dead", "t:d", "--list"), operate("show", "t:d", "all")
+    assert only_text(operate("dead", "t:d"))
     assert only_text(listed)
     assert only_text(shown)
     assert len(listed.splitlines()) == 2
@@ -561,7 +573,7 @@ def some_letters(client: Any, queue: str) -> dict[str, tuple[str, ...]]:
         "dead": (queue,),
         "show": (queue, "all"),
         "requeue": (queue, letters[0]),
-        "drop": (queue, letters[1]),
+        "drop": (queue, letters[1], "--yes"),
     }
 
 

@@ -16,7 +16,7 @@ from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.queue import Queue
 
 from ..application import Application, kill_all
-from ..counting import accounts
+from ..counting import accounts, requeued
 from ..support import eventually
 
 BEATS = "{t:d}:beats"
@@ -79,7 +79,7 @@ def test_totals_are_what_happened(app: Application, link: Link) -> None:
     assert now.now.failed >= len(range(3, pushed, 10)) + pushed - left + 2 * kills
     queue = Queue(link, "t:d", lease=30)
     for letter, _ in list(queue.dead_letters()):
-        assert queue.requeue(letter)
+        assert requeued(queue, letter)
     now = account(link)
     assert (now.pushed, now.requeued, now.waiting) == (pushed, pushed - left, pushed - left)
 

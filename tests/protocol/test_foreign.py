@@ -17,6 +17,8 @@ from woodenwaiter.protocol.queue import Queue, registered
 from woodenwaiter.protocol.recovery import lapse_of, take_over
 from woodenwaiter.protocol.verdict import Policy, Redeliver, judge
 
+from ..counting import requeued
+
 SETTLED, LEASES, DELAYED, DEAD = "{t:d}:settled", "{t:d}:leases", "{t:d}:delayed", "{t:d}:dead"
 OWNERS = [
     b"\xff\xfe/1",
@@ -103,7 +105,7 @@ def test_queue_of_any_bytes_can_be_looked_after(client: Any, name: bytes, encodi
     prefix = key_prefix(found).encode(errors="surrogateescape")
     letter = client.xadd(prefix + b"dead", {"payload": b"{}"}).decode()
     assert [letter for letter, _ in queue.dead_letters()] == [letter]
-    assert queue.requeue(letter)
+    assert requeued(queue, letter)
     assert queue.sizes() == {"waiting": 2, "claimed": 0, "delayed": 0, "dead": 0, "workers": 0}
     queue.register()
     assert client.smembers(REGISTRY) == {name}
@@ -120,7 +122,7 @@ def test_names_that_are_text_have_the_keys_that_they_had() -> None:
 def test_letter_without_a_payload_is_left(queue: Queue, client: Any) -> None:
     fields = {b"data": b"{}", b"\xff": b"\xfe", b"Payload": b"{}"}
     letter = client.xadd(DEAD, fields).decode()
-    assert not queue.requeue(letter)
+    assert not requeued(queue, letter)
     assert client.xrange(DEAD) == [(letter.encode(), fields)]
     assert not client.exists("t:d")
 
@@ -128,7 +130,7 @@ def test_letter_without_a_payload_is_left(queue: Queue, client: Any) -> None:
 def test_letter_of_several_payloads_is_put_back_whole(queue: Queue, client: Any) -> None:
     letter = client.execute_command("XADD", DEAD, "*", "payload", "1", "payload", "2").decode()
     assert list(queue.dead_letters()) == [(letter, {"payload": b"1\n2"})]
-    assert queue.requeue(letter)
+    assert requeued(queue, letter)
     assert client.lrange("t:d", 0, -1) == [b"2", b"1"]
     assert client.xlen(DEAD) == 0
 
@@ -137,7 +139,7 @@ def test_letter_stays_where_its_payload_cannot_go(queue: Queue, client: Any) -> 
     client.set("t:d", "in the way")
     letter = client.xadd(DEAD, {"payload": "{}"}).decode()
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        queue.requeue(letter)
+        requeued(queue, letter)
     assert client.xlen(DEAD) == 1
 
 

@@ -21,6 +21,7 @@ from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
 from .auditing import add_audit
+from .exporting import add_exporting
 from .files import add_files
 from .letters import add_letters
 from .looks import add_looks
@@ -32,6 +33,7 @@ CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
     add_looks,
     add_pausing,
     add_letters,
+    add_exporting,
     add_audit,
     add_files,
 )

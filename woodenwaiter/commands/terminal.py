@@ -70,6 +70,14 @@ def duration(text: str) -> float:
     raise argparse.ArgumentTypeError(f"a time as 90, 90s, 10m, 2h or 1d, not {text!r:.50}")
 
 
+def per_second(text: str) -> float:
+    """As 10/s; or as many a minute, or an hour."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)/([smh])", text, re.ASCII)
+    if found and (value := float(found[1]) / UNITS[found[2]]) > 0:
+        return value
+    raise argparse.ArgumentTypeError(f"a rate as 10/s, 30/m or 100/h, not {text!r:.50}")
+
+
 def some_text(text: str) -> str:
     """Which everything would have, were it empty."""
     if not text:

@@ -17,10 +17,11 @@ Beside the list ``Q`` that producers push to:
 ``{Q}:paused``        string  there while nothing may be claimed: the number of this pause, and
                               JSON, see `pausing`
 ``{Q}:resumed:N``     list    there for a minute when pause N is over, and wakes who waits for that
-``{Q}:trash``         hash    name of a trash -> since when there is one, in ms, what it has, and whose
-                              it is, see `trash`. It is gone with the last of them
-``{Q}:trash:NAME``    any     what was thrown away: a list of entries, a zset by due time, or a stream
-                              of dead letters. It is gone after a day
+``{Q}:trash``         hash    name of a trash -> since when there is one, in ms, what it has, and
+                              whose it is, see `trash`. It is gone with the last of them
+``{Q}:trash:NAME``    any     what was thrown away: a list of entries, a zset by due time, or a
+                              stream of dead letters. It is gone after a day
+``{Q}:imports``       set     which dead letters were imported. It is gone a day after the last
 ``{Q}:tally``         hash    how many entries are done, buried, and purged; how many deliveries
                               failed; how many dead letters are requeued
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
@@ -82,6 +83,7 @@ class Keys:
         self.paused = prefix + "paused"
         self.any_resumed = prefix + "resumed:"
         self.trash = prefix + "trash"
+        self.imports = prefix + "imports"
         self.beats = prefix + "beats"
         self.minutes = prefix + "minutes"
         self.clock = prefix + "clock"
@@ -115,6 +117,10 @@ class Keys:
     def of_pausing(self) -> list[str]:
         """KEYS of the scripts that begin and end a pause, too."""
         return [*self._shared, self.any_resumed]
+
+    def of_imports(self) -> list[str]:
+        """KEYS of the script that brings letters in, too."""
+        return [*self._shared, self.imports]
 
     def of_trash(self) -> list[str]:
         """KEYS of the scripts that throw away, and get back, too."""

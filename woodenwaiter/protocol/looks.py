@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import BadEntry
 from . import scripts
-from .calls import read_all
+from .calls import Call, read_all
 from .entry import Entry, load
 from .keys import Keys, text_of_name
 from .link import Link
@@ -127,6 +127,35 @@ def spellings(text: str) -> tuple[str, ...]:
     )
 
 
+class Seen(NamedTuple):
+    """By one request: how many entries are there; how many were ``looked`` at, of which ``size`` in
+    all; where to go on; the server's time, in ms; and what was found, as the script tells it."""
+
+    there: int
+    looked: int
+    size: int
+    at: bytes
+    now: int
+    found: list[list[Any]]
+
+
+def look(
+    link: Link, key: str, order: str, at: bytes, entries: int, most: int, texts: Sequence[str]
+) -> Seen:
+    """Look at so many entries of a key from there on, for ``most`` that have one of these texts."""
+    [reply] = read_all(link, [looking(key, order, at, entries, most, texts)])
+    if isinstance(reply, Exception):
+        raise reply
+    return Seen(*reply)
+
+
+def looking(
+    key: str, order: str, at: bytes, entries: int, most: int, texts: Sequence[str] = ()
+) -> Call:
+    """The call that does; `Seen` is what it is answered."""
+    return scripts.LOOK, [key], [order, at, entries, ENOUGH_BYTES, most, SHOWN, *texts]
+
+
 class _Walk:
     """Through one key, from one end on."""
 
@@ -148,15 +177,12 @@ class _Walk:
         entries = min(AT_ONCE, FARTHEST - self._looked)
         if entries <= 0 or self._bytes >= FARTHEST_BYTES:
             return None
-        arguments = [self._order, self._at, entries, ENOUGH_BYTES, most, SHOWN, *self._texts]
-        [reply] = read_all(self._link, [(scripts.LOOK, [self._key], arguments)])
-        if isinstance(reply, Exception):
-            raise reply
-        there, looked, read, self._at, now, found = reply
-        self._looked += looked
-        self._bytes += read
-        tasks = [_task(self._place, told, now) for told in found]
-        return Portion(self._place, tasks, looked, there) if looked else None
+        seen = look(self._link, self._key, self._order, self._at, entries, most, self._texts)
+        self._at = seen.at
+        self._looked += seen.looked
+        self._bytes += seen.size
+        tasks = [_task(self._place, told, seen.now) for told in seen.found]
+        return Portion(self._place, tasks, seen.looked, seen.there) if seen.looked else None
 
 
 def _task(place: Place, told: list[Any], now: int) -> Task:

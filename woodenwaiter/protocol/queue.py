@@ -293,24 +293,12 @@ class Queue:
         return sizes.by_state()
 
     def dead_letters(self, first: str = "-", last: str = "+") -> Iterator[Letter]:
-        """Dead letters, oldest first: their ids and fields, whoever wrote them."""
+        """Dead letters, oldest first: their ids and fields, whoever wrote them; see `letters` for
+        what else is done with them."""
         while page := self.link.call("XRANGE", self._keys.dead, first, last, "COUNT", PAGE):
             for name, flat in page:
                 yield name.decode(), _fields(flat)
             first = f"({page[-1][0].decode()}"
-
-    def newest_letter(self) -> str | None:
-        """The id of the dead letter that came last."""
-        newest = self.link.call("XREVRANGE", self._keys.dead, "+", "-", "COUNT", 1)
-        return newest[0][0].decode() if newest else None
-
-    def requeue(self, letter: str) -> bool:
-        """Put a dead letter's payload back into the queue; False if there is none."""
-        return bool(self._run(scripts.REQUEUE, None, letter))
-
-    def drop(self, letter: str) -> bool:
-        """Delete a dead letter for good; False if there is no such letter."""
-        return bool(self.link.call("XDEL", self._keys.dead, letter))
 
     def _claim(
         self, owner: str, completed: int, want: int, tokens: Tokens

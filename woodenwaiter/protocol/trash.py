@@ -88,7 +88,10 @@ def purge(link: Link, queue: str, trash: str, kind: Kind, who: str) -> int | Non
 def restore(link: Link, queue: str, trash: str) -> Restored | None:
     """Put a portion of it back; None: there is no such trash. Raises likewise."""
     reply = _run(link, scripts.RESTORE, queue, trash, AT_ONCE, ENOUGH_BYTES)
-    return Restored(*reply[:2], Kind(reply[2].decode())) if reply else None
+    if reply is None:
+        return None
+    number, left, kind = reply
+    return Restored(number, left, Kind(kind.decode()))
 
 
 def _run(link: Link, script: scripts.Script, queue: str, trash: str, *arguments: Any) -> Any:
