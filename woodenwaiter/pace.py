@@ -166,6 +166,16 @@ HISTORY_KEPT = 86400.0
 TRASH_KEPT = 86400.0
 """For which what an operator throws away can be had back."""
 
+PUT_KEPT = 86400.0
+"""For which somebody who was interrupted when they pushed an input can go on."""
+
+PUT_PATIENCE = 2.0
+"""After which somebody who has pushed a portion of an input, and no other, is taken to have been
+interrupted: somebody else with the same goes on there."""
+
+PUT_POLL = PUT_PATIENCE / 10
+"""Between two looks whether they go on."""
+
 RATE = 60.0
 """Of the past, that rates are of."""
 

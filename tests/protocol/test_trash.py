@@ -166,7 +166,7 @@ def test_trash_takes_the_place_of_no_other(link: Link, client: Any) -> None:
     assert purge(link, "t:d", "x", Kind.DELAYED, "me") is None
     assert (client.lrange(TRASH, 0, -1), client.llen("t:d")) == (entries(1), 1)
     names = letters(client, 3)
-    with pytest.raises(redis.ResponseError, match="WRONGTYPE|wrong kind"):
+    with pytest.raises(redis.ResponseError, match=r"WRONGTYPE|wrong kind"):
         discard(link, "t:d", "x", names)
     assert dead(client) == [3]
 
@@ -271,6 +271,7 @@ def test_keys_of_wrong_types_lose_nothing(link: Link, client: Any, key: str, act
     client.delete(key)
     client.set(key, "text")
     before = contents(client)
+    is_refused = False
     try:
         if act == "restore":
             restore_all(link, "x")
@@ -278,10 +279,9 @@ def test_keys_of_wrong_types_lose_nothing(link: Link, client: Any, key: str, act
             discard(link, "t:d", "x", names)
         else:
             purge(link, "t:d", "x", Kind.DELAYED if " " in act else Kind.TASKS, "me")
-    except redis.ResponseError as error:
-        assert "WRONGTYPE" in str(error) or "wrong kind" in str(error)
-    else:
-        assert key not in ACTS_ON[act], "it should have failed"
+    except redis.ResponseError:
+        is_refused = True
+    assert is_refused or key not in ACTS_ON[act]
     assert client.get(key) == b"text"
     assert contents(client) == before
 

@@ -19,9 +19,14 @@ class NoSuchQueue(StartupError):
     exit_code = EXIT_UNKNOWN
 
     def __init__(self, name: str, names: Collection[str]) -> None:
-        similar = difflib.get_close_matches(name, names, 1)
-        hint = f"; is it {similar[0]}?" if similar else ""
+        near = nearest(name, names)
+        hint = f"; is it {near}?" if near else ""
         super().__init__(f"no such queue: nothing is known of {name}{hint}")
+
+
+def nearest(name: str, names: Collection[str]) -> str | None:
+    """Which of these may be meant, if any is near."""
+    return next(iter(difflib.get_close_matches(name, names, 1)), None)
 
 
 def require_known(queue: Queue) -> None:

@@ -27,13 +27,19 @@ from .letters import add_letters
 from .looks import add_looks
 from .parsers import Commands, Parents, parents
 from .pausing import add_pausing
+from .putting import add_putting
+from .single import add_running
 from .terminal import BriefParser, complain, print_anything
+from .trash import add_trash
 
 CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
     add_looks,
     add_pausing,
     add_letters,
     add_exporting,
+    add_trash,
+    add_putting,
+    add_running,
     add_audit,
     add_files,
 )

@@ -17,11 +17,13 @@ Beside the list ``Q`` that producers push to:
 ``{Q}:paused``        string  there while nothing may be claimed: the number of this pause, and
                               JSON, see `pausing`
 ``{Q}:resumed:N``     list    there for a minute when pause N is over, and wakes who waits for that
-``{Q}:trash``         hash    name of a trash -> since when there is one, in ms, what it has, and
-                              whose it is, see `trash`. It is gone with the last of them
-``{Q}:trash:NAME``    any     what was thrown away: a list of entries, a zset by due time, or a
-                              stream of dead letters. It is gone after a day
 ``{Q}:imports``       set     which dead letters were imported. It is gone a day after the last
+``{Q}:trash``         hash    name of a trash -> since when it is there, in ms, what it has, and
+                              who threw it away, see `trash`. It is gone with the last of them
+``{Q}:trash:NAME``            what was thrown away: a list of entries, a zset of them by due time,
+                              or a stream of dead letters. It is gone after a day
+``{Q}:put:DIGEST``    string  how much of an input with this SHA-1 was pushed by whom, and when, in
+                              ms. It is gone when all is in, and after a day
 ``{Q}:tally``         hash    how many entries are done, buried, and purged; how many deliveries
                               failed; how many dead letters are requeued
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
@@ -84,6 +86,7 @@ class Keys:
         self.any_resumed = prefix + "resumed:"
         self.trash = prefix + "trash"
         self.imports = prefix + "imports"
+        self._any_put = prefix + "put:"
         self.beats = prefix + "beats"
         self.minutes = prefix + "minutes"
         self.clock = prefix + "clock"
@@ -125,6 +128,10 @@ class Keys:
     def of_trash(self) -> list[str]:
         """KEYS of the scripts that throw away, and get back, too."""
         return [*self._shared, self.trash]
+
+    def of_putting(self, digest: str) -> list[str]:
+        """KEYS of the script that pushes an input, too."""
+        return [*self._shared, self._any_put + digest]
 
     def of_history(self) -> list[str]:
         """KEYS of the scripts that note, and tell, what has come and left."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -80,3 +81,14 @@ def delivery_of(
     number = entry.deliveries + 1
     last = number >= policy.max_deliveries
     return Delivery(entry.id or name, number, last, start or Reading.now(), report)
+
+
+@contextmanager
+def delivering(raw: bytes, name: str, policy: Policy) -> Iterator[None]:
+    """Let `delivery` tell, inside, of this entry, whose claim has this name."""
+    start = Reading.now()
+    answer_with(lambda: delivery_of(raw, name, policy, start))
+    try:
+        yield
+    finally:
+        answer_with(None)

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from .. import pace
@@ -16,7 +16,6 @@ from ..consumer import Consumer
 from ..events import about
 from ..logs import log
 from ..names import unique_name
-from ..processes.usage import Reading
 from ..protocol.entry import foods
 from ..protocol.grace import Missed, ServerClock
 from ..protocol.introduction import introduced
@@ -29,7 +28,7 @@ from ..protocol.tokens import Tokens
 from ..protocol.verdict import Setback, Verdict, judge
 from .awaiting import Awaiting, require_loop_for
 from .failures import failure_of
-from .handling import answer_with, delivery_of
+from .handling import delivering
 
 LEASE = pace.LEASE
 """Seconds until another process takes over the task of one that died."""
@@ -88,27 +87,22 @@ class InlineWorker:
     def run(self, owner: str, raw: bytes) -> Any:
         """Run a claimed task; returns what its handler returned, and raises what it raised."""
         name, policy = f"{owner}/1", self.consumer.policy
-        start = Reading.now()
-        answer_with(lambda: delivery_of(raw, name, policy, start))
-        awaiting = Awaiting()
-        try:
-            with self._renewing(owner):
-                result = awaiting.result_of(self.consumer.handler(foods(raw)))
-        except KeyboardInterrupt:  # of the person at the keyboard: not the task's fault
-            self._release(owner, 0)
-            raise
-        except BaseException as error:
-            failure = failure_of(error)
-            verdict = judge(raw, name, failure, policy, owner)
-            if self._release(owner, 0, verdict):
-                Setback(self._queue.name, failure, verdict, error).announce()
-            else:
-                extra = self._about(owner, failure.reason)
-                log.error("task %s: %s", name, failure.reason, exc_info=error, extra=extra)
-            raise
-        finally:
-            answer_with(None)
-            awaiting.close()
+        with closing(Awaiting()) as awaiting, delivering(raw, name, policy):
+            try:
+                with self._renewing(owner):
+                    result = awaiting.result_of(self.consumer.handler(foods(raw)))
+            except KeyboardInterrupt:  # of the person at the keyboard: not the task's fault
+                self._release(owner, 0)
+                raise
+            except BaseException as error:
+                failure = failure_of(error)
+                verdict = judge(raw, name, failure, policy, owner)
+                if self._release(owner, 0, verdict):
+                    Setback(self._queue.name, failure, verdict, error).announce()
+                else:
+                    extra = self._about(owner, failure.reason)
+                    log.error("task %s: %s", name, failure.reason, exc_info=error, extra=extra)
+                raise
         self._release(owner, 1)
         return result
 
