@@ -27,6 +27,8 @@ from woodenwaiter.protocol.history import Account
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.pausing import Pause, pause, resume
+=======
+from woodenwaiter.protocol.trash import Kind, Trash, discard, purge, restore, trashes_of
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
 
 from ..counting import CountingQueue, accounts
@@ -236,6 +238,7 @@ class Machine(RuleBasedStateMachine):
             self.client.restore(key, 0, dumped)
         self.pushed_to, self.dropped = (counts.copy() for counts in self.counted)
         there = {task for queue in self.queues for task in self.entries(queue)}
+        there.update(*map(self.thrown_away, range(len(NAMES))))
         self.waiting &= there
         self.paused = {name for name in NAMES if self.client.exists(key_prefix(name) + "paused")}
 
@@ -307,6 +310,27 @@ class Machine(RuleBasedStateMachine):
             assert pause(self.link, name, Pause(None)) is None
         self.paused ^= {name}
 
+    @rule(queue=QUEUES)
+    def purge(self, queue: int) -> None:
+        waiting = self.queues[queue].sizes()["waiting"]
+        assert purge(self.link, NAMES[queue], self.new_name(), Kind.TASKS, "me") == waiting
+
+    @rule(queue=QUEUES, name=NUMBERS)
+    def discard(self, queue: int, name: int) -> None:
+        letters = [letter for letter, _ in self.queues[queue].dead_letters()][:2]
+        moved = discard(self.link, NAMES[queue], f"letters{name}", letters)
+        assert moved == len(letters)
+        self.dropped[NAMES[queue]] += moved
+
+    @rule(queue=QUEUES, number=NUMBERS)
+    def restore(self, queue: int, number: int) -> None:
+        there = self.trashes(queue)
+        for thrown in there[number % max(1, len(there)) :][:1]:
+            restored = restore(self.link, NAMES[queue], thrown.name)
+            assert restored == (thrown.number, 0, thrown.kind)
+            if thrown.kind is Kind.LETTERS:
+                self.dropped[NAMES[queue]] -= thrown.number
+
     @rule(queue=QUEUES, scripts_too=st.booleans())
     def delete_leases(self, queue: int, scripts_too: bool) -> None:
         if scripts_too:
@@ -329,12 +353,28 @@ class Machine(RuleBasedStateMachine):
             fields["payload"] for _, fields in queue.dead_letters()
         ]
 
+    def trashes(self, queue: int) -> list[Trash]:
+        [found] = trashes_of(self.link, NAMES[queue : queue + 1])
+        assert not isinstance(found, Exception)
+        return found
+
+    def thrown_away(self, queue: int) -> list[bytes]:
+        """All that is in the queue's trashes."""
+        thrown: list[bytes] = []
+        for each in self.trashes(queue):
+            key = f"{key_prefix(NAMES[queue])}trash:{each.name}"
+            if each.kind is Kind.LETTERS:
+                thrown += [fields[b"payload"] for _, fields in self.client.xrange(key)]
+            else:
+                thrown += [load(raw).payload for raw in self.client.lrange(key, 0, -1)]
+        return thrown
+
     @invariant()
     def every_task_is_accounted_for(self) -> None:
         found: Counter[bytes] = Counter()
-        for queue in self.queues:
+        for number, queue in enumerate(self.queues):
             there = self.entries(queue)
-            found.update(there)
+            found.update(there + self.thrown_away(number))
             sizes = queue.sizes()
             assert sum(n for state, n in sizes.items() if state != "workers") == len(there)
         assert not [task for task, times in found.items() if times > 1], "in two places"
@@ -358,7 +398,9 @@ class Machine(RuleBasedStateMachine):
         for worker in self.workers:
             worker.queue.release(worker.owner, worker.completed)
         self.workers.clear()
-        for queue in self.queues:
+        for number, queue in enumerate(self.queues):
+            for _ in self.trashes(number):
+                self.restore(number, 0)
             self.recover_all(queue)
             self.wait_for_retries(queue)
             worker = Worker(queue, self.new_name())
