@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -13,10 +15,9 @@ from typing import Any
 import pytest
 
 from woodenwaiter import WoodenWaiter
-from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_USAGE
 
-from ..support import Programs, Server, eventually
+from ..support import Operate, Programs, Server, eventually
 
 FOODS: list[dict[str, Any]] = [
     {"a": 1.0e5, "b": ["é", None, True]},
@@ -26,14 +27,14 @@ FOODS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def put(server: Server, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def put(operate: Operate, client: Any) -> Callable[..., str]:
     """Puts something into ``t:d``, and ends with this code; returns what it printed, and what it
     complained of behind that."""
-    server.client.sadd("woodenwaiter:queues", "t:d", "images:resize")
+    client.sadd("woodenwaiter:queues", "t:d", "images:resize")
 
     def put(*arguments: str, queue: str = "t:d", code: int = 0) -> str:
-        assert main(["--redis", server.url, "put", queue, *arguments]) == code
-        printed, errors = capsys.readouterr()
+        ended, printed, errors = operate("put", queue, *arguments)
+        assert ended == code, errors
         return printed + errors
 
     return put
@@ -74,6 +75,19 @@ def test_tasks_are_pushed_as_a_producer_does(
     assert server.client.keys("{t:d}:*") == []
     told = json.loads(put("{}", "--json"))
     assert told == {"version": 1, "queue": "t:d", "put": 1, "before": 0}
+
+
+def test_readme_puts(
+    put: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tasks.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
+    text = (Path(__file__).parents[2] / "README.rst").read_text()
+    commands = re.findall(r"\$ woodenwaiter (put .*)\n    (.*)\n", text)
+    assert len(commands) == 2
+    for command, told in commands:
+        _, queue, tasks = shlex.split(command)
+        assert put(tasks, queue=queue) == f"{told}\n"
 
 
 NO_OBJECTS = [

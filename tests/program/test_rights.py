@@ -16,6 +16,7 @@ from woodenwaiter.errors import EXIT_REDIS
 from woodenwaiter.protocol import scripts
 from woodenwaiter.protocol.beats import Seen, minutes_of, noting
 from woodenwaiter.protocol.calls import run_all
+from woodenwaiter.protocol.entry import Entry
 from woodenwaiter.protocol.history import Account, Beat
 from woodenwaiter.protocol.hosts import Host, Running, encoded
 from woodenwaiter.protocol.keys import HOSTS, Keys, host_key
@@ -23,7 +24,7 @@ from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.rights import RightsMissing, require_rights
 from woodenwaiter.protocol.scripts import Script
 
-from ..application import Application
+from ..application import Application, source
 from ..counting import accounts
 from ..support import Server, eventually, run
 
@@ -147,6 +148,7 @@ def operate(folder: Path, url: str, *arguments: str) -> tuple[int, str]:
 
 
 def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(source(handler="pass", processes=1))
     users.admin.lpush("t:d", '{"waits": {}}')
     users.admin.zadd("{t:d}:delayed", {'{"again": 1}': 1})
     users.admin.sadd("woodenwaiter:queues", "t:d")
@@ -164,20 +166,26 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
         (("dead", "t:d"), "1-1  so"),
         (("show", "t:d", "1-1"), "reason: so"),
         (("show", "t:d", "all"), "reason: so"),
+        (("trash",), "no trash"),
+        (("run", "t:d", "1-1", "--app", "app"), "returned None"),
         (("audit",), "nothing was changed"),
     ):
         code, output = operate(tmp_path, url, *arguments)
         assert (code, told in output) == (0, True), output
     users.admin.set(host_key("a/0"), encoded(RUNNING))
     users.admin.zadd(HOSTS, {"a/0": 1})
-    for arguments in (
+    for act in (
         ("requeue", "t:d", "1-1"),
         ("drop", "t:d", "1-1"),
         ("running", "--trace"),
         ("pause", "t:d"),
         ("resume", "t:d"),
+        ("purge", "t:d", "--yes"),
+        ("restore", "t:d", "x"),
+        ("put", "t:d", "{}"),
+        ("run", "t:d", "1-1", "--app", "app", "--settle"),
     ):
-        code, output = operate(tmp_path, url, *arguments)
+        code, output = operate(tmp_path, url, *act)
         assert code == EXIT_REDIS
         assert re.search("NOPERM|no permission|can't run this command", output)
         assert len(output.splitlines()) == 1
@@ -192,7 +200,8 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
 def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> None:
     served.write(processes=1)
     served.push({"n": 0, "sleep": 60})
-    for number in (1, 2):
+    users.admin.zadd("{t:d}:delayed", {Entry(b'{"n": 4}', "h/4", 1, 1.0).dump(): 9e13})
+    for number in (1, 2, 3):
         users.admin.xadd("{t:d}:dead", {"payload": f'{{"n": {number}}}'}, id=f"{number}-1")
     supervisor = served.serve("--redis", users.url("worker"))
     url = users.url("operator")
@@ -203,23 +212,32 @@ def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> Non
         (("requeue", "t:d", "1-1"), "1"),
         (("drop", "t:d", "2-1"), "1"),
         (("pause", "t:d"), "t:d is paused"),
+        (("put", "t:d", '{"n": 2}'), "1 task put"),
+        (("purge", "t:d", "--yes"), "2 tasks in the trash"),
+        (("purge", "t:d", "--yes", "--delayed"), "1 delayed task in the trash"),
+        (("trash",), "delayed"),
+        (("restore", "t:d"), "1 delayed task back"),
+        (("restore", "t:d"), "2 tasks back"),
+        (("run", "t:d", "3-1", "--app", "app", "--settle"), "restore t:d"),
+        (("restore", "t:d"), "1 dead letter back"),
+        (("run", "t:d", "h/4", "--app", "app", "--settle"), "h/4 is done"),
         (("resume", "t:d"), "t:d was paused"),
         (("audit",), "resume"),
     ):
         code, output = operate(tmp_path, url, *arguments)
         assert (code, told in output) == (0, True), output
-    assert users.admin.xlen("{t:d}:dead") == 0
-    served.let_go(0, 1)
-    eventually(lambda: served.done == [0, 1])
+    assert users.admin.xlen("{t:d}:dead") == 1
+    served.let_go(0)
+    eventually(lambda: served.done == [0, 1, 2, 3, 4])
     assert supervisor.stop() == 0
     assert [r for r in users.refusals() if r not in SAID_BY_REDIS_PY] == []
 
 
 def test_operator_has_what_the_viewer_has_and_what_acts() -> None:
     rights = {name: {*re.findall(r"\+(\S+)", LINES[name])} for name in ("viewer", "operator")}
-    own = {command.lower() for command in commands_of(scripts.ASK)} | {"getrange"}
-    putting_back = {"lpush", "ltrim", "xadd", "xdel", "hdel", "hincrby", "set"}
-    assert rights["operator"] == rights["viewer"] | own | putting_back
+    own = {c.lower() for name in ACTS for c in commands_of(getattr(scripts, name))}
+    never_run = {"hget", "hset"}  # of what stands before all scripts
+    assert rights["operator"] == rights["viewer"] | own - never_run | {"getrange"}
 
 
 def test_viewer_reads_histories(users: Users) -> None:
@@ -260,20 +278,18 @@ def test_narrower_keys(users: Users, tmp_path: Path, name: str, kind: str) -> No
 # What is missing.
 
 
-LOOKS = ("SIZES", "LOOK", "AILING", "HISTORY")
+LOOKS = ("SIZES", "LOOK", "AILING", "HISTORY", "TRASHES", "SEEK")
 """Scripts of who looks."""
+
+ACTS = ("ASK", "PAUSE", "RESUME", "REQUEUE", "DISCARD", "PURGE", "RESTORE", "PUT", "SETTLE")
+"""Scripts of who acts."""
 
 
 def required() -> Iterator[str]:
     """The commands of the scripts that supervisors and workers run."""
     for name, script in vars(scripts).items():
-        if isinstance(script, Script) and name not in (
-            "RIGHTS",
-            "REQUEUE",
-            "PUBLISH",
-            "ASK",
-            *LOOKS,
-        ):
+        others = ("RIGHTS", "PUBLISH", *ACTS, *LOOKS)
+        if isinstance(script, Script) and name not in others:
             yield from commands_of(script)
 
 

@@ -27,7 +27,6 @@ from woodenwaiter.protocol.history import Account
 from woodenwaiter.protocol.keys import key_prefix
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.pausing import Pause, pause, resume
-=======
 from woodenwaiter.protocol.trash import Kind, Trash, discard, purge, restore, trashes_of
 from woodenwaiter.protocol.verdict import Failure, Policy, Verdict, judge
 

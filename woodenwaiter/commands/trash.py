@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from ..errors import EXIT_REDIS, EXIT_UNKNOWN, StartupError
 from ..protocol.link import Link
@@ -91,7 +92,7 @@ def _listed(there: dict[Kind, int]) -> str:
 
 def _print_purged(given: argparse.Namespace, purged: Sequence[trash.Purged]) -> int:
     if given.json:
-        print(document(queue=given.queue, purged=purged))
+        print(document(queue=given.queue, purged=[*map(_plain, purged)]))
     elif not purged:
         print("nothing waits")
     for each in purged:
@@ -101,6 +102,10 @@ def _print_purged(given: argparse.Namespace, purged: Sequence[trash.Purged]) -> 
             undo = f"woodenwaiter restore {given.queue} {each.trash}"
             print(escaped(f"{counted(each.number, each.kind)} in the trash; to undo it: {undo}"))
     return 0
+
+
+def _plain(purged: trash.Purged) -> dict[str, Any]:
+    return {"trash": purged.trash, "kind": purged.kind, "number": purged.number}
 
 
 def list_trash(given: argparse.Namespace, link: Link) -> int:
