@@ -43,10 +43,15 @@ def run_task(given: argparse.Namespace, link: Link) -> int:
         if task.place is not Place.DEAD:
             complain(f"{task.name} is still in {given.queue}: a worker may run it at the same time")
         outcome = run_here(consumer, task.raw or b"", task.id, _debug if given.pdb else _look)
+    if not given.json:
+        _print(given, outcome)
     settled = None
     if given.settle and not outcome.failure:
         settled = settle_task(desk_of_this_process(link), given.queue, task)
-    _print(given, task, outcome, settled)
+    if given.json:
+        print(_document(given, task, outcome, settled))
+    elif settled:
+        print(escaped(_told(given.queue, task, settled)))
     if settled and settled.trouble:
         complain(settled.trouble)
     return EXIT_FAILED if outcome.failure else 0
@@ -96,22 +101,16 @@ def _debug(error: BaseException, failure: Failure) -> None:
     pdb.post_mortem(error.__traceback__)
 
 
-def _print(
-    given: argparse.Namespace, task: Found, outcome: Outcome, settled: Settled | None
-) -> None:
-    if given.json:
-        print(_document(given, task, outcome, settled))
-        return
+def _print(given: argparse.Namespace, outcome: Outcome) -> None:
     took = f"after {span(outcome.seconds)}"
-    if failure := outcome.failure:
-        if failure.traceback and not given.pdb:
-            print(escaped_lines(failure.traceback.rstrip(), margin=""))
-        why = ": ".join(filter(None, (failure.reason, failure.error)))
-        print(escaped(f"{why} ({took})"))
+    failure = outcome.failure
+    if failure is None:
+        print(escaped(f"returned {shortened(_spelled(outcome), LONGEST)} {took}"))
         return
-    print(escaped(f"returned {shortened(_spelled(outcome), LONGEST)} {took}"))
-    if settled:
-        print(escaped(_told(given.queue, task, settled)))
+    if failure.traceback and not given.pdb:
+        print(escaped_lines(failure.traceback.rstrip(), margin=""))
+    why = ": ".join(filter(None, (failure.reason, failure.error)))
+    print(escaped(f"{why} ({took})"))
 
 
 def _spelled(outcome: Outcome) -> str:
