@@ -14,8 +14,10 @@
     ├── NotReplicated
     ├── Reject
     └── Retry
-    TaskTimeout             a BaseException
-    └── TaskStalled
+    TaskInterrupted         a BaseException
+    ├── TaskTimeout
+    │   └── TaskStalled
+    └── TaskCancelled
 
 A server's own trouble comes as redis-py raises it: ``redis.RedisError``, ``OSError``.
 """
@@ -107,15 +109,24 @@ class Retry(WoodenError):
         self.after = after
 
 
-class TaskTimeout(BaseException):
-    """Raised in a handler whose customer's ``timeout`` is up, wherever it is at that moment.
+class TaskInterrupted(BaseException):
+    """Raised in a handler that is to end, wherever it is at that moment: the root of these.
 
     Not an Exception, so that a handler's own `except Exception` does not take it for one of its.
     """
 
 
+class TaskTimeout(TaskInterrupted):
+    """Raised in a handler whose customer's ``timeout`` is up."""
+
+
 class TaskStalled(TaskTimeout):
     """Raised likewise, where its ``stall_timeout`` is up: it has told nothing for so long."""
+
+
+class TaskCancelled(TaskInterrupted):
+    """Raised in a handler whose task somebody has cancelled; the message says who. Whatever the
+    handler raises then, the task goes to the dead letters; should it return, the task is done."""
 
 
 def text_of(error: BaseException) -> str:

@@ -41,6 +41,9 @@ COUNTED = 0.005
 """Between two times that a busy worker asks how much CPU it has used, at least: among no-op tasks,
 that takes some microseconds. By so much a task's figure may be wrong."""
 
+TIMEOUT_GRACE = 5.0
+"""That a handler has after TaskTimeout was raised in it, or TaskCancelled."""
+
 TITLE_AGAIN = 1.0
 """Between two changes of the process title for what a task tells of its progress."""
 
@@ -311,6 +314,16 @@ TRACE_AFTER = 0.2
 TRACE_WAIT = 4 * TRACE_AFTER
 """For a supervisor to hand over what workers have written, and to be done with what it was asked
 for before."""
+
+HEAR_WAIT = 1.0
+"""For a supervisor to hear a signal: it may have many workers of a large application to start."""
+
+CANCEL_WAIT = TIMEOUT_GRACE + 2.0
+"""For a task to end that is cancelled, its worker's death and recovery included."""
+
+CANCELLED_WITHIN = ERRAND_WAIT + CANCEL_WAIT
+"""For the answer of a host that is to end a task."""
+
 # Metrics.
 
 METRICS_WITHIN = 1.5
@@ -374,9 +387,6 @@ SETUP_WAIT = 60.0
 REFORK = 1.0
 """After a fork that failed, at least, or an inquiry that could not be taken: the machine is short
 of something."""
-
-TIMEOUT_GRACE = 5.0
-"""That a handler has after TaskTimeout was raised in it."""
 
 HOOK = 5.0
 """For a hook, before TaskTimeout is raised in it; after TIMEOUT_GRACE more, its process ends. A

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from woodenwaiter.housekeeper.errands import Errands, Job
 from woodenwaiter.housekeeper.tracing import SUPERVISOR_SILENT, tracer
 from woodenwaiter.processes.row import Cause, Row, State
 from woodenwaiter.processes.scoreboard import Scoreboard
-from woodenwaiter.protocol.errands import AT_ONCE, Answer
+from woodenwaiter.protocol.errands import AT_ONCE, Answer, Errand
 from woodenwaiter.protocol.keys import answer_key
 from woodenwaiter.protocol.link import Command
 
@@ -25,10 +25,10 @@ def errand(number: int, verb: str = "count", **arguments: Any) -> bytes:
     return json.dumps({"version": 1, **whole}).encode()
 
 
-def count(arguments: Mapping[str, Any]) -> Job:
-    for _ in range(arguments["to"]):
+def count(errand: Errand) -> Job:
+    for _ in range(errand.arguments["to"]):
         yield
-    return Answer({"counted": arguments["to"]})
+    return Answer({"counted": errand.arguments["to"]})
 
 
 class Desk:
@@ -46,7 +46,8 @@ class Desk:
         if commands[0][0] == "SET":
             self.answered += [command[1] for command in commands]
             return [b"OK"] * len(commands)
-        taken, self.waiting = self.waiting[:AT_ONCE], self.waiting[AT_ONCE:]
+        most = commands[0][4]
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
         return [taken]
 
     def look(self, now: float = 0) -> None:
@@ -71,15 +72,21 @@ def test_each_is_answered_when_it_is_done() -> None:
     assert answered[3] == [key(3), key(2), key(1)]
 
 
-def test_others_wait_until_those_are_done() -> None:
-    desk = Desk(*(errand(number, to=1) for number in range(AT_ONCE + 1)))
+def test_others_wait_until_one_of_those_is_done() -> None:
+    desk = Desk(*(errand(number, to=99 * (number > 0)) for number in range(AT_ONCE + 1)))
     desk.look(0)
-    desk.look(pace.ERRANDS)
-    assert len(desk.answered) == AT_ONCE
     assert len(desk.waiting) == 1
+    assert desk.answered == [key(0)]
     desk.look(pace.ERRANDS)
+    assert desk.waiting == []
+
+
+def test_one_that_takes_long_keeps_no_other_waiting() -> None:
+    desk = Desk(errand(1, to=99))
+    desk.look(0)
+    desk.waiting = [errand(2, to=0)]
     desk.look(pace.ERRANDS)
-    assert len(desk.answered) == AT_ONCE + 1
+    assert desk.answered == [key(2)]
 
 
 def test_server_that_is_away_when_they_are_taken() -> None:
@@ -111,6 +118,8 @@ def test_when_it_looks(outcome: Any, rest: float) -> None:
 
 
 # Where tasks are.
+
+ASKED = Errand("0" * 32, "trace", {}, "me")
 
 
 class Pool:
@@ -150,7 +159,7 @@ def result(job: Job) -> Answer:
 def test_what_ran_all_the_while_is_told() -> None:
     pool = Pool(6)
     pool.rows[1].finish(1)
-    job = pool.trace({})
+    job = pool.trace(ASKED)
     next(job)
     assert pool.rung == 1
     assert pool.board.traced.asked() == {1, 3, 4, 5, 6}
@@ -166,7 +175,7 @@ def test_what_ran_all_the_while_is_told() -> None:
 
 def test_row_that_another_worker_has_by_now() -> None:
     pool = Pool(1)
-    job = pool.trace({})
+    job = pool.trace(ASKED)
     next(job)
     pool.rows[0].open(0, 0, 7)
     pool.rows[0].become(State.LIVE)
@@ -178,13 +187,13 @@ def test_row_that_another_worker_has_by_now() -> None:
 @pytest.mark.parametrize(("queue", "asked"), [("t:d", {1}), ("t:e", set()), ([], set())], ids=str)
 def test_of_one_queue(queue: object, asked: set[int]) -> None:
     pool = Pool(1)
-    next(pool.trace({"queue": queue}))
+    next(pool.trace(ASKED._replace(arguments={"queue": queue})))
     assert pool.board.traced.asked() == asked
 
 
 def test_one_after_the_other() -> None:
     pool = Pool(1)
-    first, second = pool.trace({}), pool.trace({})
+    first, second = pool.trace(ASKED), pool.trace(ASKED)
     next(first)
     next(second)
     assert pool.rung == 1
@@ -198,6 +207,6 @@ def test_one_after_the_other() -> None:
 
 def test_supervisor_that_is_silent() -> None:
     pool = Pool(1)
-    assert result(pool.trace({})) == SUPERVISOR_SILENT
-    assert result(pool.trace({})) == SUPERVISOR_SILENT
+    assert result(pool.trace(ASKED)) == SUPERVISOR_SILENT
+    assert result(pool.trace(ASKED)) == SUPERVISOR_SILENT
     assert pool.rung == 1

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ..errors import EXIT_UNKNOWN
+from ..names import without_token
 from ..protocol.hosts import Crew, Host
 from ..protocol.link import Link
 from ..protocol.published import Sighting, Task, published, running
@@ -15,7 +17,7 @@ from ..protocol.queue import Queue
 from ..text import share, size, span
 from .known import require_known
 from .table import Cell, Column, name_column, text_column
-from .traces import lines_of, traces
+from .traces import ENDED, lines_of, traces
 from .views import View, show
 
 STATES = ("running", "idle", "starting", "quiet", "leaving")
@@ -68,12 +70,21 @@ def _running(link: Link, queue: str | None, *, traced: bool) -> View:
     tasks = running(found, queues)
     if queue and not _seen(found, queues):
         require_known(Queue(link, queue, lease=1))
+    return view_of_tasks(link, found, tasks, queue, traced=traced)
+
+
+def view_of_tasks(
+    link: Link, found: Iterable[Sighting], tasks: Sequence[Task], queue: str | None, *, traced: bool
+) -> View:
+    """Of these, which are all of this queue, if one is named; ``traced``: with where they are."""
     plain = [*map(_plain_task, tasks)]
     where = traces(link, tasks, queue) if traced else []
     for task, trace in zip(plain, where, strict=False):
         task["trace"], task["trouble"] = trace
     view = _view(found, TASK, [*map(_task, tasks)], "", running=plain)
-    return view._replace(below=[*map(lines_of, where)])
+    are_missing = any(trace.trouble not in ("", ENDED) for trace in where)
+    code = EXIT_UNKNOWN if are_missing else 0
+    return view._replace(below=[*map(lines_of, where)], code=code)
 
 
 def _view(
@@ -116,7 +127,9 @@ def _restarts(host: Host) -> Counter[str]:
 
 HOST = (
     name_column("host"),
-    *map(Column, ("pid", "version", "up", "running", "restarts", "cpu", "largest", "seen")),
+    *map(Column, ("pid", "version", "up")),
+    text_column("state"),
+    *map(Column, ("running", "restarts", "cpu", "largest", "seen")),
 )
 WORKER = (
     name_column("host"),
@@ -128,7 +141,7 @@ WORKER = (
 TASK = (
     name_column("queue"),
     name_column("host"),
-    *map(Column, ("pid", "for", "seen", "cpu")),
+    *map(Column, ("pid", "for", "seen", "cpu", "task")),
     text_column("progress"),
 )
 
@@ -140,6 +153,7 @@ def _host(seen: Seen) -> Sequence[str]:
         f"{host.pid}",
         host.release,
         span(host.up + seen.sighting.ago),
+        host.state,
         f"{len(host.workers) + host.more_workers} of {host.alive}",
         f"{_restarts(host).total()}",
         share(host.cpu),
@@ -186,6 +200,7 @@ def _task(task: Task) -> Sequence[str]:
         span(worker.seconds),
         span(task.seen.ago),
         share(worker.cpu),
+        without_token(worker.claim),
         ": ".join(filter(None, (told, worker.text))),
     )
 

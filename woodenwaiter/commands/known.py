@@ -13,14 +13,19 @@ from ..protocol.queue import Queue, registered
 from ..protocol.replies import is_outage
 
 
+def hint_of(name: str, names: Collection[str]) -> str:
+    """Which of these may be meant, in words; or nothing."""
+    near = nearest(name, names)
+    return f"; is it {near}?" if near else ""
+
+
 class NoSuchQueue(StartupError):
     """Nothing is known of it, and another may have been meant."""
 
     exit_code = EXIT_UNKNOWN
 
     def __init__(self, name: str, names: Collection[str]) -> None:
-        near = nearest(name, names)
-        hint = f"; is it {near}?" if near else ""
+        hint = hint_of(name, names)
         super().__init__(f"no such queue: nothing is known of {name}{hint}")
 
 

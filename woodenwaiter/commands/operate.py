@@ -22,6 +22,7 @@ from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
 from .auditing import add_audit
 from .exporting import add_exporting
+from .cancelling import add_cancelling
 from .files import add_files
 from .letters import add_letters
 from .looks import add_looks
@@ -29,17 +30,20 @@ from .parsers import Commands, Parents, parents
 from .pausing import add_pausing
 from .putting import add_putting
 from .single import add_running
+from .steering import add_steering
 from .terminal import BriefParser, complain, print_anything
 from .trash import add_trash
 
 CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
     add_looks,
     add_pausing,
+    add_cancelling,
     add_letters,
     add_exporting,
     add_trash,
     add_putting,
     add_running,
+    add_steering,
     add_audit,
     add_files,
 )

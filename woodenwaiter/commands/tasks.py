@@ -72,9 +72,13 @@ def _extent(looked: dict[Place, int], there: dict[Place, int], *, is_full: bool)
 
 
 def _print(head: str, task: Task) -> None:
-    """One line, or two where there is more to be told than the payload."""
+    """One line, or two where there is more to be told than the payload and a short name."""
     columns = look_of_stdout().columns or WIDEST
     facts, margin = facts_of(task), " " * len(head)
+    if task.name and not (task.id or facts):
+        head += f"{task.name}  "
+    elif task.name:
+        facts = [task.name, *facts]
     if facts:
         print(fitted(head + escaped("  ".join(facts)), columns))
     tail = f"  ({task.size:,} bytes)" if task.size > len(task.payload) else ""
@@ -111,4 +115,5 @@ def _plain(task: Task) -> dict[str, Any]:
         "reason": task.reason,
         "due": task.due,
         "letter": task.letter,
+        "name": task.name,
     }

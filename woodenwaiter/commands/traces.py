@@ -13,6 +13,8 @@ from ..text import escaped
 
 MARGIN = "    "
 
+ENDED = "it has ended meanwhile"
+
 OURS = re.compile(r"^  File \".*/woodenwaiter/worker/\w+\.py\", line .*\n(  .*\n)*", re.MULTILINE)
 """Of a thread's frames, what has called the handler: the same for all."""
 
@@ -39,7 +41,7 @@ def _trace(task: Task, answer: Answer) -> Trace:
         return Trace(trouble=f"{task.host.host}: {answer.trouble}")
     found = answer.told.get("traces")
     if not isinstance(found, Mapping) or task.worker.claim not in found:
-        return Trace(trouble="it has ended meanwhile")
+        return Trace(trouble=ENDED)
     text = str(found[task.worker.claim])
     return Trace(text) if text else Trace(trouble=f"no answer from pid {task.worker.pid}")
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from .. import pace
 from ..events import about
 from ..logs import log
-from ..protocol.errands import Answer, Errand, answering, errands_in, glance, taking
+from ..protocol.errands import AT_ONCE, Answer, Errand, answering, errands_in, glance, taking
 from ..protocol.link import Command
 from ..protocol.replies import is_outage
 from ..text import escaped
@@ -17,8 +17,8 @@ from ..text import escaped
 Job: TypeAlias = Generator[None, None, Answer]
 """Goes on at each look, and returns the answer when there is one."""
 
-Verb: TypeAlias = Callable[[Mapping[str, Any]], Job]
-"""Takes what was given with it, which may be anything."""
+Verb: TypeAlias = Callable[[Errand], Job]
+"""What was given with it may be anything."""
 
 LONGEST_WHO = 200
 """Characters that are logged."""
@@ -59,10 +59,11 @@ class Errands:
 
     def attend(self) -> None:
         """Begin what waits, go on with what was begun, answer what is done."""
-        if self._are_waiting and not self._jobs:
+        room = AT_ONCE - len(self._jobs)
+        if self._are_waiting and room:
             self._are_waiting = False
-            [taken] = self._send([taking(self._name)])
-            self._jobs = [(errand, self._begun(errand)) for errand in errands_in(taken)]
+            [taken] = self._send([taking(self._name, room)])
+            self._jobs += [(errand, self._begun(errand)) for errand in errands_in(taken)]
         if self._jobs and (done := [*self._done()]):
             self._send([answering(errand, answer) for errand, answer in done])
 
@@ -70,7 +71,7 @@ class Errands:
         who, verb = escaped(errand.who[:LONGEST_WHO]), escaped(errand.verb[:LONGEST_WHO])
         log.info("%s asks for: %s", who, verb, extra=about("supervisor.asked"))
         do = self._verbs.get(errand.verb)
-        return do(errand.arguments) if do else _refuse(f"this release does not know {verb}")
+        return do(errand) if do else refuse(f"this release does not know {verb}")
 
     def _done(self) -> list[tuple[Errand, Answer]]:
         jobs, self._jobs, done = self._jobs, [], []
@@ -84,6 +85,6 @@ class Errands:
         return done
 
 
-def _refuse(trouble: str) -> Job:
+def refuse(trouble: str) -> Job:
     return Answer({}, trouble)
     yield

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -29,9 +29,11 @@ from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
 from ..settings import Settings
 from .calls import Calls
+from .cancelling import canceller
 from .portrait import Portrait
 from .publisher import Publisher
 from .site import Site
+from .steering import Steering
 from .tracing import tracer
 
 DATABASE = re.compile(r"(/|\?db=)\d+$")
@@ -50,6 +52,7 @@ class Housekeeper:
         lifeline: int,
         bell: int,
         parent: int,
+        may_restart: Callable[[], bool],
         *,
         stops_server: bool,
     ) -> None:
@@ -79,12 +82,18 @@ class Housekeeper:
             site = sites[identity(consumer.client)]
             site.add(consumer.queue, consumer.policy, consumer.bounds[1], demand)
             self._places.append((site, consumer.queue))
+        steering = Steering(scoreboard, parent, may_restart)
         for number, (key, site) in enumerate(sites.items()):
             own = {n: each for n, each in enumerate(consumers) if identity(each.client) == key}
             portrait = Portrait(scoreboard, settings, own, parent)
-            trace = tracer(scoreboard.traced, partial(self._rows_at, site), partial(ring, bell))
+            rows, has_look = partial(self._rows_at, site), partial(ring, bell)
+            verbs = {
+                "trace": tracer(scoreboard.traced, rows, has_look),
+                "cancel": canceller(rows, has_look),
+                **steering.verbs,
+            }
             name = f"{scoreboard.pool}/{number}"
-            site.publisher = Publisher(site.link, name, portrait, {"trace": trace})
+            site.publisher = Publisher(site.link, name, portrait, verbs)
         setproctitle("woodenwaiter: housekeeper")
 
     def serve(self) -> None:

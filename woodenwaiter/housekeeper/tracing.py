@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import pace
 from ..processes.row import Row
 from ..processes.traced import Traced
-from ..protocol.errands import Answer
+from ..protocol.errands import Answer, Errand
 from .errands import Job, Verb
 from .portrait import MOST_TASKS
 
@@ -40,13 +40,13 @@ def tracer(traced: Traced, rows: Callable[[], Rows], ring: Callable[[], None]) -
     """The verb ``trace``: tells by claim where each task of ``queue`` is, or of all; an empty text
     where its worker has not told. ``ring``: has the supervisor look at shared memory."""
 
-    def trace(arguments: Mapping[str, Any]) -> Job:
-        if not (yield from _is_free(traced)):  # of what another errand has asked
+    def trace(errand: Errand) -> Job:
+        if not (yield from is_free(traced)):  # of what another errand has asked
             return SUPERVISOR_SILENT
-        tasks = _tasks(rows(), arguments.get("queue"))
+        tasks = _tasks(rows(), errand.arguments.get("queue"))
         traced.ask([task.incarnation for task in tasks])
         ring()
-        if not (yield from _is_free(traced)):
+        if not (yield from is_free(traced)):
             return SUPERVISOR_SILENT
         found = traced.found()
         told = {task.claim: found.get(task.incarnation, "") for task in tasks if task.is_running}
@@ -55,7 +55,7 @@ def tracer(traced: Traced, rows: Callable[[], Rows], ring: Callable[[], None]) -
     return trace
 
 
-def _is_free(traced: Traced) -> Generator[None, None, bool]:
+def is_free(traced: Traced) -> Generator[None, None, bool]:
     """Whether it is within TRACE_WAIT."""
     deadline = time.monotonic() + pace.TRACE_WAIT
     while traced.is_asked and time.monotonic() < deadline:

@@ -12,7 +12,7 @@ from ..processes.children import UNKNOWN_STATUS
 from ..processes.row import Cause, Fate, Row, State
 from ..protocol.grace import Grace, Leases
 from ..protocol.recovery import Heed, Sweep, Takeover, heed_nothing, lapse_of, take_over
-from ..protocol.verdict import DeadLetter, Failure, Policy, Verdict
+from ..protocol.verdict import CANCELLED, DeadLetter, Failure, Policy, Verdict
 from .sights import Sights
 
 OWN_ENDS = {code << 8 for code in (EXIT_DRAINED, EXIT_USAGE, EXIT_APP, EXIT_REDIS, EXIT_SETUP)}
@@ -76,7 +76,13 @@ def is_death(row: Row) -> bool:
 
 def takeover_of(row: Row) -> Takeover:
     """Of a worker that died here."""
-    charged = row.running and row.is_charged
-    reason = f"its worker (pid {row.pid}) {row.ending}"
-    failure = Failure(reason, worker_pid=row.pid) if charged else None
+    failure = _failure_of(row) if row.running and row.is_charged else None
     return Takeover(row.owner, row.completed, row.token, failure)
+
+
+def _failure_of(row: Row) -> Failure:
+    """Of the task that a worker died in."""
+    reason, who = f"its worker (pid {row.pid}) {row.ending}", row.cancellation.by(row.running)
+    if who is None:
+        return Failure(reason, worker_pid=row.pid)
+    return Failure(CANCELLED, f"by {who}; {reason}", worker_pid=row.pid, final=True)

@@ -1,5 +1,5 @@
 """In shared memory: what a worker has spent, how long its tasks took, how many failed, and what the
-running one tells of its progress."""
+running one tells of its progress; and who wants that ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ MOST_TEXT = 192
 
 _TIMES = WORDS * 8 + _TEXT + MOST_TEXT
 _FAILURES = _TIMES + RANGES * 8
-DIARY_BYTES = 640
+DIARY_BYTES = 768
+MOST_CALLER = 128
+"""Bytes."""
 
 
 class Progress(NamedTuple):
@@ -50,15 +52,15 @@ class Failures(NamedTuple):
     timed_out: int = 0
 
 
-def fit(text: str) -> str:
+def fit(text: str, most: int = MOST_TEXT) -> str:
     """The beginning of it, in one line, in what a note has room for."""
     # What is escaped is no shorter than it was.
-    return escaped(text[:MOST_TEXT]).encode()[:MOST_TEXT].decode(errors="ignore")
+    return escaped(text[:most]).encode()[:most].decode(errors="ignore")
 
 
 class Diary:
     """One worker's. It alone writes, in whichever of its threads, until it is dead; then the
-    supervisor does."""
+    supervisor does. But ``caller`` is the housekeeper's."""
 
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
@@ -67,6 +69,7 @@ class Diary:
         self.times = memory[_TIMES:_FAILURES].cast("q")
         """Of handlers that have ended, by `range_of`: to be counted at every task."""
         self._failures = Account(memory[_FAILURES:][: bytes_for(len(Failures._fields))])
+        self._caller = memory[DIARY_BYTES - MOST_CALLER :]
 
     def clear(self) -> None:
         """For another worker."""
@@ -94,6 +97,15 @@ class Diary:
     @failures.setter
     def failures(self, failures: Failures) -> None:
         self._failures.write(failures)
+
+    @property
+    def caller(self) -> str:
+        """Who wants the task ended that is to be, see `Cancellation`."""
+        return bytes(self._caller).rstrip(b"\0").decode(errors="replace")
+
+    @caller.setter
+    def caller(self, who: str) -> None:
+        self._caller[:] = fit(who, MOST_CALLER).encode().ljust(MOST_CALLER, b"\0")
 
     @property
     def effort(self) -> Effort:

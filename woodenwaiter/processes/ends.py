@@ -35,6 +35,8 @@ class End(IntEnum):
     """Likewise, as it had nothing left to do and did not end."""
     STOPPED = 11
     """Likewise, as the pool ended."""
+    CANCELLED = 12
+    """Likewise, as its task went on after it was cancelled."""
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")
@@ -51,6 +53,7 @@ _WORDS = {
     End.STALLED: "was killed, as the task went on after telling nothing for too long",
     End.STUCK: "was killed, as it did not end",
     End.STOPPED: "was killed, as the pool ended",
+    End.CANCELLED: "was killed, as the task went on after it was cancelled",
 }
 
 _REASONS = {

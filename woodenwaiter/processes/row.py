@@ -14,6 +14,7 @@ from enum import IntEnum
 
 from .. import pace
 from .books import Books
+from .cancellation import Cancellation
 from .diary import Diary
 from .ends import End, described
 from .totals import Tally, Totals
@@ -56,7 +57,7 @@ class Cause(IntEnum):
     CHARGED = 1
     """A delivery that failed."""
     TIMED_OUT = 2
-    """Likewise, if it is the task whose time was up."""
+    """Likewise, if it is the task whose time was up, or that was cancelled."""
 
 
 # A row's first cache line, of circumstances: offsets in 32-bit words …
@@ -70,7 +71,7 @@ _TOKEN = 7
 _STARTED, _COMPLETED, _BEGAN, _FIRST, _LAST, _ENDING = range(8, 14)
 # The third, of what is written rarely: by the worker …
 _RETRY_DUE, _LIMIT = 16, 17
-# … and once it is dead.
+# … and once it is dead; then comes its `Cancellation`.
 _END, _FATE = 18, 19
 
 
@@ -81,9 +82,9 @@ class Row:
         self._memory = memory
         self._small = memory.cast("i")
         self._large = memory.cast("q")
-        self._pool = pool
+        self._pool, self._books = pool, books
         self.diary = diary
-        self._books = books
+        self.cancellation = Cancellation(self._large, diary)
 
     # Set by the supervisor.
 
@@ -230,8 +231,8 @@ class Row:
     def is_charged(self) -> bool:
         """Whether the worker's end counts as a delivery of the task it was running. One that is
         killed for a task's time may have come to the next by then."""
-        cause = self.cause
-        return cause == Cause.CHARGED or (cause == Cause.TIMED_OUT and self.overdue == self.running)
+        is_late = self.cause == Cause.TIMED_OUT and self.overdue == self.running
+        return is_late or self.cause == Cause.CHARGED or self.cancellation.is_of(self.running)
 
     @property
     def quiet(self) -> bool:
@@ -354,5 +355,6 @@ def tally_of(row: Row) -> Tally:
 def _of_cut_off(row: Row) -> Tally:
     """The task in whose handler the worker ended."""
     retried, buried = row.fate == Fate.RETRIED, row.fate == Fate.BURIED
-    timed_out = row.is_charged and row.cause == Cause.TIMED_OUT
+    is_cancelled = row.cancellation.is_of(row.running)
+    timed_out = row.is_charged and row.cause == Cause.TIMED_OUT and not is_cancelled
     return Tally(0, 0, row.is_charged, retried, buried, timed_out, killed=1)

@@ -22,8 +22,10 @@ ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits reco
 
 # The header before the rows: 32-bit words.
 _USED, _REDIS_WAS_USABLE, _IS_CLOSING, _HOUSEKEEPER = range(4)
-# … and, behind them, 64-bit ones.
+# … and, behind them, 64-bit ones …
 _LOOKED, _WANTED, _ANSWERED = 2, 3, 4
+# … and again 32-bit ones, of the supervisor's.
+_IS_QUIET, _IS_DRAINING, _HEARD = 10, 11, 12
 
 
 class Scoreboard:
@@ -139,6 +141,28 @@ class Scoreboard:
     def is_look_wanted(self) -> bool:
         """Whether there was none since one was wanted."""
         return self._moments[_WANTED] > self._moments[_LOOKED]
+
+    def note_state(self, is_quiet: bool, is_draining: bool) -> None:
+        """The supervisor's."""
+        self._header[_IS_QUIET], self._header[_IS_DRAINING] = is_quiet, is_draining
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody is to claim anything for now."""
+        return bool(self._header[_IS_QUIET])
+
+    @property
+    def is_draining(self) -> bool:
+        return bool(self._header[_IS_DRAINING])
+
+    def note_heard(self) -> None:
+        """The supervisor has acted on a signal."""
+        self._header[_HEARD] += 1
+
+    @property
+    def heard(self) -> int:
+        """How many signals."""
+        return self._header[_HEARD]
 
     @property
     def is_closing(self) -> bool:

@@ -23,6 +23,9 @@ LATEST = 1e12  # Unix time in seconds, in some 30,000 years
 LONGEST_HEADER = 1 << 16
 """A header that is beyond one of these is taken to be forged."""
 
+DIGITS = 12
+"""Of the SHA-1 of a payload: by them a task is called that was not delivered yet."""
+
 LONGEST_NAME = 200
 """Bytes of a claim's name that become a task's id."""
 
@@ -76,6 +79,11 @@ class Entry:
 
     def dump(self) -> bytes:
         return self.header + self.payload
+
+
+def beginning_of(task: str) -> bytes:
+    """With what the entry of a task begins that has this id."""
+    return RECORD_SEPARATOR + f'{{"id": {json.dumps(task[:LONGEST_ID])}, '.encode()
 
 
 SUSPECT = "suspect"

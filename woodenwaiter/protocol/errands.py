@@ -69,10 +69,12 @@ def ask(
     verb: str,
     arguments: Mapping[str, Any],
     within: float = pace.ERRAND_WAIT,
+    who: str = "",
 ) -> dict[str, Answer]:
     """What the supervisors whose documents have these names answer, by name; or that one does not,
-    after so many seconds. Raises what is in `link.ServerTrouble`."""
-    who = f"pid {os.getpid()} on {socket.gethostname()}"
+    after so many seconds. ``who`` asks; or else, this process. Raises what is in
+    `link.ServerTrouble`."""
+    who = who or f"pid {os.getpid()} on {socket.gethostname()}"
     errands = {name: Errand(secrets.token_hex(16), verb, arguments, who) for name in names}
     left = answers_to(link, [asking(name, errand) for name, errand in errands.items()])
     full = Answer({}, "too much is asked of it already")
@@ -119,10 +121,10 @@ def glance(name: str) -> Command:
     return ("LLEN", errands_key(name))
 
 
-def taking(name: str) -> Command:
+def taking(name: str, most: int = AT_ONCE) -> Command:
     """Take some; see `errands_in`. By its source, as in `published.publication`."""
     source = scripts.TAKE.source.encode()
-    return ("EVAL", source, 1, errands_key(name), AT_ONCE, MOST_BYTES)
+    return ("EVAL", source, 1, errands_key(name), most, MOST_BYTES)
 
 
 def errands_in(reply: Any) -> Iterator[Errand]:

@@ -102,7 +102,9 @@ class Host:
     it began; ``settings``: by name; ``started``: workers so far, for all of its queues, ``alive``:
     of these; ``cpu`` and ``memory``: as in `Running`, of all its processes together, and of the
     largest, as far as they were measured; ``workers``: those that run a task, the longest running
-    one first. So many queues and workers more had no room in the document.
+    one first. So many queues and workers more had no room in the document. ``state``: serving,
+    quiet, where no worker is to claim anything for now, or draining; empty where an earlier release
+    does not tell.
     """
 
     host: str
@@ -118,6 +120,7 @@ class Host:
     workers: tuple[Running, ...] = ()
     more_queues: int = 0
     more_workers: int = 0
+    state: str = ""
 
     @property
     def essence(self) -> Host:

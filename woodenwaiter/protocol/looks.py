@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..errors import BadEntry
 from . import scripts
 from .calls import Call, read_all
-from .entry import Entry, load
+from .entry import DIGITS, Entry, load
 from .keys import Keys, text_of_name
 from .link import Link
 from .sizes import seconds_until
@@ -24,6 +24,9 @@ AT_ONCE = 1000
 
 ENOUGH_BYTES = 1 << 20
 """After which a request looks no further: the server does nothing else meanwhile."""
+
+FEW = 10
+"""Entries that may have a text beside the one that is looked for."""
 
 FARTHEST = 1_000_000
 """Entries in each place, which a search looks at, at most."""
@@ -50,7 +53,8 @@ class Task:
 
     ``id`` is empty until it was delivered; ``deliveries`` are those that failed, ``reason`` why the
     last one did. ``due``: seconds until it is delivered again, for a delayed one; ``letter``: of a
-    dead one.
+    dead one. ``name``: what it is called, hence its id if it has one; tasks with the same payload
+    have the same until then.
     """
 
     place: Place
@@ -61,6 +65,7 @@ class Task:
     reason: str = ""
     due: float | None = None
     letter: str = ""
+    name: str = ""
 
 
 class Portion(NamedTuple):
@@ -90,6 +95,15 @@ def delayed(link: Link, queue: str, most: int) -> list[Task]:
 def buried(link: Link, queue: str, most: int) -> list[Task]:
     """The dead letters, the latest one first. Raises likewise."""
     return _first(link, Place.DEAD, Keys(queue).dead, "latest letters", most)
+
+
+def latest_letter(link: Link, queue: str, task: str) -> str:
+    """The dead letter of the task with this id, if it is among the latest; else nothing. Raises
+    likewise."""
+    walk = _Walk(link, Place.DEAD, Keys(queue).dead, "latest letters", (task,))
+    portion = walk.step(FEW)
+    found = portion.found if portion else ()
+    return next((letter.letter for letter in found if letter.id == task), "")
 
 
 def _first(link: Link, place: Place, key: str, order: str, most: int) -> list[Task]:
@@ -153,7 +167,7 @@ def looking(
     key: str, order: str, at: bytes, entries: int, most: int, texts: Sequence[str] = ()
 ) -> Call:
     """The call that does; `Seen` is what it is answered."""
-    return scripts.LOOK, [key], [order, at, entries, ENOUGH_BYTES, most, SHOWN, *texts]
+    return scripts.LOOK, [key], [order, at, entries, ENOUGH_BYTES, most, SHOWN, DIGITS, *texts]
 
 
 class _Walk:
@@ -189,6 +203,7 @@ def _task(place: Place, told: list[Any], now: int) -> Task:
     mark, size, beginning, *more = told
     if place is Place.DEAD:
         return _letter(mark.decode(), size, beginning, more)
+    [digits] = more
     try:
         entry = load(beginning)
     except BadEntry as error:
@@ -201,6 +216,7 @@ def _task(place: Place, told: list[Any], now: int) -> Task:
         entry.deliveries,
         entry.reason,
         seconds_until(mark, now) if place is Place.DELAYED else None,
+        name=entry.id or f"#{digits.decode()}",
     )
 
 

@@ -11,6 +11,9 @@ from ..events import about
 from ..logs import log
 from .entry import LONGEST_NAME, Entry, Suspicion, excerpt, load
 
+CANCELLED = "cancelled"
+"""The reason of a failure that is none of the task's: somebody wants it to be no more."""
+
 LONGEST_TOLD = 1500
 """Bytes of an exception's message in one line of the log."""
 
@@ -68,6 +71,11 @@ class DeadLetter:
 Verdict = Redeliver | DeadLetter
 
 
+def is_cancelled(verdict: Verdict) -> bool:
+    """Whether it is so as somebody wants it."""
+    return isinstance(verdict, DeadLetter) and verdict.failed.reason == CANCELLED
+
+
 def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) -> Verdict:
     """Decide about the entry ``raw``, whose delivery to ``worker`` has just failed.
 
@@ -89,7 +97,7 @@ def judge(raw: bytes, name: str, failure: Failure, policy: Policy, worker: str) 
     skip = len(raw) - len(entry.payload)
     if failure.final or failed.deliveries >= policy.max_deliveries:
         summary = _summary(failed, name, failure, "buried")
-        return DeadLetter(skip, _letter(failed, failure, worker), summary, failed)
+        return DeadLetter(skip, letter_of(failed, failure, worker), summary, failed)
     after = failure.after
     if after is None:
         after = policy.backoff.jittered(failed.deliveries)
@@ -113,7 +121,7 @@ class Setback:
         return isinstance(self.verdict, DeadLetter)
 
     def announce(self) -> None:
-        """Log it, with the traceback unless the handler meant it to fail."""
+        """Log it, with the traceback unless the handler, or somebody else, meant it to fail."""
         failure, failed = self.failure, self.verdict.failed
         extra = about(
             "task.buried" if self.is_final else "task.retry",
@@ -125,13 +133,14 @@ class Setback:
             error=failure.error,
             worker_pid=failure.worker_pid,
         )
-        if failure.traceback:
+        if failure.traceback and failure.reason != CANCELLED:
             log.error("%s", self.verdict.summary, exc_info=self.error, extra=extra)
         else:
             log.warning("%s", self.verdict.summary, extra=extra)
 
 
-def _letter(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
+def letter_of(failed: Entry, failure: Failure, worker: str) -> dict[str, bytes]:
+    """The fields of a dead letter, but for the payload."""
     texts = {
         "id": failed.id,
         "reason": failure.reason,

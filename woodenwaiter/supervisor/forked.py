@@ -147,6 +147,7 @@ def be_housekeeper(
     scoreboard: Scoreboard,
     settings: Settings,
     ties: Ties,
+    may_restart: Callable[[], bool],
     *,
     stops_server: bool,
 ) -> int:
@@ -163,6 +164,7 @@ def be_housekeeper(
             settings,
             inbox,
             *ties,
+            may_restart,
             stops_server=stops_server,
         )
         housekeeper.serve()

@@ -82,8 +82,6 @@ class Place(NamedTuple):
     setups: Setups | None = None
     silence: float | None = None
 
-    def time_limit(self, born: float) -> TimeLimit | None:
+    def time_limit(self, born: float) -> TimeLimit:
         """Of a worker."""
-        if self.timeout is None and self.silence is None:
-            return None
         return TimeLimit(self.timeout or math.inf, born, self.silence or math.inf)

@@ -84,6 +84,7 @@ class Renewal:
 
     def __init__(self, start: Start | None = None) -> None:
         self._start = start
+        self._is_heard = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
         self._asked_again = False
         self._is_late = False
         self.is_ready = False  # the new code is to run once the old has drained
@@ -97,8 +98,11 @@ class Renewal:
 
     @property
     def is_possible(self) -> bool:
-        """Not where the terminal is gone that the command was typed in: that sends a HUP, too."""
-        return self._start is not None and (has_terminal() or not self._start.had_terminal)
+        """Not where the terminal is gone that the command was typed in: that sends a HUP, too; nor
+        where none is heard, as under nohup."""
+        if self._start is None or not self._is_heard:
+            return False
+        return has_terminal() or not self._start.had_terminal
 
     def try_out(self, fork: Callable[[Callable[[], int]], int], now: float) -> None:
         """Begin to find out whether the new code can be loaded; once more, if that is under way."""

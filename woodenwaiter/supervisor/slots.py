@@ -89,21 +89,24 @@ class Slot:
         child = self.child
         if child is None or child.is_killed:
             return
-        if child.row and child.limit and now >= child.limit.check_at:
+        if child.row and child.limit and child.limit.is_due(child.row, now):
             measure = child.limit.check(child.row, now)
             if measure == Measure.RAISE:
                 yield Tell(child, BELL)
             elif measure == Measure.KILL:
-                yield self._kill_for_time(child, is_silent=child.row.was_silent)
+                yield self._kill_for_time(child, child.row)
         if now >= child.leave_by and not child.is_killed:
             why = "as it has nothing left to do and does not end"
             runs = child.row and child.row.running  # it crashed in its task
             cause = Cause.CHARGED if runs else Cause.BLAMELESS
             yield kill(self.name, child, why, End.STUCK, cause)
 
-    def _kill_for_time(self, child: Child, *, is_silent: bool) -> Order:
-        what = "telling nothing for too long" if is_silent else "its time was up"
-        end = End.STALLED if is_silent else End.TIMED_OUT
+    def _kill_for_time(self, child: Child, row: Row) -> Order:
+        what, end = "its time was up", End.TIMED_OUT
+        if row.cancellation.is_of(row.running):
+            what, end = "it was cancelled", End.CANCELLED
+        elif row.was_silent:
+            what, end = "telling nothing for too long", End.STALLED
         return kill(self.name, child, f"as its task goes on after {what}", end, Cause.TIMED_OUT)
 
 

@@ -76,13 +76,11 @@ def staffing_of(
 
 
 class Supervisor:
-    """Runs the roster's workers until a signal ends it.
-
-    ``apart``: keeps the application's code out of it. ``systemd``: is told how it fares.
-    ``lifeline``: a descriptor that becomes readable when the program that launched this process is
-    gone. ``renewal``: how to start anew. ``threads``: that libraries have started before.
-    ``doorway``: where somebody is to serve metrics.
-    """
+    """Runs the roster's workers until a signal ends it. ``apart``: keeps the application's code
+    out of it. ``systemd``: is told how it fares. ``lifeline``: a descriptor that becomes readable
+    when the program that launched this process is gone. ``renewal``: how to start anew.
+    ``threads``: that libraries have started before. ``doorway``: where somebody is to serve
+    metrics."""
 
     def __init__(
         self,
@@ -156,6 +154,7 @@ class Supervisor:
         _carry_out(self._slots.hear_workers(time.monotonic()))  # one of them may have rung
         self._meet_deadlines()
         self._systemd.look(self._slots, self._scoreboard, self._renewal)
+        self._scoreboard.note_state(self._slots.is_quiet, self._slots.is_draining)
 
     def _listen(self, seconds: float | None) -> bool:
         """Sleep until a signal comes or the time is up; returns whether it is time to leave."""
@@ -168,6 +167,7 @@ class Supervisor:
             log.warning("the program that launched this supervisor is gone")
         for number in self._inbox.take():
             self._act_on(number)
+            self._scoreboard.note_heard()
         return self._slots.is_draining
 
     def _fares(self) -> str:
@@ -264,8 +264,9 @@ class Supervisor:
         return Child(pid, born, row, trace, queue=self._slots.place(slot.queue).queue)
 
     def _housekeeper(self) -> int:
-        roster, board, stops = self._roster, self._scoreboard, self._server is not None
-        return be_housekeeper(roster, board, self._settings, self._ties, stops_server=stops)
+        given = self._roster, self._scoreboard, self._settings, self._ties
+        renewal, stops = self._renewal, self._server is not None
+        return be_housekeeper(*given, lambda: renewal.is_possible, stops_server=stops)
 
     def _metrics(self, listener: socket) -> int:
         return be_metrics(self._roster, self._scoreboard, listener, self._ties)

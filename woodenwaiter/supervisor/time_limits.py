@@ -14,7 +14,7 @@ class Measure(Enum):
 
     NONE = 0
     RAISE = 1
-    """TaskTimeout in the running handler."""
+    """TaskTimeout in the running handler, or TaskCancelled."""
     KILL = 2
     """The worker, as that did not help."""
 
@@ -30,6 +30,12 @@ class TimeLimit:
         self._limit = math.inf  # of the task that is overdue: what it tells now comes too late
         self.check_at = born
 
+    def is_due(self, row: Row, now: float) -> bool:
+        """Whether to look at it at ``now`` (monotonic seconds): its time may be up, or somebody has
+        cancelled its task."""
+        is_cancelled = row.cancellation.is_of(row.in_handler)
+        return now >= self.check_at or (is_cancelled and row.overdue != row.in_handler)
+
     def check(self, row: Row, now: float) -> Measure:
         """What to do at ``now`` (monotonic seconds); the row is told which claim is overdue.
 
@@ -44,6 +50,8 @@ class TimeLimit:
             return self._check_overdue(now)
         last_sign = max(row.began, row.diary.told_at)
         limit, silent_at = row.began + self._seconds, last_sign + self._silence
+        if row.cancellation.is_of(running):
+            limit = min(limit, now)
         self._limit = min(limit, silent_at)
         if now < self._limit:
             self.check_at = self._limit

@@ -18,6 +18,11 @@ class Desk:
     who: str
     where: str
 
+    @property
+    def name(self) -> str:
+        """As others are told."""
+        return f"{self.who} at {self.where}"
+
 
 def desk_of_this_process(link: Link) -> Desk:
     """The desk of whoever runs it, on this host."""

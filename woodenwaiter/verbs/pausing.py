@@ -26,7 +26,7 @@ def pause(desk: Desk, queue: str, seconds: float | None = None, why: str = "") -
     """Have nobody claim anything of this queue, for so many seconds or until it is resumed; instead
     of a pause that is on. What runs is finished, and what came to a worker's hands a moment ago,
     within some 0.1 s. Raises what is in `link.ServerTrouble`."""
-    new = Pause(seconds, time.time(), f"{desk.who} at {desk.where}", why)
+    new = Pause(seconds, time.time(), desk.name, why)
     lasts = "until resumed" if seconds is None else f"for {span(seconds)}"
     with audited(desk, "pause", queue, ": ".join(filter(None, (lasts, why)))) as doing:
         before = pausing.pause(desk.link, queue, new)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Misuse, TaskTimeout
+from ..errors import Misuse, TaskInterrupted
 from ..logs import log
 from ..text import listed
 
@@ -35,7 +35,7 @@ class Awaiting:
             raise TypeError("it returned a generator, which nobody runs: nothing was done")
         return returned
 
-    def interrupt(self, error: TaskTimeout) -> bool:
+    def interrupt(self, error: TaskInterrupted) -> bool:
         """From a signal handler: have this raised where the running coroutine waits. False if none
         waits: it may be raised here."""
         if self._driven is None or self._driven.is_running:
@@ -74,12 +74,12 @@ class _Driven:
     def __init__(self, awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> None:
         self._steps = _awaiting(awaitable)
         self._loop = loop
-        self._late: TaskTimeout | None = None  # what is to be raised in it
+        self._error: TaskInterrupted | None = None  # what is to be raised in it
         self.is_running = False  # rather than waiting
         self.task = loop.create_task(_awaiting(self))
 
-    def interrupt(self, error: TaskTimeout) -> None:
-        self._late = error
+    def interrupt(self, error: TaskInterrupted) -> None:
+        self._error = error
         self._loop.call_soon_threadsafe(self.task.cancel)
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -98,12 +98,12 @@ class _Driven:
                 step, given = self._steps.throw, self._meant_by(error)
 
     def _meant_by(self, error: BaseException) -> BaseException:
-        late, self._late = self._late, None
-        if late is None:
+        meant, self._error = self._error, None
+        if meant is None:
             return error
         if uncancel := getattr(self.task, "uncancel", None):  # from Python 3.11 on
             uncancel()
-        return late
+        return meant
 
 
 def require_loop_for(handler: Callable[..., Any]) -> None:

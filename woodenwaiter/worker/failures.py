@@ -7,9 +7,19 @@ import traceback
 from dataclasses import replace
 from types import TracebackType
 
-from ..errors import BadEntry, Reject, Retry, TaskStalled, TaskTimeout, text_of
+from ..errors import (
+    BadEntry,
+    Reject,
+    Retry,
+    TaskCancelled,
+    TaskInterrupted,
+    TaskStalled,
+    TaskTimeout,
+    text_of,
+)
 from ..processes.diary import Failures
-from ..protocol.verdict import DeadLetter, Failure, Verdict
+from ..processes.row import Row
+from ..protocol.verdict import CANCELLED, DeadLetter, Failure, Verdict
 from ..text import shortened
 
 LONGEST_ERROR = 16 << 10
@@ -18,10 +28,23 @@ LONGEST_TRACEBACK = 64 << 10
 the handler had in memory."""
 
 
-def failure_of(error: BaseException, seconds: float | None = None) -> Failure:
+def interruption_of(row: Row) -> TaskInterrupted:
+    """What to raise in the handler of the claim that is overdue."""
+    who = row.cancellation.by(row.overdue)
+    if who is not None:
+        return TaskCancelled(f"by {who}")
+    return TaskStalled() if row.was_silent else TaskTimeout()
+
+
+def failure_of(
+    error: BaseException, seconds: float | None = None, canceller: str | None = None
+) -> Failure:
     """A failed delivery, another one asked for, or the end of a task that is none; ``seconds``:
-    that its handler took."""
-    return replace(_failure_of(error), worker_pid=os.getpid(), seconds=seconds)
+    that its handler took; ``canceller``: who wants no other delivery, whatever was raised."""
+    failure = replace(_failure_of(error), worker_pid=os.getpid(), seconds=seconds)
+    if canceller is None:
+        return failure
+    return replace(failure, reason=CANCELLED, error=f"by {canceller}", final=True)
 
 
 def _failure_of(error: BaseException) -> Failure:
@@ -38,6 +61,7 @@ def _failure_of(error: BaseException) -> Failure:
         _reason(error),
         error=type(error).__name__ + (f": {text}" if text else ""),
         traceback=shortened("".join(lines), LONGEST_TRACEBACK),
+        final=isinstance(error, TaskCancelled),
     )
 
 
@@ -55,6 +79,8 @@ def with_one(failures: Failures, seq: int, error: BaseException, verdict: Verdic
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, TaskCancelled):
+        return CANCELLED
     if isinstance(error, TaskStalled):
         return "no progress was reported within stall_timeout"
     if isinstance(error, TaskTimeout):

@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import pace
 from ..consumer import Consumer
-from ..errors import EXIT_SETUP, LeaseLost, TaskStalled, TaskTimeout
+from ..errors import EXIT_SETUP, LeaseLost
 from ..events import about
 from ..logs import log
 from ..processes.ends import End
@@ -32,11 +32,11 @@ from ..protocol.link import Interrupted, Link, ServerTrouble
 from ..protocol.outage import Outage, Tells
 from ..protocol.queue import Queue
 from ..protocol.replicas import Replicas
-from ..protocol.verdict import Redeliver, Setback, Verdict, judge
+from ..protocol.verdict import Redeliver, Setback, Verdict, is_cancelled, judge
 from .aftermath import Aftermath
 from .awaiting import Awaiting
 from .claims import Claim, Claims, Deed, Enroll, Fail, Request, Step
-from .failures import failure_of, with_one
+from .failures import failure_of, interruption_of, with_one
 from .handling import Delivery, answer_with, delivery_of
 from .lookout import Lookout
 from .meter import Meter
@@ -136,6 +136,8 @@ def _tell_slowness(queue: str, delivery: Delivery, cost: Cost) -> None:
 def _failure_is_told(row: Row, seq: int, verdict: Verdict) -> None:
     if isinstance(verdict, Redeliver):
         row.expect_retry(verdict.after, time.monotonic())
+    elif is_cancelled(verdict):
+        row.cancellation.note(seq)
     row.finish(seq)
 
 
@@ -372,7 +374,7 @@ class Worker:
         self._row.note_failure(seq)
         now = time.monotonic()
         self._measure(now)
-        failure = failure_of(error, now - self._row.began)
+        failure = failure_of(error, now - self._row.began, self._row.cancellation.by(seq))
         owner = self._claims.owner
         verdict = judge(raw, f"{owner}/{seq}", failure, self._policy, owner)
         self._row.diary.failures = with_one(self._row.diary.failures, seq, error, verdict)
@@ -380,12 +382,12 @@ class Worker:
         self._aftermath.note(Setback(self._queue.name, failure, verdict, error))
 
     def _mind_the_time(self) -> None:
-        """Raise in the handler whose time is up; not in any other code, and not in a later task.
+        """Raise in the handler that is to end; not in any other code, and not in a later task.
 
         Called at every signal: the bell says only that something was written into the row."""
         if self._interruptible and self._row.overdue == self._claims.completed + 1:
             self._interruptible = False
-            error = TaskStalled() if self._row.was_silent else TaskTimeout()
+            error = interruption_of(self._row)
             if not self._awaiting.interrupt(error):
                 raise error
 

@@ -2,15 +2,15 @@
 -- prelude, which does. Of large entries, which are not to be sent, the beginning is returned.
 -- KEYS: a list, a sorted set, or a stream
 -- ARGV: in which order, where to begin (0; of a stream - or +), how many entries to look at, at most,
--- after how many bytes to stop, how many to return, at most, how many bytes of each behind its header;
--- texts, of which one is to be in it, if there are any
+-- after how many bytes to stop, how many to return, at most, how many bytes of each behind its header, and
+-- how many digits of its SHA-1 where it has none; texts, of which one is to be in it, if there are any
 -- Returns how many entries there are; how many were looked at, and their bytes; where to go on; the
 -- server's time, in ms; and those that were found, each as: its mark (of a sorted set the due time, of a
--- stream the letter), its length in bytes, its beginning; of a stream, its other fields.
+-- stream the letter), its length in bytes, its beginning; these digits; of a stream, its other fields.
 local KEY, ORDER, at, RECORD_SEPARATOR = KEYS[1], ARGV[1], ARGV[2], 30
 local most, enough = tonumber(ARGV[3]), tonumber(ARGV[4])
-local wanted, shown = tonumber(ARGV[5]), tonumber(ARGV[6])
-local AT_ONCE, LARGE = 128, 65536
+local wanted, shown, digits = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local AT_ONCE, LARGE, TEXTS = 128, 65536, 8
 
 local function reversed(entries)
   local turned = {}
@@ -61,26 +61,27 @@ local IS_STREAM = string.find(ORDER, 'letters', 1, true)
 local COUNT = {next = 'LLEN', newest = 'LLEN', soonest = 'ZCARD', latest = 'ZCARD'}
 
 local function has_any(entry)
-  for i = 7, #ARGV do
+  for i = TEXTS, #ARGV do
     if string.find(entry, ARGV[i], 1, true) then
       return true
     end
   end
-  return #ARGV < 7
+  return #ARGV < TEXTS
 end
 
-local function beginning(entry)
-  local header = 0
-  if string.byte(entry) == RECORD_SEPARATOR then
-    header = string.find(string.sub(entry, 1, 65536), '\n', 1, true) or 0
+local function header_in(entry)
+  if string.byte(entry) ~= RECORD_SEPARATOR then
+    return 0
   end
-  return string.sub(entry, 1, header + shown)
+  return string.find(string.sub(entry, 1, 65536), '\n', 1, true) or 0
 end
 
 -- The mark, the length and the beginning of an entry, or of a letter's payload, with the other fields.
 local function summary(mark, entry)
   if type(entry) == 'string' then
-    return {mark, #entry, beginning(entry)}
+    local header = header_in(entry)
+    local name = header == 0 and string.sub(redis.sha1hex(entry), 1, digits) or ''
+    return {mark, #entry, string.sub(entry, 1, header + shown), name}
   end
   local told = {mark, 0, ''}
   for i = 1, #entry, 2 do
@@ -98,7 +99,7 @@ local function weighed(entry)
   if type(entry) == 'string' then
     return #entry, has_any(entry)
   end
-  local bytes, is_found = 0, #ARGV < 7
+  local bytes, is_found = 0, #ARGV < TEXTS
   for i = 2, #entry, 2 do
     bytes = bytes + #entry[i]
     is_found = is_found or has_any(entry[i])

@@ -1,0 +1,155 @@
+"""Cancelling single tasks, wherever they are."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from .. import pace
+from ..names import without_token
+from ..protocol import cancelling
+from ..protocol.calls import answers_to
+from ..protocol.cancelling import Became, Claim, Name
+from ..protocol.errands import NO_ANSWER, Answer, ask
+from ..protocol.link import Link
+from ..protocol.looks import Place, latest_letter
+from ..protocol.published import INDEX, Index
+from .audit import Doing, audited
+from .desk import Desk
+
+INLINE = re.compile(r"/inline\d+$")
+"""With what the name of an owner ends that is no supervisor's."""
+
+AGAIN = 0.1
+"""Seconds until another look for a task that is about to move."""
+
+LOOKS = 2
+"""In vain, after which there is no such task: it may be on its way from one place to another."""
+
+
+class Outcome(str, Enum):
+    """What became of a task."""
+
+    WAITING = "waiting"
+    """It waited; it is a dead letter."""
+    DELAYED = "delayed"
+    """It was to be delivered again later; likewise."""
+    ENDED = "ended"
+    """It ran, and its handler ended, as TaskCancelled was raised in it; likewise."""
+    KILLED = "killed"
+    """It ran, and its worker was killed for it, or died; likewise."""
+    OVER = "over"
+    """Its handler ended by itself meanwhile."""
+    HELD = "held"
+    """A worker has it, and has not begun it."""
+    UNREACHABLE = "unreachable"
+    """It runs, and whoever could end it does not answer, or cannot: ``why``."""
+    AMBIGUOUS = "ambiguous"
+    """Others are called so, too: ``why``."""
+    UNKNOWN = "unknown"
+    """There is none of this name."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self in (Outcome.WAITING, Outcome.DELAYED, Outcome.ENDED, Outcome.KILLED)
+
+
+PLACES = {Place.WAITING: Outcome.WAITING, Place.DELAYED: Outcome.DELAYED}
+
+TOLD = {
+    Became.ENDED: Outcome.ENDED,
+    Became.KILLED: Outcome.KILLED,
+    Became.HELD: Outcome.HELD,
+}
+"""All else is over."""
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """``task``: its name. ``letter``: the dead letter that it is, if it is one and that is known;
+    ``seconds``: that it ran on; ``why``: in words. ``trouble``: why it stands in no audit."""
+
+    outcome: Outcome
+    task: str
+    letter: str = ""
+    seconds: float | None = None
+    why: str = ""
+    trouble: str = ""
+
+
+def cancel(desk: Desk, queue: str, task: str) -> Cancelled:
+    """Have a task run no more, nor again: it becomes a dead letter. ``task``: its id, the name of
+    its claim, or that which `looks.Task` has of one that was not delivered. Where it runs, its
+    handler is interrupted, and after TIMEOUT_GRACE killed: that takes as long. Raises what is in
+    `link.ServerTrouble`."""
+    with audited(desk, "cancel", queue, task) as doing:
+        cancelled = _cancelled(desk, queue, Name.of(task), doing)
+        if cancelled.outcome == Outcome.UNREACHABLE:  # whether it has heard, nobody knows
+            doing.what = f"{task}: {cancelled.why}"
+        else:
+            doing.count = int(cancelled.outcome.is_cancelled)
+    return replace(cancelled, trouble=doing.trouble)
+
+
+def _cancelled(desk: Desk, queue: str, name: Name, doing: Doing) -> Cancelled:
+    """Where it moves meanwhile, it is looked for again."""
+    deadline, in_vain = time.monotonic() + pace.ERRAND_WAIT, 0
+    last = Cancelled(Outcome.UNKNOWN, name.text)
+    while in_vain < LOOKS:
+        if taken := cancelling.take(desk.link, queue, name, desk.name):
+            return Cancelled(PLACES[taken.place], name.text, taken.letter)
+        claims = cancelling.claims_of(desk.link, queue, name)
+        if len(claims) > 1 and not name.digits:
+            return Cancelled(Outcome.AMBIGUOUS, name.text, why=", ".join(c.name for c in claims))
+        in_vain = 0 if claims else in_vain + 1
+        if claims:
+            last = _ended(desk, queue, claims[0], doing)
+            name = name if name.digits else Name.of(claims[0].task)
+        is_moving = last.outcome in (Outcome.OVER, Outcome.HELD, Outcome.UNKNOWN)
+        if not is_moving or time.monotonic() > deadline:
+            return last
+        time.sleep(AGAIN)
+    return replace(last, outcome=Outcome.OVER) if last.outcome == Outcome.HELD else last
+
+
+def _ended(desk: Desk, queue: str, claim: Claim, doing: Doing) -> Cancelled:
+    """A claim, by its host, if it runs."""
+    unreachable = Cancelled(Outcome.UNREACHABLE, claim.task)
+    if INLINE.search(claim.owner):
+        why = f"call_waiter() runs it, in {_process_of(claim)}: it ends with that program alone"
+        return replace(unreachable, why=why)
+    doing.count = 1  # unless we hear otherwise
+    answers = _asked(desk, claim)
+    told = next((each for each in answers if not each.trouble), None)
+    if told is None:
+        trouble = next((each.trouble for each in answers), NO_ANSWER)
+        return replace(unreachable, why=f"{_process_of(claim)}: {trouble}")
+    return _told(desk.link, queue, claim, told)
+
+
+def _asked(desk: Desk, claim: Claim) -> Sequence[Answer]:
+    """What the supervisor of its worker answers, which may have several documents."""
+    pool = claim.owner.partition("/")[0]
+    written = Index.of(answers_to(desk.link, INDEX)).written
+    names = [name for name in written if name.rpartition("/")[0] == pool]
+    arguments = {"owner": claim.owner, "seq": claim.seq}
+    answers = ask(desk.link, names, "cancel", arguments, pace.CANCELLED_WITHIN, desk.name)
+    return [*answers.values()]
+
+
+def _told(link: Link, queue: str, claim: Claim, answer: Answer) -> Cancelled:
+    became, seconds, how = (answer.told.get(name) for name in ("became", "seconds", "how"))
+    outcome = next((outcome for each, outcome in TOLD.items() if each == became), Outcome.OVER)
+    if not (outcome.is_cancelled and isinstance(seconds, int | float)):
+        return Cancelled(outcome, claim.task)
+    letter = latest_letter(link, queue, claim.task)
+    return Cancelled(outcome, claim.task, letter, seconds, f"its worker {how}" if how else "")
+
+
+def _process_of(claim: Claim) -> str:
+    """In words: the supervisor of its worker, or the program."""
+    host, _, pid = without_token(claim.owner).partition("/")[0].rpartition(".")
+    return f"pid {pid} on {host}"
