@@ -315,10 +315,10 @@ TRACE_WAIT = 4 * TRACE_AFTER
 """For a supervisor to hand over what workers have written, and to be done with what it was asked
 for before."""
 
-HEAR_WAIT = 1.0
+HEAR_WAIT = 0.8
 """For a supervisor to hear a signal: it may have many workers of a large application to start."""
 
-CANCEL_WAIT = TIMEOUT_GRACE + 2.0
+CANCEL_WAIT = TIMEOUT_GRACE + 3.0
 """For a task to end that is cancelled, its worker's death and recovery included."""
 
 CANCELLED_WITHIN = ERRAND_WAIT + CANCEL_WAIT

@@ -353,8 +353,10 @@ TREE: dict[str, tuple[type[BaseException], ...]] = {
     "NotReplicated": (errors.WoodenError,),
     "Reject": (errors.WoodenError,),
     "Retry": (errors.WoodenError,),
-    "TaskTimeout": (BaseException,),
+    "TaskInterrupted": (BaseException,),
+    "TaskTimeout": (errors.TaskInterrupted,),
     "TaskStalled": (errors.TaskTimeout,),
+    "TaskCancelled": (errors.TaskInterrupted,),
 }
 
 
@@ -378,7 +380,7 @@ def test_all_errors_are_exported_and_no_others() -> None:
 def test_error_hangs_in_the_tree_and_keeps_its_old_bases(name: str) -> None:
     error: type[BaseException] = getattr(woodenwaiter, name)
     assert error.__bases__ == TREE[name]
-    assert issubclass(error, errors.WoodenError) == (name not in ("TaskTimeout", "TaskStalled"))
+    assert issubclass(error, errors.WoodenError) == (not name.startswith("Task"))
 
 
 @pytest.mark.parametrize("name", TREE)
@@ -391,7 +393,7 @@ def test_error_says_when_it_is_raised(name: str) -> None:
 
 
 def test_timeout_is_not_caught_with_the_handlers_own_errors() -> None:
-    assert not issubclass(errors.TaskTimeout, Exception)
+    assert not issubclass(errors.TaskInterrupted, Exception)
 
 
 def test_command_ends_with_what_its_error_says() -> None:

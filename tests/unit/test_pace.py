@@ -321,7 +321,7 @@ def telling_holds_up_little(p: ModuleType, lease: float) -> object:
 @relation
 def who_asks_a_host_is_answered_in_time(p: ModuleType, lease: float) -> object:
     """README: within 6 s, though another has asked before."""
-    latest = p.ERRANDS + 2 * p.TRACE_WAIT + 3 * p.LOOK
+    latest = p.ERRANDS + 2 * max(p.TRACE_WAIT, p.HEAR_WAIT) + 3 * p.LOOK
     return p.ERRAND_POLL < p.ERRANDS_ALONG < latest <= p.ERRAND_WAIT <= 6 < p.ANSWER_KEPT
 
 
@@ -329,6 +329,14 @@ def who_asks_a_host_is_answered_in_time(p: ModuleType, lease: float) -> object:
 def a_supervisor_has_time_to_hand_over_tracebacks(p: ModuleType, lease: float) -> object:
     """Those that are written already for somebody else first."""
     return p.TRACE_WAIT > 2 * p.TRACE_AFTER + p.LOOK
+
+
+@relation
+def who_cancels_hears_of_a_worker_that_had_to_be_killed(p: ModuleType, lease: float) -> object:
+    return (
+        p.CANCEL_WAIT > p.TIMEOUT_GRACE + 2 * p.LOOK
+        and p.CANCELLED_WITHIN >= p.ERRAND_WAIT + p.CANCEL_WAIT
+    )
 
 
 @relation
@@ -704,6 +712,17 @@ MUTANTS = [
         "TRACE_WAIT = 4 * TRACE_AFTER",
         "TRACE_WAIT = 2 * TRACE_AFTER",
         {"a_supervisor_has_time_to_hand_over_tracebacks"},
+    ),
+    Mutant("HEAR_WAIT = 0.8", "HEAR_WAIT = 1.0", {"who_asks_a_host_is_answered_in_time"}),
+    Mutant(
+        "CANCEL_WAIT = TIMEOUT_GRACE + 3.0",
+        "CANCEL_WAIT = TIMEOUT_GRACE",
+        {"who_cancels_hears_of_a_worker_that_had_to_be_killed"},
+    ),
+    Mutant(
+        "CANCELLED_WITHIN = ERRAND_WAIT + CANCEL_WAIT",
+        "CANCELLED_WITHIN = ERRAND_WAIT",
+        {"who_cancels_hears_of_a_worker_that_had_to_be_killed"},
     ),
     Mutant("ANSWER_KEPT = 30.0", "ANSWER_KEPT = 5.0", {"who_asks_a_host_is_answered_in_time"}),
     Mutant("PUBLISH_AGAIN = 60.0", "PUBLISH_AGAIN = 1.0", {"telling_holds_up_little"}),

@@ -195,16 +195,20 @@ def test_idle_worker_is_looked_at_no_later_than_its_next_task_can_be_silent(row:
 
 @pytest.mark.parametrize(
     ("seconds", "silence", "expected"),
-    [(None, None, None), (LIMIT, None, LIMIT), (None, SILENCE, SILENCE), (LIMIT, SILENCE, SILENCE)],
+    [
+        (None, None, math.inf),
+        (LIMIT, None, LIMIT),
+        (None, SILENCE, SILENCE),
+        (LIMIT, SILENCE, SILENCE),
+    ],
 )
 def test_queue_may_limit_either(
-    row: Row, seconds: float | None, silence: float | None, expected: float | None
+    row: Row, seconds: float | None, silence: float | None, expected: float
 ) -> None:
     limit = Place("t:d", 1, seconds, None, silence).time_limit(BORN)
-    if limit:
-        row.begin(1, BORN)
-        limit.check(row, BORN)
-    assert (limit and limit.check_at - BORN) == expected
+    row.begin(1, BORN)
+    limit.check(row, BORN)
+    assert limit.check_at - BORN == expected
 
 
 class Task(NamedTuple):

@@ -28,13 +28,13 @@ class TimeLimit:
         self._silence = silence
         self._least = min(seconds, silence)
         self._limit = math.inf  # of the task that is overdue: what it tells now comes too late
-        self.check_at = born
+        self.check_at = born if self._least < math.inf else math.inf
 
     def is_due(self, row: Row, now: float) -> bool:
         """Whether to look at it at ``now`` (monotonic seconds): its time may be up, or somebody has
         cancelled its task."""
-        is_cancelled = row.cancellation.is_of(row.in_handler)
-        return now >= self.check_at or (is_cancelled and row.overdue != row.in_handler)
+        asked = row.cancellation.asked
+        return now >= self.check_at or (asked != 0 and asked == row.in_handler != row.overdue)
 
     def check(self, row: Row, now: float) -> Measure:
         """What to do at ``now`` (monotonic seconds); the row is told which claim is overdue.

@@ -12,7 +12,7 @@ from .. import pace
 from ..names import without_token
 from ..protocol import cancelling
 from ..protocol.calls import answers_to
-from ..protocol.cancelling import Became, Claim, Name
+from ..protocol.cancelling import Became, Claim, Name, Taken
 from ..protocol.errands import NO_ANSWER, Answer, ask
 from ..protocol.link import Link
 from ..protocol.looks import Place, latest_letter
@@ -99,20 +99,30 @@ def _cancelled(desk: Desk, queue: str, name: Name, doing: Doing) -> Cancelled:
     deadline, in_vain = time.monotonic() + pace.ERRAND_WAIT, 0
     last = Cancelled(Outcome.UNKNOWN, name.text)
     while in_vain < LOOKS:
-        if taken := cancelling.take(desk.link, queue, name, desk.name):
-            return Cancelled(PLACES[taken.place], name.text, taken.letter)
-        claims = cancelling.claims_of(desk.link, queue, name)
-        if len(claims) > 1 and not name.digits:
-            return Cancelled(Outcome.AMBIGUOUS, name.text, why=", ".join(c.name for c in claims))
-        in_vain = 0 if claims else in_vain + 1
-        if claims:
-            last = _ended(desk, queue, claims[0], doing)
-            name = name if name.digits else Name.of(claims[0].task)
+        found = _found(desk, queue, name)
+        if isinstance(found, Taken):
+            return Cancelled(PLACES[found.place], name.text, found.letter)
+        if len(found) > 1 and not name.digits:
+            return Cancelled(Outcome.AMBIGUOUS, name.text, why=", ".join(c.name for c in found))
+        in_vain = 0 if found else in_vain + 1
+        if found:
+            last = _ended(desk, queue, found[0], doing)
+            name = name if name.digits else Name.of(found[0].task)
         is_moving = last.outcome in (Outcome.OVER, Outcome.HELD, Outcome.UNKNOWN)
         if not is_moving or time.monotonic() > deadline:
             return last
         time.sleep(AGAIN)
     return replace(last, outcome=Outcome.OVER) if last.outcome == Outcome.HELD else last
+
+
+def _found(desk: Desk, queue: str, name: Name) -> Taken | Sequence[Claim]:
+    """It is taken if nobody has claimed it. What is called by its payload waits, most likely; what
+    has another name may run, and the queue may be long."""
+    if name.digits:
+        taken = cancelling.take(desk.link, queue, name, desk.name)
+        return taken or cancelling.claims_of(desk.link, queue, name)
+    claims = cancelling.claims_of(desk.link, queue, name)
+    return claims or cancelling.take(desk.link, queue, name, desk.name) or ()
 
 
 def _ended(desk: Desk, queue: str, claim: Claim, doing: Doing) -> Cancelled:

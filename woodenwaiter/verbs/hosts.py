@@ -60,7 +60,8 @@ def steer(desk: Desk, supervisors: Sequence[Sighting], verb: str) -> Steered:
         doing.count = len(names)  # unless we hear otherwise
         answers = ask(desk.link, names, verb, {}, who=desk.name)
         heard = [_heard(seen, answers[seen.name].trouble) for seen in supervisors]
-        doing.count = sum(not each.trouble for each in heard)
+        have_heard = [called(seen) for seen in supervisors if not answers[seen.name].trouble]
+        doing.count, doing.what = len(have_heard), ", ".join(have_heard)
     return Steered(heard, doing.trouble)
 
 
