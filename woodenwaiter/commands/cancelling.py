@@ -57,6 +57,8 @@ def described(cancelled: Cancelled) -> str:
         Outcome.KILLED: f"killed after {seconds}{letter}; {why}",
         Outcome.OVER: "it has ended meanwhile",
         Outcome.HELD: "a worker holds it, and has not begun it: try again",
+        Outcome.UNSEEN: f"{why} has it, and is not to be seen: should it be gone, the task comes "
+        "back to its queue when the lease has run out",
         Outcome.UNREACHABLE: f"not known to be cancelled: {why}",
         Outcome.AMBIGUOUS: f"several are called so; give the name whole: {why}",
         Outcome.UNKNOWN: f"no such task: {cancelled.task}",

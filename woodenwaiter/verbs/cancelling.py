@@ -13,7 +13,7 @@ from ..names import without_token
 from ..protocol import cancelling
 from ..protocol.calls import answers_to
 from ..protocol.cancelling import Became, Claim, Name, Taken
-from ..protocol.errands import NO_ANSWER, Answer, ask
+from ..protocol.errands import Answer, ask
 from ..protocol.link import Link
 from ..protocol.looks import Place, latest_letter
 from ..protocol.published import INDEX, Index
@@ -45,6 +45,8 @@ class Outcome(str, Enum):
     """Its handler ended by itself meanwhile."""
     HELD = "held"
     """A worker has it, and has not begun it."""
+    UNSEEN = "unseen"
+    """A supervisor has it that tells nothing of itself, and may be gone: ``why`` says which."""
     UNREACHABLE = "unreachable"
     """It runs, and whoever could end it does not answer, or cannot: ``why``."""
     AMBIGUOUS = "ambiguous"
@@ -56,6 +58,9 @@ class Outcome(str, Enum):
     def is_cancelled(self) -> bool:
         return self in (Outcome.WAITING, Outcome.DELAYED, Outcome.ENDED, Outcome.KILLED)
 
+
+MOVING = (Outcome.OVER, Outcome.HELD, Outcome.UNSEEN, Outcome.UNKNOWN)
+"""What may be otherwise in a moment."""
 
 PLACES = {Place.WAITING: Outcome.WAITING, Place.DELAYED: Outcome.DELAYED}
 
@@ -108,11 +113,10 @@ def _cancelled(desk: Desk, queue: str, name: Name, doing: Doing) -> Cancelled:
         if found:
             last = _ended(desk, queue, found[0], doing)
             name = name if name.digits else Name.of(found[0].task)
-        is_moving = last.outcome in (Outcome.OVER, Outcome.HELD, Outcome.UNKNOWN)
-        if not is_moving or time.monotonic() > deadline:
+        if last.outcome not in MOVING or time.monotonic() > deadline:
             return last
         time.sleep(AGAIN)
-    return replace(last, outcome=Outcome.OVER) if last.outcome == Outcome.HELD else last
+    return last if last.outcome == Outcome.UNKNOWN else replace(last, outcome=Outcome.OVER)
 
 
 def _found(desk: Desk, queue: str, name: Name) -> Taken | Sequence[Claim]:
@@ -127,27 +131,26 @@ def _found(desk: Desk, queue: str, name: Name) -> Taken | Sequence[Claim]:
 
 def _ended(desk: Desk, queue: str, claim: Claim, doing: Doing) -> Cancelled:
     """A claim, by its host, if it runs."""
-    unreachable = Cancelled(Outcome.UNREACHABLE, claim.task)
+    process = _process_of(claim)
     if INLINE.search(claim.owner):
-        why = f"call_waiter() runs it, in {_process_of(claim)}: it ends with that program alone"
-        return replace(unreachable, why=why)
+        why = f"call_waiter() runs it, in {process}: it ends with that program alone"
+        return Cancelled(Outcome.UNREACHABLE, claim.task, why=why)
+    if not (names := _documents_of(desk.link, claim)):
+        return Cancelled(Outcome.UNSEEN, claim.task, why=process)
     doing.count = 1  # unless we hear otherwise
-    answers = _asked(desk, claim)
-    told = next((each for each in answers if not each.trouble), None)
-    if told is None:
-        trouble = next((each.trouble for each in answers), NO_ANSWER)
-        return replace(unreachable, why=f"{_process_of(claim)}: {trouble}")
-    return _told(desk.link, queue, claim, told)
-
-
-def _asked(desk: Desk, claim: Claim) -> Sequence[Answer]:
-    """What the supervisor of its worker answers, which may have several documents."""
-    pool = claim.owner.partition("/")[0]
-    written = Index.of(answers_to(desk.link, INDEX)).written
-    names = [name for name in written if name.rpartition("/")[0] == pool]
     arguments = {"owner": claim.owner, "seq": claim.seq}
-    answers = ask(desk.link, names, "cancel", arguments, pace.CANCELLED_WITHIN, desk.name)
-    return [*answers.values()]
+    asked = ask(desk.link, names, "cancel", arguments, pace.CANCELLED_WITHIN, desk.name)
+    answers = sorted(asked.values(), key=lambda answer: answer.trouble)  # an empty one first
+    if trouble := answers[0].trouble:
+        return Cancelled(Outcome.UNREACHABLE, claim.task, why=f"{process}: {trouble}")
+    return _told(desk.link, queue, claim, answers[0])
+
+
+def _documents_of(link: Link, claim: Claim) -> Sequence[str]:
+    """Of the supervisor of its worker, which may have several."""
+    pool = claim.owner.partition("/")[0]
+    written = Index.of(answers_to(link, INDEX)).written
+    return [name for name in written if name.rpartition("/")[0] == pool]
 
 
 def _told(link: Link, queue: str, claim: Claim, answer: Answer) -> Cancelled:
