@@ -236,10 +236,10 @@ def test_nothing_waits_for_who_starts_workers(client: Any, link: Link) -> None:
     assert counted(link, [queue]) == [1]
     pause(link, "t:d", UNTIL_RESUMED)
     assert counted(link, [queue]) == [0]
-    assert queue.doorbell(5)[1] != "t:d"
+    assert queue.bell.wait(5)[1] != "t:d"
     resume(link, "t:d")
     assert counted(link, [queue]) == [1]
-    assert queue.doorbell(5)[1] == "t:d"
+    assert queue.bell.wait(5)[1] == "t:d"
 
 
 # What is told.

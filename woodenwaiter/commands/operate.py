@@ -21,8 +21,8 @@ from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
 from .auditing import add_audit
-from .exporting import add_exporting
 from .cancelling import add_cancelling
+from .exporting import add_exporting
 from .files import add_files
 from .letters import add_letters
 from .looks import add_looks

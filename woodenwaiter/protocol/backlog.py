@@ -40,12 +40,12 @@ class Doorbell:
 
     def hang(self, seconds: float) -> bool:
         """Wait for so long; returns whether that is possible."""
-        if self._queue.is_without_bell():
+        if self._queue.bell.is_refused:
             return False
         link = self._queue.link
         wire = link.line_for(self._queue.name)
         try:
-            wire.send([self._queue.doorbell(seconds)])
+            wire.send([self._queue.bell.wait(seconds)])
         except ServerTrouble:
             return False
         self._wire, self._until = wire, time.monotonic() + seconds + link.timeout
@@ -68,7 +68,7 @@ class Doorbell:
                 return False
             outcome = self._wire.outcome()
             if isinstance(outcome, ResponseError):
-                self._queue.heed(outcome)
+                self._queue.bell.heed(outcome)
         except ServerTrouble:
             return False
         finally:

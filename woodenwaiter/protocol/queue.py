@@ -10,8 +10,6 @@ else it answers that the owner is lost, and settles nothing: what a server has, 
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -21,12 +19,13 @@ from .. import pace
 from ..errors import LeaseLost
 from ..logs import log
 from . import scripts
+from .bell import Bell
 from .entry import LONGEST_HEADER, RUNS_ALONE, mark_of
 from .keys import REGISTRY, Keys, text_of_name
 from .link import Command, Link, Pause, ServerTrouble
 from .moves import Moves, are_claims
-from .pausing import number_of, seconds_left, told_by
-from .replies import Meaning, is_outage, meaning_of, needs_source, reply_of
+from .pausing import number_of, told_by
+from .replies import is_outage, needs_source, reply_of
 from .scripts import Script
 from .sizes import sizes_of
 from .tending import Tended, Visit, tend_together
@@ -66,11 +65,9 @@ class Queue:
         self.name = name
         self.link = link
         self._lease = int(lease * 1000)
-        self._level = logging.WARNING if speaks else logging.DEBUG
         self._is_unlisted = False
-        self._bell_at = 0.0  # when to try the doorbell again
-        self._paused_until, self._pause = 0.0, ""
         self._keys = Keys(name)
+        self.bell = Bell(self._keys, speaks=speaks)
         self._moves = Moves(ENOUGH_BYTES)
 
     # What a worker does.
@@ -131,13 +128,13 @@ class Queue:
         moment lies where every claim looks first. Raises LeaseLost; and Interrupted where
         ``pause`` gave up: then there may be claims that only the next `claim` will tell of.
         """
-        if self.is_without_bell():
+        if self.bell.is_refused:
             self._poll(seconds, pause)
             return self.claim(owner, completed, want, tokens)
         keys, arguments = self._claim(owner, completed, want, tokens)
         claim = ("EVALSHA", scripts.CLAIM.sha, len(keys), *keys, *arguments)
-        rang, claimed = self.link.wait([self.doorbell(seconds), claim], seconds, pause)
-        self.heed(rang)
+        rang, claimed = self.link.wait([self.bell.wait(seconds), claim], seconds, pause)
+        self.bell.heed(rang)
         if isinstance(claimed, ResponseError):
             if needs_source(claimed):
                 return self.claim(owner, completed, want, tokens)
@@ -151,46 +148,15 @@ class Queue:
 
         Raises Interrupted where ``pause`` gave up.
         """
-        if self.is_without_bell():
+        if self.bell.is_refused:
             self._poll(seconds, pause)
             return True  # for all it knows
-        [rang] = self.link.wait([self.doorbell(seconds)], seconds, pause)
-        self.heed(rang)
+        [rang] = self.link.wait([self.bell.wait(seconds)], seconds, pause)
+        self.bell.heed(rang)
         return rang is not None
-
-    def is_without_bell(self) -> bool:
-        return time.monotonic() < self._bell_at
 
     def _poll(self, seconds: float, pause: Pause) -> None:
         self.link.rest(min(seconds, pace.POLL), pause)
-
-    def heed(self, rang: Any) -> None:
-        """Go without the doorbell for a while where the server refuses it for good."""
-        if not isinstance(rang, ResponseError):
-            return
-        if meaning_of(rang) is not Meaning.FORBIDDEN:
-            raise rang
-        self._bell_at = time.monotonic() + pace.BELL_AGAIN
-        message = "workers of %s may not wait for tasks, and ask for them every %g s: %s"
-        log.log(self._level, message, self.name, pace.POLL, reply_of(rang).whole)
-
-    def doorbell(self, seconds: float) -> Command:
-        """Rings when something comes; while the queue is paused, when it is so no longer."""
-        if self._is_paused:
-            resumed = self._keys.resumed(self._pause)  # onto itself: it wakes all who wait
-            left = self._paused_until - time.monotonic()
-            seconds = max(pace.LEAST_WAIT, min(seconds, left))
-            return ("BLMOVE", resumed, resumed, "RIGHT", "LEFT", seconds)
-        return ("BLMOVE", self.name, self._keys.arrivals, "RIGHT", "LEFT", seconds)
-
-    @property
-    def _is_paused(self) -> bool:
-        """As far as it knows."""
-        return time.monotonic() < self._paused_until
-
-    def _note_pause(self, milliseconds: int, number: str) -> None:
-        """``milliseconds``: that it has left, as PTTL tells them."""
-        self._paused_until, self._pause = time.monotonic() + seconds_left(milliseconds), number
 
     def fail(self, owner: str, seq: int, verdict: Verdict, tokens: Tokens) -> None:
         """Take claim number ``seq``, which failed, to where the verdict says. Raises LeaseLost."""
@@ -280,8 +246,8 @@ class Queue:
         if error:
             return error
         *waiting, left, note = replies
-        self._note_pause(left, number_of(note or b""))
-        return 0 if self._is_paused else sum(waiting)
+        self.bell.note_pause(left, number_of(note or b""))
+        return 0 if self.bell.is_paused else sum(waiting)
 
     # What an operator does.
 
@@ -312,9 +278,9 @@ class Queue:
             raise LeaseLost
         if isinstance(reply, bytes):
             left, number = told_by(reply)
-            self._note_pause(left, number)
+            self.bell.note_pause(left, number)
             return []
-        self._paused_until = 0.0
+        self.bell.note_end()
         return reply
 
     def _run(self, script: Script, owner: str | None, *arguments: Any) -> Any:
