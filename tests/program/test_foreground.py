@@ -153,6 +153,21 @@ def test_task_that_somebody_took_meanwhile_is_not_settled(app: Application, here
     assert not app.client.exists("{t:d}:tally")
 
 
+def test_connection_that_is_lost_meanwhile_is_no_hindrance(app: Application, here: Run) -> None:
+    app.write(
+        text=TEXT,
+        handler="import redis\nWoodenWaiter().redis_clt.client_kill_filter(_type='normal')",
+        processes=1,
+    )
+    app.push({"n": 1})
+    command = ("-m", "woodenwaiter", "run", "t:d", DIGEST, "--app", "app", "--settle")
+    done = run(app.folder, *command, WOODENWAITER_REDIS_URL=app.url)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        f"{DIGEST} is done, and taken out",
+    )
+
+
 def test_programs_are_told(app: Application, here: Run) -> None:
     code, printed, complained = here(letter(app, n=4), "--json", "--settle")
     assert (code, complained) == (0, "printed\n")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,16 +16,22 @@ import redis
 
 from woodenwaiter.protocol import trash
 from woodenwaiter.protocol.history import Account
+from woodenwaiter.protocol.keys import Keys
 from woodenwaiter.protocol.link import Link
+from woodenwaiter.protocol.putting import Input
+from woodenwaiter.protocol.single import find_task, settle
 from woodenwaiter.protocol.trash import Kind, Trash, discard, new_name, purge, restore, trashes_of
 
 from ..counting import CountingQueue, accounts
 from ..support import eventually
+from ..topologies.cluster import Cluster
 
 DELAYED, DEAD, ARRIVALS = "{t:d}:delayed", "{t:d}:dead", "{t:d}:arrivals"
 TRASHES, TRASH = "{t:d}:trash", "{t:d}:trash:x"
 TALLY = "{t:d}:tally"
 A_DAY = 86400
+ONE = "#" + hashlib.sha1(b'{"n": 1}').hexdigest()[:12]
+"""The name of the task {"n": 1}."""
 
 
 @pytest.fixture
@@ -325,3 +333,28 @@ def test_names_are_short_and_differ() -> None:
     names = {new_name() for _ in range(1000)}
     assert len(names) > 990
     assert {len(name) for name in names} == {5}
+
+
+@pytest.mark.xdist_group("links to a cluster")
+def test_queues_on_all_nodes_have_trashes(tmp_path: Path) -> None:
+    """And are put into, and looked through: what the scripts name lies in one slot."""
+    cluster = Cluster(tmp_path)
+    names = [*(f"{letter}:d" for letter in "abcdef"), "{g}:d", "h}:{d"]
+    try:
+        with closing(Link(cluster.client, timeout=5)) as link:
+            for name in names:
+                assert Input(name, entries(1, 2)).push(link, 0) == (2, 2)
+                assert find_task(link, name, ONE)
+                letter = link.call("XADD", Keys(name).dead, "*", "payload", "{}").decode()
+                assert discard(link, name, "x", [letter]) == 1
+                assert purge(link, name, "y", Kind.TASKS, "me") == 2
+            found = trashes_of(link, names)
+            kinds = [[each.kind for each in some] for some in found if isinstance(some, list)]
+            assert kinds == [[Kind.LETTERS, Kind.TASKS]] * len(names)
+            for name in names:
+                assert restore(link, name, "x") == (1, 0, Kind.LETTERS)
+                assert restore(link, name, "y") == (2, 0, Kind.TASKS)
+                assert settle(link, name, entries(1)[0])
+                assert link.call("LRANGE", name, 0, -1) == entries(2)
+    finally:
+        cluster.close()

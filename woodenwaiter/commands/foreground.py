@@ -42,6 +42,7 @@ def run_task(given: argparse.Namespace, link: Link) -> int:
         task = _found(given, link)
         if task.place is not Place.DEAD:
             complain(f"{task.name} is still in {given.queue}: a worker may run it at the same time")
+        link.close()  # a server may drop it meanwhile, and what is forked would share it
         outcome = run_here(consumer, task.raw or b"", task.id, _debug if given.pdb else _look)
     if not given.json:
         _print(given, outcome)
