@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from woodenwaiter import WoodenWaiter
-from woodenwaiter.errors import EXIT_USAGE
+from woodenwaiter.commands.operate import main
+from woodenwaiter.errors import EXIT_REDIS, EXIT_USAGE
 
 from ..support import Operate, Programs, Server, eventually
 
@@ -88,6 +89,16 @@ def test_readme_puts(
     for command, told in commands:
         _, queue, tasks = shlex.split(command)
         assert put(tasks, queue=queue) == f"{told}\n"
+
+
+def test_full_server_refuses_it_as_it_does_producers(
+    make_server: Callable[..., Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = make_server()
+    server.client.config_set("maxmemory", "1")
+    assert main(["--redis", server.url, "put", "t:d", "{}", "--yes"]) == EXIT_REDIS
+    assert "OOM" in capsys.readouterr().err
+    assert server.client.keys("*") == []
 
 
 NO_OBJECTS = [

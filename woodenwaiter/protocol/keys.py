@@ -130,8 +130,8 @@ class Keys:
         return [*self._shared, self.trash]
 
     def of_putting(self, digest: str) -> list[str]:
-        """KEYS of the script that pushes an input, too."""
-        return [*self._shared, self._any_put + digest]
+        """KEYS of the script that pushes a portion of this input."""
+        return [self.queue, self._any_put + digest]
 
     def of_history(self) -> list[str]:
         """KEYS of the scripts that note, and tell, what has come and left."""
