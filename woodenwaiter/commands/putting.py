@@ -45,6 +45,7 @@ def put_tasks(given: argparse.Namespace, link: Link) -> int:
         lambda so_far: (
             f"{so_far.inside:,} of {so_far.total:,} are in: the same again puts the rest"
         ),
+        lambda so_far: (so_far.inside, so_far.total),
     )
     return _print(given, done or Put(0))
 

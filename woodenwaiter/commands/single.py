@@ -14,7 +14,9 @@ def add_running(commands: Commands, parents: Parents) -> None:
     )
     command.add_argument("queue", metavar="TABLE:DISH")
     command.add_argument(
-        "task", metavar="TASK|LETTER", help="a dead letter; or what waits or is delayed, by its id"
+        "task",
+        metavar="TASK|LETTER",
+        help="by its name: a dead letter, or what waits or is delayed",
     )
     command.add_argument("--app", required=True, metavar="APP", help="as a supervisor takes it")
     command.add_argument("--pdb", action="store_true", help="debug it where it raises something")

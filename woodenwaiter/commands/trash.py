@@ -146,6 +146,7 @@ def restore_trash(given: argparse.Namespace, link: Link) -> int:
     restored = last_of(
         trash.restore(desk_of_this_process(link), given.queue, name),
         lambda so_far: f"{so_far.number:,} are back, {so_far.left:,} are left; {undo}",
+        lambda so_far: (so_far.number, so_far.number + so_far.left),
     )
     if restored is None:
         require_known(Queue(link, given.queue, lease=1))
