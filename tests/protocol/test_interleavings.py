@@ -17,6 +17,7 @@ from woodenwaiter.housekeeper import sights, upkeep
 from woodenwaiter.protocol import moves, recovery
 from woodenwaiter.protocol import scripts as lua
 from woodenwaiter.protocol.queue import Queue
+from woodenwaiter.supervisor import time_limits
 from woodenwaiter.worker import claims
 
 from .interleavings import Explorer, Faults, Server, Violation, explorer
@@ -151,6 +152,31 @@ def test_every_interleaving_of_pauses(scripts: Server, faults: Faults) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("faults", PAUSES[:6], ids=name)
 def test_every_interleaving_of_pauses_of_two_workers(scripts: Server, faults: Faults) -> None:
+    assert Explorer(scripts, faults, tasks=2).explore() > 1_000
+
+
+CANCELS = [
+    Faults(cancels=1),
+    Faults(cancels=2),
+    Faults(cancels=1, crashes=1),
+    Faults(cancels=1, failures=1),
+    Faults(cancels=1, lost=1),
+    Faults(cancels=1, late=1),
+    Faults(cancels=1, slow=1),
+    Faults(cancels=1, expiries=1),
+]
+
+
+@pytest.mark.parametrize("faults", CANCELS, ids=name)
+def test_every_interleaving_of_cancels(scripts: Server, faults: Faults) -> None:
+    """One worker; in the larger search two."""
+    assert Explorer(scripts, faults, workers=1).explore() > 100
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("faults", [*CANCELS[:4], Faults(cancels=2, crashes=1)], ids=name)
+def test_every_interleaving_of_cancels_of_two_workers(scripts: Server, faults: Faults) -> None:
     assert Explorer(scripts, faults, tasks=2).explore() > 1_000
 
 
@@ -499,6 +525,33 @@ def test_finds_what_is_wrong_with_a_housekeeper_that_always_charges(
     monkeypatch.setattr(explorer, "takeover_of", mutant.takeover_of)
     with pytest.raises(Violation, match="charged more than its failures"):
         Explorer(scripts, Faults(crashes=1)).explore()
+
+
+def test_finds_what_is_wrong_with_a_housekeeper_that_buries_another(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = mutant_of(upkeep, ("by(row.running)", "by(row.cancellation.asked)"))
+    monkeypatch.setattr(explorer, "takeover_of", mutant.takeover_of)
+    with pytest.raises(Violation, match="is buried, which nobody has cancelled"):
+        Explorer(scripts, Faults(cancels=1, crashes=1), workers=1).explore()
+
+
+def test_finds_what_is_wrong_with_a_housekeeper_that_redelivers_what_is_cancelled(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = mutant_of(upkeep, ("worker_pid=row.pid, final=True", "worker_pid=row.pid"))
+    monkeypatch.setattr(explorer, "takeover_of", mutant.takeover_of)
+    with pytest.raises(Violation, match=r"runs task \d again"):
+        Explorer(scripts, Faults(cancels=1, crashes=1), tasks=2).explore()
+
+
+def test_finds_what_is_wrong_with_a_supervisor_that_ends_another(
+    scripts: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = mutant_of(time_limits, ("cancellation.is_of(running)", "cancellation.asked"))
+    monkeypatch.setattr(explorer, "time_limits", mutant)
+    with pytest.raises(Violation, match="is ended, which nobody has cancelled"):
+        Explorer(scripts, Faults(cancels=1), workers=1).explore()
 
 
 def test_finds_what_is_wrong_with_a_housekeeper_that_charges_twice(

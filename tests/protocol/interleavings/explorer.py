@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,12 @@ from woodenwaiter.housekeeper.upkeep import takeover_of
 from woodenwaiter.protocol import moves as moving
 from woodenwaiter.protocol.recovery import Takeover, lapse_of
 from woodenwaiter.protocol.tokens import Tokens
+from woodenwaiter.supervisor import time_limits
 from woodenwaiter.worker import claims as decisions
 from woodenwaiter.worker.claims import Claim, Deed, Enroll, Fail, Release
 
 from .server import LOST, Contents, Failed, Request, Server, Violation, deliveries_of, task_of
-from .world import Expiry, Faults, Life, Minds, Task, Words, Worker, World, row_of
+from .world import Expiry, Faults, Life, Minds, Task, Words, Worker, World, new_row, row_of
 
 Step = tuple[Any, World]
 """What happens, and the world after it."""
@@ -468,13 +470,38 @@ class Explorer:
             after = self._finished(told, index, signalled=True)
             yield (*label, "and finishes", task), after
         yield from self._looks(world, index, worker)
+        yield from self._cancelled(world, index, worker)
         for final in (False, True) if world.faults.failures else ():
-            after = world.spend("failures").charge(raw)
-            if self._holds_running(world, worker):
-                after = after.excuse((raw,))
-            after = self._think(after, index, "failed", Failed(raw, final))
+            after = self._failed(world.spend("failures"), index, final)
             yield (worker.letter, "fails in", task), after
         yield from self._deaths(world, index)
+
+    def _failed(self, world: World, index: int, final: bool) -> World:
+        """It raises something in its handler."""
+        worker = world.workers[index]
+        raw = worker.running
+        assert raw is not None
+        after = world.charge(raw)
+        is_unwanted = row_of(worker.row).cancellation.is_of(worker.row.started)
+        if self._holds_running(world, worker) and not is_unwanted:
+            after = after.excuse((raw,))
+        return self._think(after, index, "failed", Failed(raw, final or is_unwanted))
+
+    def _cancelled(self, world: World, index: int, worker: Worker) -> Iterator[Step]:
+        """Its housekeeper is to have this task ended, and the word stays in its row; its supervisor
+        looks at that some time, and interrupts it if the product thinks so."""
+        raw = worker.running
+        assert raw is not None
+        if world.faults.cancels:
+            words = worker.row._replace(unwanted=worker.row.started)
+            after = world.spend("cancels").with_task(raw, unwanted=True)
+            yield (worker.letter, "is to end", task_of(raw)), after.with_worker(index, row=words)
+        row, now = new_row(worker.row), 1.0
+        if time_limits.TimeLimit(math.inf, 0.0).check(row, now) is time_limits.Measure.RAISE:
+            if not world.task(raw).unwanted:
+                raise Violation(f"{task_of(raw)!r} is ended, which nobody has cancelled")
+            if row.overdue == worker.row.completed + 1:
+                yield (worker.letter, "ends", task_of(raw)), self._failed(world, index, final=False)
 
     def _finished(
         self, world: World, index: int, how: str = "finish", *, signalled: bool = False
@@ -514,7 +541,8 @@ class Explorer:
         if world.faults.crashes:
             after = world.spend("crashes")
             if worker.running is not None and self._holds_running(world, worker):
-                after = after.excuse((worker.running,))
+                if not row_of(worker.row).cancellation.is_of(worker.row.started):
+                    after = after.excuse((worker.running,))
                 if not self._is_failing(worker):
                     after = after.charge(worker.running)
             yield (worker.letter, "crashes"), after.ending(index, Life.DEAD)
@@ -546,7 +574,11 @@ class Explorer:
         label = (worker.letter.lower(), "recovers", takeover.owner)
         if worker.life == Life.DEAD and takeover.failure:
             oldest = self._oldest(world.contents, takeover)
-            failed = Failed(oldest.raw, final=False) if takeover.charges(oldest) else None
+            failed = None
+            if takeover.charges(oldest):
+                failed = Failed(oldest.raw, takeover.failure.final)
+                if failed.final and not world.task(oldest.raw).unwanted:
+                    raise Violation(f"{oldest.raw!r} is buried, which nobody has cancelled")
             judged = world.ending(index, Life.JUDGED, failed)
             yield (*label, "and charges" if failed else "", oldest.raw), judged
             return

@@ -88,6 +88,7 @@ class Words(NamedTuple):
     first: int = 0
     last: int = 0
     token: int = 0
+    unwanted: int = 0
 
     @property
     def owner(self) -> str:
@@ -96,7 +97,11 @@ class Words(NamedTuple):
 
 @cache
 def row_of(words: Words) -> Row:
-    """The product's own, with these words in it."""
+    """The product's own, with these words in it; not to be written to."""
+    return new_row(words)
+
+
+def new_row(words: Words) -> Row:
     diary = Diary(memoryview(bytearray(DIARY_BYTES)))
     row = _Row(memoryview(bytearray(ROW_BYTES)), "", diary, Books(queues=1))
     row.open(0, 0, 1)
@@ -104,6 +109,7 @@ def row_of(words: Words) -> Row:
     row.begin(words.started, 0.0)
     row.finish(words.completed)
     row.stand_on(words.token)
+    row.cancellation.ask(words.unwanted, "me")
     row.close(0, Cause.CHARGED)
     row.named = words.owner
     return row
@@ -169,6 +175,7 @@ class Faults(NamedTuple):
     ``pushes``: tasks that come while others run already; ``drains``: workers told to leave;
     ``rollbacks``: the server comes back with what it had some steps ago; ``swaps``: another server
     answers, which has what this one had some steps ago, and the two change places;
+    ``cancels``: of a task that runs; whoever is to end it may see that only when another does;
     ``moves``: claims with commands in front of them that move what seems to be large;
     ``pauses``: of the queue, which is resumed at any time after.
     """
@@ -186,17 +193,19 @@ class Faults(NamedTuple):
     rollbacks: int = 0
     swaps: int = 0
     moves: int = 0
+    cancels: int = 0
     pauses: int = 0
 
 
 class Task(NamedTuple):
     """What happened to a task, and what may. ``startable``: a first start, or an excused other one;
-    ``charges``: failures that justify a delivery in its header."""
+    ``charges``: failures that justify a delivery in its header; ``unwanted``: it was cancelled."""
 
     begun: bool = False
     handled: bool = False
     startable: bool = True
     charges: int = 0
+    unwanted: bool = False
 
 
 class Expiry(NamedTuple):
