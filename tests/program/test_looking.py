@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
@@ -259,11 +260,17 @@ def test_status_tells_programs(operate: Operate, client: Any) -> None:
 # Single tasks.
 
 
+def name(payload: str) -> str:
+    """Of a task that was not delivered yet."""
+    return "#" + hashlib.sha1(payload.encode(), usedforsecurity=False).hexdigest()[:12]
+
+
 def test_next_tasks_are_shown(operate: Operate, client: Any) -> None:
-    client.lpush("t:d", *(f'{{"n": {n}}}' for n in range(12)))
+    tasks = [f'{{"n": {n}}}' for n in range(12)]
+    client.lpush("t:d", *tasks)
     assert operate("peek", "t:d") == (
         0,
-        "".join(f'{n + 1:<4}{{"n": {n}}}\n' for n in range(10)),
+        "".join(f"{n:<4}{name(task)}  {task}\n" for n, task in enumerate(tasks[:10], 1)),
         "",
     )
     assert operate("peek", "t:d", "2")[1].count("\n") == 2
@@ -273,17 +280,23 @@ def test_next_tasks_are_shown(operate: Operate, client: Any) -> None:
 def test_delayed_tasks_tell_why(operate: Operate, client: Any) -> None:
     header = b'\x1e{"id": "a/1", "deliveries": 3, "first_failed": 1.5, "reason": "so"}\n'
     client.zadd(DELAYED, {header + b'{"n": 1}': time.time() * 1000 + 3_600_000, "{}": "inf"})
-    told = ["1   due in 60 min  failed 3 times  so", '    {"n": 1}', "2   never due", "    {}"]
+    told = [
+        "1   a/1  due in 60 min  failed 3 times  so",
+        '    {"n": 1}',
+        f"2   {name('{}')}  never due",
+        "    {}",
+    ]
     assert operate("delayed", "t:d") == (0, "\n".join([*told, ""]), "")
 
 
 def test_what_is_found_tells_where(operate: Operate, client: Any) -> None:
-    client.lpush("t:d", '{"n": "x"}', "{}")
+    payload = '{"n": "x"}'
+    client.lpush("t:d", payload, "{}")
     letter = client.xadd(DEAD, {"payload": '{"n": "y"}', "reason": "so", "error": "x"}).decode()
     code, printed, _ = operate("find", "t:d", "x")
     assert code == 0
     assert printed.splitlines() == [
-        'waiting  {"n": "x"}',
+        f"waiting  {name(payload)}  {payload}",
         f"dead     {letter}  so: x",
         '         {"n": "y"}',
         "looked at 2 of 2 waiting, 1 of 1 dead",
@@ -397,7 +410,7 @@ def test_search_that_is_interrupted_has_shown_what_it_found(
     server.client.lpush("t:d", "needle")
     options = ("-u", "-m", "woodenwaiter", "--redis", server.url, "find", "t:d", "needle")
     command = programs.start(*options)
-    command.logged("waiting  needle")
+    command.logged("  needle")
     command.signal(signal.SIGINT)
     assert command.wait() in (0, 128 + signal.SIGINT)
     assert "Traceback" not in command.log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -163,7 +164,9 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
         (("find", "t:d", "{}"), "1 of 1 dead"),
         (("status", "--hosts"), "no supervisor"),
         (("running", "t:d"), "nothing is running"),
-        (("dead", "t:d"), "1-1  so"),
+        (("dead", "t:d"), "1-1"),
+        (("dead", "t:d", "--list"), "1-1  so"),
+        (("export", "t:d", "all"), '"letter": "1-1"'),
         (("show", "t:d", "1-1"), "reason: so"),
         (("show", "t:d", "all"), "reason: so"),
         (("trash",), "no trash"),
@@ -176,7 +179,7 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
     users.admin.zadd(HOSTS, {"a/0": 1})
     for act in (
         ("requeue", "t:d", "1-1"),
-        ("drop", "t:d", "1-1"),
+        ("drop", "t:d", "1-1", "--yes"),
         ("running", "--trace"),
         ("pause", "t:d"),
         ("resume", "t:d"),
@@ -198,12 +201,17 @@ def test_viewer_looks_and_touches_nothing(users: Users, tmp_path: Path) -> None:
     assert users.admin.xlen("{t:d}:dead") == users.admin.llen("t:d") == 1
 
 
+def _digits_of(payload: bytes) -> str:
+    return hashlib.sha1(payload, usedforsecurity=False).hexdigest()[:12]
+
+
 def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> None:
     served.write(processes=1)
     served.push({"n": 0, "sleep": 60})
     users.admin.zadd("{t:d}:delayed", {Entry(b'{"n": 4}', "h/4", 1, 1.0).dump(): 9e13})
     for number in (1, 2, 3):
         users.admin.xadd("{t:d}:dead", {"payload": f'{{"n": {number}}}'}, id=f"{number}-1")
+    (tmp_path / "letters").write_text('{"letter": "5-1", "fields": {"payload": "{}"}}')
     supervisor = served.serve("--redis", users.url("worker"))
     url = users.url("operator")
     running = eventually(lambda: operate(tmp_path, url, "running", "--json")[1].count('"claim"'))
@@ -211,7 +219,8 @@ def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> Non
     for arguments, told in (
         (("running", "--trace"), "in handle"),
         (("requeue", "t:d", "1-1"), "1"),
-        (("drop", "t:d", "2-1"), "1"),
+        (("drop", "t:d", "2-1", "--yes"), "1"),
+        (("import", "t:d", "letters"), "1 added"),
         (("pause", "t:d"), "t:d is paused"),
         (("put", "t:d", '{"n": 2}'), "1 task put"),
         (("purge", "t:d", "--yes"), "2 tasks in the trash"),
@@ -227,9 +236,35 @@ def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> Non
     ):
         code, output = operate(tmp_path, url, *arguments)
         assert (code, told in output) == (0, True), output
-    assert users.admin.xlen("{t:d}:dead") == 1
+    assert users.admin.xlen("{t:d}:dead") == 2
     served.let_go(0)
     eventually(lambda: served.done == [0, 1, 2, 3, 4])
+    assert supervisor.stop() == 0
+    assert [r for r in users.refusals() if r not in SAID_BY_REDIS_PY] == []
+
+
+def test_operator_cancels_and_tells_hosts(
+    served: Application, users: Users, tmp_path: Path
+) -> None:
+    served.write(processes=1)
+    served.push({"n": 0, "sleep": 60})
+    supervisor = served.serve("--redis", users.url("worker"))
+    url = users.url("operator")
+    eventually(lambda: operate(tmp_path, url, "running", "--json")[1].count('"claim"'))
+    operate(tmp_path, url, "pause", "t:d")
+    served.push({"n": 7})
+    failed = Entry(b'{"n": 8}', "a/1/7", 1, 1.0, "no").dump()
+    users.admin.zadd("{t:d}:delayed", {failed: 1e15})
+    for arguments, told in (
+        (("host", "all", "continue"), "takes tasks again"),
+        (("cancel", "t:d", _digits_of(b'{"n": 7}')), "cancelled while waiting"),
+        (("cancel", "t:d", "a/1/7"), "cancelled while delayed"),
+        (("cancel", "t:d", _digits_of(b'{"n": 0, "sleep": 60}')), "ended in"),
+    ):
+        code, output = operate(tmp_path, url, *arguments)
+        assert (code, told in output) == (0, True), output
+    letters = users.admin.xrange("{t:d}:dead")
+    assert [letter[b"reason"] for _, letter in letters] == [b"cancelled"] * 3
     assert supervisor.stop() == 0
     assert [r for r in users.refusals() if r not in SAID_BY_REDIS_PY] == []
 
@@ -282,14 +317,17 @@ def test_narrower_keys(users: Users, tmp_path: Path, name: str, kind: str) -> No
 LOOKS = ("SIZES", "LOOK", "AILING", "HISTORY", "TRASHES", "SEEK")
 """Scripts of who looks."""
 
-ACTS = ("ASK", "PAUSE", "RESUME", "REQUEUE", "DISCARD", "PURGE", "RESTORE", "PUT", "SETTLE")
+ACTS = (
+    *("ASK", "PAUSE", "RESUME", "REQUEUE", "IMPORT", "DISCARD", "PURGE", "RESTORE", "PUT"),
+    *("SETTLE", "CANCEL", "CLAIMED"),
+)
 """Scripts of who acts."""
 
 
 def required() -> Iterator[str]:
     """The commands of the scripts that supervisors and workers run."""
     for name, script in vars(scripts).items():
-        others = ("RIGHTS", "PUBLISH", *ACTS, *LOOKS)
+        others = ("RIGHTS", "PUBLISH", "TRIM", *ACTS, *LOOKS)
         if isinstance(script, Script) and name not in others:
             yield from commands_of(script)
 
