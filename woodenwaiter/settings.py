@@ -198,7 +198,13 @@ def parse_processes(given: Processes) -> Processes:
     "0-4"; raises WrongValue for anything else."""
     if isinstance(given, str) and "-" in given:
         least, _, most = given.partition("-")
-        given = least, most
+        try:
+            return parse_processes((least, most))
+        except WrongValue:
+            raise WrongValue(
+                'the number of processes must be at least 1, "cpus", or from how many to how many, '
+                f"as in 0-4, not {given!r:.50}"
+            ) from None
     if not isinstance(given, tuple):
         return parse_number(given)
     if len(given) != 2:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from .. import pace
 from ..errors import EXIT_UNWELL
 from ..processes.meeting import ask, find_supervisors, folders, objection_to
+from .terminal import BriefParser
 
 DESCRIPTION = """\
 Ask this user's supervisors on this machine, or in this container, how they fare: exit code 0 if all
@@ -25,7 +26,7 @@ LONGEST = 3600.0
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = BriefParser(
         prog="python -m woodenwaiter.health", description=DESCRIPTION, allow_abbrev=False
     )
     parser.add_argument(

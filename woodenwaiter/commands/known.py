@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 
 from redis.exceptions import ResponseError
@@ -11,12 +10,7 @@ from ..errors import EXIT_UNKNOWN, StartupError
 from ..protocol.link import Link
 from ..protocol.queue import Queue, registered
 from ..protocol.replies import is_outage
-
-
-def hint_of(name: str, names: Collection[str]) -> str:
-    """Which of these may be meant, in words; or nothing."""
-    near = nearest(name, names)
-    return f"; is it {near}?" if near else ""
+from .similar import hint_at
 
 
 class NoSuchQueue(StartupError):
@@ -25,13 +19,7 @@ class NoSuchQueue(StartupError):
     exit_code = EXIT_UNKNOWN
 
     def __init__(self, name: str, names: Collection[str]) -> None:
-        hint = hint_of(name, names)
-        super().__init__(f"no such queue: nothing is known of {name}{hint}")
-
-
-def nearest(name: str, names: Collection[str]) -> str | None:
-    """Which of these may be meant, if any is near."""
-    return next(iter(difflib.get_close_matches(name, names, 1)), None)
+        super().__init__(f"no such queue: nothing is known of {name}{hint_at(name, names)}")
 
 
 def require_known(queue: Queue) -> None:

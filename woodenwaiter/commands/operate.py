@@ -6,7 +6,7 @@ import argparse
 import os
 import ssl
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..protocol.client import Client
 from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
 from ..protocol.urls import client_at, client_from_environment
+from .anatomy import actions_of, commands_in
 from .auditing import add_audit
 from .cancelling import add_cancelling
 from .exporting import add_exporting
@@ -31,7 +32,7 @@ from .pausing import add_pausing
 from .putting import add_putting
 from .single import add_running
 from .steering import add_steering
-from .terminal import BriefParser, complain, print_anything
+from .terminal import BriefParser, complain, print_anything, queue_name
 from .trash import add_trash
 
 CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
@@ -50,6 +51,9 @@ CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
 """Each adds its commands, which set ``run``: what takes what was given, and a `Link`, and returns
 the exit code."""
 
+QUEUE = "TABLE:DISH"
+"""How arguments are shown that are names of queues."""
+
 CERTIFICATES = (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError)
 """Raised by what a URL says of them, when redis-py connects."""
 
@@ -65,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in CONCERNS:
         add(commands, shared)
+    _require_names(commands_in(parser).values())
     return parser
 
 
@@ -74,6 +79,14 @@ def _stop_printing(error: OSError) -> int:
         return 0
     complain(f"the output cannot be written: {error.strerror or error}")
     return EXIT_OUTPUT
+
+
+def _require_names(commands: Iterable[argparse.ArgumentParser]) -> None:
+    """Wherever a queue is named."""
+    for command in commands:
+        for action in actions_of(command):
+            if action.metavar == QUEUE:
+                action.type = queue_name
 
 
 def _client_of(given: dict[str, Any]) -> Client:

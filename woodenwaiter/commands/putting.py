@@ -16,8 +16,9 @@ from ..verbs.desk import desk_of_this_process
 from ..verbs.putting import Put, payload_in, payloads_in, put
 from .asking import require_consent
 from .documents import document
-from .known import known_to, nearest
+from .known import known_to
 from .parsers import Commands, Parents
+from .similar import hint_at
 from .steps import last_of
 from .terminal import complain
 
@@ -74,10 +75,8 @@ def _require_served(given: argparse.Namespace, link: Link, number: int) -> None:
     if names is None or given.queue in names:
         return
     if not Queue(link, given.queue, lease=1).sizes()["workers"]:
-        near = nearest(given.queue, names)
-        hint = f" (is it {near}?)" if near else ""
         what = f"put {_counted(number)} into {given.queue}, which nobody has ever served"
-        require_consent(given, what + hint)
+        require_consent(given, what + hint_at(given.queue, names))
 
 
 def _counted(number: int) -> str:

@@ -15,8 +15,8 @@ from ..verbs.hosts import ALL, Heard, called, named, names_of, steer
 from .asking import require_consent
 from .documents import document
 from .hosts import view_of_tasks
-from .known import hint_of
 from .parsers import Commands, Parents
+from .similar import hint_at
 from .terminal import complain
 from .views import show
 
@@ -75,7 +75,7 @@ def _chosen(found: Sequence[Sighting], name: str) -> Sequence[Sighting]:
     names = [*chain.from_iterable(map(names_of, found))]
     if name == ALL or not names:
         raise NoSuchHost("no supervisor is to be seen here")
-    raise NoSuchHost(f"no such host: nothing is seen of {name}{hint_of(name, names)}")
+    raise NoSuchHost(f"no such host: nothing is seen of {name}{hint_at(name, names)}")
 
 
 def _print(heard: Heard, verb: str) -> None:

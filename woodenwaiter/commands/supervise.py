@@ -25,7 +25,7 @@ from ..supervisor.renewal import LOADED, NOT_LOADED, TRIAL, Renewal, Start
 from ..supervisor.scout import scouted
 from ..text import escaped
 from .application import load_customers
-from .terminal import Parser, complain, open_standard_descriptors
+from .terminal import BriefParser, complain, open_standard_descriptors
 
 DESCRIPTION = """\
 Run the worker processes of an application: one per WoodenCustomer, or as many as it says.
@@ -53,7 +53,7 @@ Each option but --redis has an environment variable, such as WOODENWAITER_DRAIN_
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = Parser(
+    parser = BriefParser(
         prog="python -m woodenwaiter.supervisor",
         description=DESCRIPTION,
         epilog=EPILOG,
