@@ -11,7 +11,7 @@ from woodenwaiter.errors import LeaseLost
 from woodenwaiter.protocol.beats import accounted, accounting
 from woodenwaiter.protocol.calls import read_all
 from woodenwaiter.protocol.history import Account
-from woodenwaiter.protocol.letters import Letter, requeue
+from woodenwaiter.protocol.letters import Pick, requeue
 from woodenwaiter.protocol.link import Command, Link, Pause
 from woodenwaiter.protocol.queue import Oldest, Queue
 from woodenwaiter.protocol.tokens import Tokens
@@ -107,7 +107,7 @@ class CountingQueue(Queue):
 
 def requeued(queue: Queue, letter: str) -> bool:
     """Whether the dead letter was put back."""
-    return requeue(queue.link, queue.name, [Letter(letter, b"", 0)]).number == 1
+    return requeue(queue.link, queue.name, [Pick(letter, 0)]).number == 1
 
 
 class CountingLink(Link):

@@ -23,7 +23,7 @@ from woodenwaiter.protocol import scripts, tending
 from woodenwaiter.protocol import stranded as stranded_module
 from woodenwaiter.protocol.entry import load
 from woodenwaiter.protocol.keys import hash_tag, key_prefix
-from woodenwaiter.protocol.letters import newest
+from woodenwaiter.protocol.letters import extent_of
 from woodenwaiter.protocol.link import Interrupted, Link
 from woodenwaiter.protocol.queue import (
     ENOUGH_BYTES,
@@ -776,12 +776,14 @@ def test_dead_letters_are_listed_oldest_first(queue: CountingQueue, letters: lis
     assert [fields["payload"] for _, fields in found] == [b"1", b"2", b"3", b"4", b"5"]
     assert found[0][1]["reason"] == b"no"
     assert [letter for letter, _ in queue.dead_letters(letters[1], letters[3])] == letters[1:4]
-    assert newest(queue.link, "t:d") == letters[-1]
+    extent = extent_of(queue.link, "t:d")
+    assert extent
+    assert (extent.number, extent.last) == (5, letters[-1])
 
 
 def test_no_dead_letters(queue: CountingQueue) -> None:
     assert list(queue.dead_letters()) == []
-    assert newest(queue.link, "t:d") is None
+    assert extent_of(queue.link, "t:d") is None
 
 
 def test_requeued_letter_is_a_new_task_once(

@@ -40,7 +40,6 @@ CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
     add_pausing,
     add_cancelling,
     add_letters,
-    add_exporting,
     add_trash,
     add_putting,
     add_running,

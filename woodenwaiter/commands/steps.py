@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from .. import pace
@@ -39,6 +40,16 @@ def last_of(
         raise
     progress.clear()
     return last
+
+
+@contextmanager
+def seen_to() -> Iterator[Progress]:
+    """What is shown of something is gone when that is over, however it ends."""
+    progress = Progress()
+    try:
+        yield progress
+    finally:
+        progress.clear()
 
 
 class Progress:

@@ -1,283 +1,293 @@
-"""Dead letters, many at once: found, put back, brought elsewhere and here again, trimmed."""
+"""Dead letters, however many: looked at in portions, put back and added in batches.
+
+None of it takes long at once, as the server does nothing else meanwhile: a batch has AT_ONCE
+letters or `looks.ENOUGH_BYTES` of payloads, whichever is less.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .. import pace
 from . import scripts
-from .calls import answers_to, read_all, run_all
-from .entry import LATEST, LONGEST_ID, Entry, Suspicion
+from .alike import group_of
+from .calls import Call, answers_to, read_all
+from .entry import LONGEST_ID, Entry, Suspicion
 from .keys import Keys, text_of_name
-from .link import Link
-from .looks import Seen, look, looking, spellings
+from .link import Command, Link
+from .looks import AT_ONCE as AT_ONE_LOOK
+from .looks import ENOUGH_BYTES, Condition, Walk, spellings, telling
 
 AT_ONCE = 200
-"""Letters that are moved in one request, at most."""
+"""Letters that are put back, added or thrown away in one request, at most."""
 
-ENOUGH_BYTES = 1 << 20
-"""Of payloads, after which a request moves no more: the server does nothing else meanwhile."""
+FETCHED_AT_ONCE = 20
+"""Letters that are fetched whole: each may be large."""
 
-MOST_FIELDS = 1000
-"""Of a letter that is imported: a script takes no more at once, and ours have ten."""
+GROUPED_BY = ("reason", "error")
+"""Fields, as far as a look tells them."""
 
-EVERY = 1000
-"""Letters that one request looks at, at most, and returns."""
+MOST_TRIMMED = 10_000
+"""Letters that are thrown away at once: some milliseconds of the server's time."""
 
-IMPORTS_KEPT = int(pace.TRASH_KEPT * 1000)
-"""Milliseconds."""
+
+class Extent(NamedTuple):
+    """Of a queue's dead letters at a moment: how many there are, the last one's name, and the
+    server's time in seconds."""
+
+    number: int
+    last: str
+    now: float
 
 
 @dataclass(frozen=True)
-class Letter:
-    """As far as it is told: the beginning of its ``payload``, which has ``size`` bytes, and of its
-    other fields as texts, but for the traceback. ``at``: when it was buried, Unix time in seconds
-    by the server's clock."""
+class Filter:
+    """Dead letters that became so before the last ``older`` seconds, or within the last ``newer``;
+    that have these texts in their ``reason``, their ``error``, their payload (``text``); whose
+    `group_of` this is. What is not given counts for nothing."""
+
+    older: float | None = None
+    newer: float | None = None
+    reason: str = ""
+    error: str = ""
+    text: str = ""
+    group: str = ""
+
+
+class Outline(NamedTuple):
+    """Of a dead letter: its ``name``; the beginning of its ``payload``, which has ``size`` bytes;
+    and the beginnings of such ``fields`` as were asked for."""
 
     name: str
-    payload: bytes
     size: int
-    fields: Mapping[str, str] = field(default_factory=dict)
+    payload: bytes
+    fields: Mapping[str, str]
 
     @property
-    def at(self) -> float:
-        return int(self.name.partition("-")[0]) / 1000
+    def time(self) -> float:
+        """When it became one, by the server's clock: Unix time in seconds."""
+        return time_of(self.name)
 
     @property
-    def reason(self) -> str:
-        return self.fields.get("reason", "")
-
-    @property
-    def error(self) -> str:
-        return self.fields.get("error", "")
+    def group(self) -> str:
+        return group_of(*(self.fields.get(field, "") for field in GROUPED_BY))
 
 
 class Portion(NamedTuple):
-    """Of the letters: those that were found, and how many have been looked at so far, of how many
-    that are there."""
+    """What a step through dead letters has ``found``, and how many it looked at."""
 
-    found: list[Letter]
+    found: list[Outline]
     looked: int
-    there: int
 
 
 class Back(NamedTuple):
-    """How many letters were put back; and the names of those that have no payload, and stay."""
+    """How many letters of a batch are back, and the names of those that have no payload. Others are
+    gone: somebody was faster."""
 
     number: int
     left: list[str]
 
 
-class Full(NamedTuple):
-    """A letter with all that it has, in its order: a field may come again."""
+class Pick(NamedTuple):
+    """A dead letter to do something with: its ``name``, the ``size`` of its payload, and the id of
+    its ``task``, where that was asked for."""
 
     name: str
-    fields: Sequence[tuple[bytes, bytes]]
-
-    @property
-    def size(self) -> int:
-        return sum(len(value) for _, value in self.fields)
+    size: int
+    task: str = ""
 
 
-L = TypeVar("L", Letter, Full)
+# Which there are.
 
 
-# Finding.
+def extent_of(link: Link, queue: str) -> Extent | None:
+    """None: the queue has none. Raises what is in `link.ServerTrouble`."""
+    walk = Walk(link, Keys(queue).dead, "latest letters", fields=(), shown=0)
+    if (look := walk.step(1)) is None:
+        return None
+    return Extent(look.there, look.found[0][0].decode(), look.now / 1000)
 
 
-def portions(
-    link: Link, queue: str, *, first: str = "-", last: str = "+", text: str = ""
+def walk_through(
+    link: Link,
+    queue: str,
+    extent: Extent,
+    sought: Filter,
+    fields: Sequence[str] = GROUPED_BY,
+    shown: int = 0,
 ) -> Iterator[Portion]:
-    """The letters from ``first`` to ``last``, the oldest first, or those of them that have this
-    text; in portions between which the server does other things. Raises what is in
-    `link.ServerTrouble`."""
-    texts = spellings(text) if text else ()
-    looked, at = 0, first.encode()
-    while (seen := look(link, Keys(queue).dead, "letters", at, EVERY, EVERY, texts)).looked:
-        at, looked = seen.at, looked + seen.looked
-        letters = [_letter(*told) for told in seen.found]
-        yield Portion([one for one in letters if not _is_later(one.name, last)], looked, seen.there)
-        if _is_later(at.decode(), last):
+    """The dead letters that there were when ``extent`` was told, of those that are ``sought``, the
+    oldest first; in portions between which the server does other things. Each has these ``fields``,
+    and so many bytes of its payload are ``shown``. Raises likewise."""
+    first, last = _bounds(extent, sought)
+    asked = {*fields, *(GROUPED_BY if sought.group else ())}
+    walk = Walk(
+        link,
+        Keys(queue).dead,
+        "letters",
+        _conditions(sought),
+        at=first,
+        fields=sorted(asked),
+        shown=shown,
+    )
+    while look := walk.step(AT_ONE_LOOK):
+        outlines = (_outline(*told) for told in look.found)
+        found = [each for each in outlines if _order_of(each.name) <= last]
+        if sought.group:
+            found = [each for each in found if each.group == sought.group]
+        yield Portion(found, look.looked)
+        if _order_of(walk.at.decode().removeprefix("(")) >= last:
             return
 
 
-def _is_later(name: str, last: str) -> bool:
-    return last != "+" and _numbers(name) > _numbers(last)
+def _bounds(extent: Extent, sought: Filter) -> tuple[bytes, tuple[int, int]]:
+    """Where to begin, and the order of the last one."""
+    first, last = b"-", _order_of(extent.last)
+    if sought.newer is not None:
+        first = b"%d" % max(0, int((extent.now - sought.newer) * 1000))
+    if sought.older is not None:
+        last = min(last, (int((extent.now - sought.older) * 1000), 1 << 64))
+    return first, last
 
 
-def _numbers(name: str) -> tuple[int, int]:
-    milliseconds, _, number = name.lstrip("(").partition("-")
-    return int(milliseconds), int(number or 0)
+def _conditions(sought: Filter) -> list[Condition]:
+    fields = {
+        "reason": [sought.reason] if sought.reason else [],
+        "error": [sought.error] if sought.error else [],
+        "payload": spellings(sought.text) if sought.text else [],
+    }
+    return [Condition(field, texts) for field, texts in fields.items() if texts]
 
 
-def _letter(name: bytes, size: int, payload: bytes, *flat: bytes) -> Letter:
-    texts = map(text_of_name, flat)
-    fields = dict(zip(texts, texts, strict=True))
-    return Letter(name.decode(), payload, size, fields)
+def _outline(name: bytes, size: int, payload: bytes, *flat: bytes) -> Outline:
+    names_and_values = zip(map(text_of_name, flat[::2]), map(text_of_name, flat[1::2]), strict=True)
+    return Outline(name.decode(), size, payload, dict(names_and_values))
 
 
-def newest(link: Link, queue: str) -> str | None:
-    """The name of the letter that came last; None: there is none. Raises likewise."""
-    found = link.call("XREVRANGE", Keys(queue).dead, "+", "-", "COUNT", 1)
-    return found[0][0].decode() if found else None
+def _order_of(name: str) -> tuple[int, int]:
+    milliseconds, _, number = name.partition("-")
+    return int(milliseconds), int(number)
 
 
-def excerpts(link: Link, queue: str, names: Sequence[str]) -> list[Letter]:
-    """Those of these letters that are there, in one round trip. Raises likewise."""
+def time_of(name: str) -> float:
+    """When the letter of this name became one, by the server's clock: Unix time in seconds."""
+    return _order_of(name)[0] / 1000
+
+
+def outlines_of(
+    link: Link, queue: str, names: Sequence[str], fields: Sequence[str] = GROUPED_BY
+) -> Iterator[Outline | None]:
+    """Of the dead letters of these names; None in the place of one that is not there. Raises
+    likewise."""
+    for some in _portions(names, AT_ONCE):
+        replies = read_all(link, [_glance(queue, name, fields) for name in some])
+        for name, reply in zip(some, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise reply
+            found = [_outline(*told) for told in reply[-1]]
+            is_there = found and _order_of(found[0].name) == _order_of(name)
+            yield found[0] if is_there else None
+
+
+def _glance(queue: str, name: str, fields: Sequence[str]) -> Call:
+    arguments = ["letters", name, 1, ENOUGH_BYTES, 1, *telling(0, fields)]
+    return scripts.LOOK, [Keys(queue).dead], arguments
+
+
+def whole(link: Link, queue: str, names: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
+    """The dead letters of these names that are there: their fields and values in turn, whoever
+    wrote them. Raises likewise."""
     key = Keys(queue).dead
-    replies = read_all(link, [looking(key, "letters", name.encode(), 1, 1) for name in names])
-    found: list[Letter] = []
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-        found += [_letter(*told) for told in Seen(*reply).found]
-    return [letter for letter in found if letter.name in names]
+    for some in _portions(names, FETCHED_AT_ONCE):
+        commands: list[Command] = [("XRANGE", key, name, name) for name in some]
+        for found in answers_to(link, commands):
+            for letter, flat in found:
+                yield letter.decode(), flat
 
 
-def named(link: Link, queue: str, names: Sequence[str]) -> list[Full]:
-    """Those of these letters that are there, whole, in one round trip. Raises likewise."""
-    key = Keys(queue).dead
-    pages = answers_to(link, [("XRANGE", key, name, name) for name in names])
-    return [_full(name, flat) for page in pages for name, flat in page]
+def _portions(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    return (names[start : start + most] for start in range(0, len(names), most))
 
 
-def _full(name: bytes, flat: list[bytes]) -> Full:
-    return Full(name.decode(), [*zip(flat[::2], flat[1::2], strict=True)])
+# What becomes of them.
 
 
-def batches(letters: Iterable[L], most: int = AT_ONCE) -> Iterator[list[L]]:
-    """What one request moves, of ``most`` letters."""
-    batch: list[L] = []
+class Sized(Protocol):
+    """What has a size in bytes."""
+
+    @property
+    def size(self) -> int: ...
+
+
+S = TypeVar("S", bound=Sized)
+
+
+def batches(letters: Iterable[S], most: int = AT_ONCE) -> Iterator[list[S]]:
+    """The same in batches, each of ``most`` at most."""
+    batch: list[S] = []
     size = 0
     for letter in letters:
-        batch.append(letter)
-        size += letter.size
-        if len(batch) == most or size >= ENOUGH_BYTES:
+        if batch and (len(batch) == most or size + letter.size > ENOUGH_BYTES):
             yield batch
             batch, size = [], 0
+        batch.append(letter)
+        size += letter.size
     if batch:
         yield batch
 
 
-# Putting back.
-
-
-def requeue(link: Link, queue: str, letters: Sequence[Letter], delay: float = 0) -> Back:
-    """Put the payloads of these letters, AT_ONCE at most, back into the queue, as a producer would;
-    or after so many seconds. Each is put back once, whoever else does the same. Raises likewise."""
-    milliseconds = int(delay * 1000)
-    headers = (_header(queue, letter) if milliseconds else b"" for letter in letters)
-    parts = zip((letter.name for letter in letters), headers, strict=True)
-    return _requeue(link, queue, milliseconds, [(name, header, b"") for name, header in parts])
-
-
-def requeue_changed(link: Link, queue: str, name: str, payload: bytes) -> Back:
-    """Put this payload into the queue in the place of the letter's, if that is there still. Raises
-    likewise."""
-    return _requeue(link, queue, 0, [(name, b"", b"=" + payload)])
-
-
-def _requeue(
-    link: Link, queue: str, milliseconds: int, letters: list[tuple[str, bytes, bytes]]
+def requeue(
+    link: Link, queue: str, picks: Sequence[Pick], delay: float = 0.0, payload: bytes = b""
 ) -> Back:
-    arguments = [milliseconds, *(part for letter in letters for part in letter)]
-    back, left = link.run(scripts.REQUEUE, Keys(queue).of_script(None), arguments)
-    return Back(back, [name.decode() for name in left])
+    """Put these letters' payloads back into the queue, as a producer would; or have them wait for
+    ``delay`` seconds, by the ids that their tasks had. ``payload``: instead of their own. Each is
+    gone from the dead letters then. Raises likewise."""
+    milliseconds = max(1, int(delay * 1000)) if delay else 0
+    headers = [(pick.name, header_of(pick) if delay else b"") for pick in picks]
+    arguments = [milliseconds, payload, *(part for each in headers for part in each)]
+    number, left = link.run(scripts.REQUEUE, Keys(queue).of_script(None), arguments)
+    return Back(number, [name.decode() for name in left])
 
 
-def _header(queue: str, letter: Letter) -> bytes:
-    """What is delayed is told apart from others of the same payload by its id. Nobody is charged
-    anew: the last delivery that is counted is that which did not happen, as of a suspect."""
-    given = letter.fields.get("id", "")
-    is_usable = given.isprintable() and 0 < len(given) <= LONGEST_ID
-    name = given if is_usable else f"{queue}/{letter.name}"
-    at = min(letter.at, LATEST / 2)
-    return Entry(b"", name, 0, at, "put back by an operator", Suspicion.HELD).header
+def header_of(pick: Pick) -> bytes:
+    """Of one that is to wait: nobody was charged for it, and it is another's than that of any other
+    letter, be their payloads the same."""
+    name = pick.task if pick.task and pick.task.isprintable() else pick.name
+    reason = f"requeued from dead letter {pick.name}"
+    return Entry(b"", name[:LONGEST_ID], reason=reason, suspicion=Suspicion.HELD).header
 
 
-# Elsewhere, and here again.
+class Imported(NamedTuple):
+    """A letter to be added: its ``mark``, by which it is known to have been, and its fields and
+    values in turn."""
+
+    mark: bytes
+    flat: Sequence[bytes]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.flat))
 
 
-class NoLetter(ValueError):
-    """A line is no letter that was exported; says why."""
+def mark_of(line: bytes) -> bytes:
+    """Of the letter in this line of a file."""
+    return hashlib.sha1(line, usedforsecurity=False).digest()
 
 
-def exported(letter: Full) -> str:
-    """A line of ASCII; bytes that are no UTF-8 are kept."""
-    fields = [[_text(part) for part in pair] for pair in letter.fields]
-    return json.dumps({"letter": letter.name, "fields": fields})
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="surrogateescape")
-
-
-def imported(line: str) -> Full:
-    """The letter in such a line; raises NoLetter."""
-    try:
-        found = json.loads(line)
-        fields = found["fields"]
-        pairs = [*fields.items()] if isinstance(fields, dict) else [(n, v) for n, v in fields]
-        letter = Full(str(found["letter"]), [(_bytes(n), _bytes(v)) for n, v in pairs])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise NoLetter("it is no letter that was exported") from None
-    if not 0 < len(letter.fields) <= MOST_FIELDS:
-        raise NoLetter(f"it has {len(letter.fields)} fields, not 1 to {MOST_FIELDS}")
-    return letter
-
-
-def _bytes(text: Any) -> bytes:
-    if not isinstance(text, str):
-        raise TypeError
-    return text.encode(errors="surrogateescape")
-
-
-def bring_in(link: Link, queue: str, letters: Sequence[Full]) -> int:
-    """Add letters that were exported, AT_ONCE at most, to the dead letters, unless that was done
-    in the last day; returns how many were. Raises likewise."""
-    arguments: list[Any] = [IMPORTS_KEPT]
-    for letter in letters:
-        parts = [part for pair in letter.fields for part in pair]
-        arguments += [_digest(letter), len(parts), *parts]
+def add(link: Link, queue: str, letters: Sequence[Imported]) -> int:
+    """Add these to the queue's dead letters, as the latest ones, but for those that were added
+    within a day; returns how many were. Raises likewise."""
+    parts = [part for each in letters for part in (each.mark, len(each.flat), *each.flat)]
+    arguments = [int(pace.TRASH_KEPT * 1000), *parts]
     added: int = link.run(scripts.IMPORT, Keys(queue).of_imports(), arguments)
     return added
 
 
-def _digest(letter: Full) -> str:
-    return hashlib.sha1(exported(letter).encode(), usedforsecurity=False).hexdigest()
-
-
-# Trimming.
-
-
-def trim(link: Link, queues: Sequence[str], most: int) -> list[int | Exception]:
-    """Throw the oldest letters of each of these queues away, but for so many; returns how many they
-    were, in one round trip; what is wrong with one queue alone is told in its place. Raises
-    likewise."""
-    return run_all(link, [(scripts.TRIM, Keys(q).of_script(None), [most]) for q in queues])
-
-
-GROUPED = re.compile(
-    r"""0x[0-9a-fA-F]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|'[^']*'|"[^"]*"|\d+"""
-)
-"""What tells errors of one kind from each other: numbers, addresses, ids, what is quoted."""
-
-LONGEST_KIND = 200
-"""Characters of an error that tell its kind."""
-
-
-def kind_of(letter: Letter) -> str:
-    """The same for letters that died of the same; for people, too."""
-    error = letter.error.partition("\n")[0][:LONGEST_KIND]
-    return ": ".join(filter(None, (letter.reason, GROUPED.sub("…", error))))
-
-
-def name_of_kind(kind: str) -> str:
-    """Short, and always the same."""
-    encoded = kind.encode(errors="surrogateescape")
-    return hashlib.sha1(encoded, usedforsecurity=False).hexdigest()[:6]
+def trimming(keys: Keys, kept: int) -> Call:
+    """The call that throws away the oldest ones beyond so many, some of them, and tells how many
+    those were."""
+    arguments: list[Any] = [kept, MOST_TRIMMED]
+    return scripts.TRIM, keys.of_script(None), arguments

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import BadEntry
 from . import scripts
-from .calls import Call, read_all
+from .calls import read_all
 from .entry import DIGITS, Entry, load
 from .keys import Keys, text_of_name
 from .link import Link
@@ -100,18 +100,25 @@ def buried(link: Link, queue: str, most: int) -> list[Task]:
 def latest_letter(link: Link, queue: str, task: str) -> str:
     """The dead letter of the task with this id, if it is among the latest; else nothing. Raises
     likewise."""
-    walk = _Walk(link, Place.DEAD, Keys(queue).dead, "latest letters", (task,))
-    portion = walk.step(FEW)
+    anywhere = Condition("", (task,))
+    walk = Walk(link, Keys(queue).dead, "latest letters", [anywhere])
+    portion = _step(walk, Place.DEAD, FEW)
     found = portion.found if portion else ()
     return next((letter.letter for letter in found if letter.id == task), "")
 
 
 def _first(link: Link, place: Place, key: str, order: str, most: int) -> list[Task]:
-    walk = _Walk(link, place, key, order, ())
+    walk = Walk(link, key, order)
     found: list[Task] = []
-    while len(found) < most and (portion := walk.step(most - len(found))):
+    while len(found) < most and (portion := _step(walk, place, most - len(found))):
         found += portion.found
     return found
+
+
+def _step(walk: Walk, place: Place, most: int) -> Portion | None:
+    if (look := walk.step(most)) is None:
+        return None
+    return Portion(place, [_task(place, told, look.now) for told in look.found], *look[1:3])
 
 
 def search(link: Link, queue: str, text: str, most: int) -> Iterator[Portion]:
@@ -119,7 +126,7 @@ def search(link: Link, queue: str, text: str, most: int) -> Iterator[Portion]:
     what is delayed, and in dead letters, from the oldest on; in portions between which the server
     does other things. It ends when FARTHEST is reached in each place. Raises likewise."""
     keys = Keys(queue)
-    texts = spellings(text)
+    anywhere = Condition("", spellings(text))
     left = most
     for place, key, order in (
         (Place.WAITING, keys.arrivals, "newest"),
@@ -127,8 +134,8 @@ def search(link: Link, queue: str, text: str, most: int) -> Iterator[Portion]:
         (Place.DELAYED, keys.delayed, "latest"),
         (Place.DEAD, keys.dead, "letters"),
     ):
-        walk = _Walk(link, place, key, order, texts)
-        while left and (portion := walk.step(left)):
+        walk = Walk(link, key, order, [anywhere])
+        while left and not walk.is_far and (portion := _step(walk, place, left)):
             left -= len(portion.found)
             yield portion
 
@@ -141,62 +148,69 @@ def spellings(text: str) -> tuple[str, ...]:
     )
 
 
-class Seen(NamedTuple):
-    """By one request: how many entries are there; how many were ``looked`` at, of which ``size`` in
-    all; where to go on; the server's time, in ms; and what was found, as the script tells it."""
+class Condition(NamedTuple):
+    """Of these ``texts`` one is in the ``field`` of a dead letter; "": anywhere in an entry."""
 
-    there: int
-    looked: int
-    size: int
-    at: bytes
-    now: int
+    field: str
+    texts: Sequence[str]
+
+
+class Look(NamedTuple):
+    """What a step of a walk has ``found``, as the script tells it; how many entries it looked at,
+    of how many that are there; the server's time ``now``, in ms."""
+
     found: list[list[Any]]
+    looked: int
+    there: int
+    now: int
 
 
-def look(
-    link: Link, key: str, order: str, at: bytes, entries: int, most: int, texts: Sequence[str]
-) -> Seen:
-    """Look at so many entries of a key from there on, for ``most`` that have one of these texts."""
-    [reply] = read_all(link, [looking(key, order, at, entries, most, texts)])
-    if isinstance(reply, Exception):
-        raise reply
-    return Seen(*reply)
-
-
-def looking(
-    key: str, order: str, at: bytes, entries: int, most: int, texts: Sequence[str] = ()
-) -> Call:
-    """The call that does; `Seen` is what it is answered."""
-    return scripts.LOOK, [key], [order, at, entries, ENOUGH_BYTES, most, SHOWN, DIGITS, *texts]
-
-
-class _Walk:
-    """Through one key, from one end on."""
+class Walk:
+    """Through one key, from one end on, or from ``at``: entries that meet all ``conditions``.
+    ``fields``: of dead letters, those that are told; None: all but the traceback. ``shown``: bytes
+    of a payload. ``at``: where it goes on."""
 
     def __init__(
-        self, link: Link, place: Place, key: str, order: str, texts: Sequence[str]
+        self,
+        link: Link,
+        key: str,
+        order: str,
+        conditions: Sequence[Condition] = (),
+        *,
+        at: bytes = b"",
+        fields: Sequence[str] | None = None,
+        shown: int = SHOWN,
     ) -> None:
         self._link = link
-        self._place = place
         self._key = key
         self._order = order
-        self._texts = texts
-        self._at = BEGINNINGS.get(order, b"0")
+        self.at = at or BEGINNINGS.get(order, b"0")
+        sought = [(field, len(texts), *texts) for field, texts in conditions]
+        self._what = [*telling(shown, fields), *(part for each in sought for part in each)]
         self._looked = 0
         self._bytes = 0
 
-    def step(self, most: int) -> Portion | None:
-        """The next portion; None where there is no more, or none is to be looked at. Raises what
-        is in `link.ServerTrouble`."""
-        entries = min(AT_ONCE, FARTHEST - self._looked)
-        if entries <= 0 or self._bytes >= FARTHEST_BYTES:
-            return None
-        seen = look(self._link, self._key, self._order, self._at, entries, most, self._texts)
-        self._at = seen.at
-        self._looked += seen.looked
-        self._bytes += seen.size
-        tasks = [_task(self._place, told, seen.now) for told in seen.found]
-        return Portion(self._place, tasks, seen.looked, seen.there) if seen.looked else None
+    @property
+    def is_far(self) -> bool:
+        """Whether a search is to go no farther."""
+        return self._looked >= FARTHEST or self._bytes >= FARTHEST_BYTES
+
+    def step(self, most: int) -> Look | None:
+        """The next portion; None where there is no more. Raises what is in `link.ServerTrouble`."""
+        arguments = [self._order, self.at, AT_ONCE, ENOUGH_BYTES, most, *self._what]
+        [reply] = read_all(self._link, [(scripts.LOOK, [self._key], arguments)])
+        if isinstance(reply, Exception):
+            raise reply
+        there, looked, read, self.at, now, found = reply
+        self._looked += looked
+        self._bytes += read
+        return Look(found, looked, there, now) if looked else None
+
+
+def telling(shown: int, fields: Sequence[str] | None) -> list[Any]:
+    """The arguments that say how much is told of each: see `Walk`."""
+    names = [-1] if fields is None else [len(fields), *fields]
+    return [shown, DIGITS, *names]
 
 
 def _task(place: Place, told: list[Any], now: int) -> Task:

@@ -263,7 +263,7 @@ class Queue:
         what else is done with them."""
         while page := self.link.call("XRANGE", self._keys.dead, first, last, "COUNT", PAGE):
             for name, flat in page:
-                yield name.decode(), _fields(flat)
+                yield name.decode(), fields_in(flat)
             first = f"({page[-1][0].decode()}"
 
     def _claim(
@@ -287,7 +287,7 @@ class Queue:
         return self.link.run(script, self._keys.of_script(owner), list(arguments))
 
 
-def _fields(flat: list[bytes]) -> dict[str, bytes]:
+def fields_in(flat: list[bytes]) -> dict[str, bytes]:
     """A letter's fields by name; a name that comes again has its values in lines."""
     fields: dict[str, bytes] = {}
     for field, value in zip(flat[::2], flat[1::2], strict=True):

@@ -1,215 +1,214 @@
-"""Dead letters: sorted by what they died of, put back, thrown away, brought elsewhere and here."""
+"""Dead letters: what they have in common, which are meant, and putting them back or throwing them
+away."""
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from ..errors import EXIT_UNKNOWN, StartupError
 from ..protocol import letters, trash
-from ..protocol.letters import Full, Letter, Portion, kind_of, name_of_kind
+from ..protocol.alike import pattern_of
+from ..protocol.letters import AT_ONCE, Filter, Outline, Pick
 from ..protocol.link import Link
+from ..text import span
 from .audit import audited
 from .desk import Desk
 
+Hear = Callable[[int, int], None]
+"""Is told how many letters were looked at, of how many."""
+
+FEW = 5
+"""Letters that are named in the audit."""
+
+
+def unheard(looked: int, there: int) -> None:
+    """Where nobody wants to know."""
+
+
+class NoSuchLetter(StartupError):
+    """The queue has no dead letter of that name, or none that is sought."""
+
+    exit_code = EXIT_UNKNOWN
+
 
 @dataclass(frozen=True)
-class Selection:
-    """Of a queue's letters: those of these names, or else all that are there when it is looked for
-    them; and of these, those that are ``older`` or ``newer`` than so many seconds, whose
-    reason, or error, has this text, which have a text anywhere, and are of the kind, by its name.
-    """
-
-    names: Sequence[str] = ()
-    older: float | None = None
-    newer: float | None = None
-    reason: str = ""
-    error: str = ""
-    text: str = ""
-    kind: str = ""
-
-    @property
-    def is_all(self) -> bool:
-        return self == Selection()
-
-    def has(self, letter: Letter) -> bool:
-        """As far as that is not asked for by the times and the text."""
-        return (
-            self.reason in letter.reason
-            and self.error in letter.error
-            and (not self.kind or name_of_kind(kind_of(letter)) == self.kind)
-        )
-
-    @property
-    def described(self) -> str:
-        """For the audit."""
-        if self.names:
-            return ", ".join(self.names)
-        told = {name: value for name, value in vars(self).items() if value}
-        return ", ".join(f"{name} {value}" for name, value in told.items()) or "all"
-
-
-NAME = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
-"""Of a letter."""
-
-
-@dataclass
 class Group:
-    """Letters that died of the same ``kind``; ``name``: its own, which stays. ``first`` and
-    ``last``: when they were buried, Unix time in seconds by the server's clock; ``example``: the
-    last one."""
+    """Dead letters that are alike: see `alike`. ``reason`` and ``error``: what they have in common;
+    ``count``: how many they are; ``first`` and ``last``: when the oldest and the latest became
+    so, Unix time in seconds by the server's clock; ``letter``: the latest's name, and its own
+    error as the ``example``."""
 
-    name: str
-    kind: str
+    group: str
+    reason: str
+    error: str
     count: int
     first: float
     last: float
-    example: Letter
+    letter: str
+    example: str
+
+
+class Groups(NamedTuple):
+    """The largest first; of so many ``letters`` in all. ``now``: the server's time."""
+
+    groups: list[Group]
+    letters: int
+    now: float
+
+
+class Choice(NamedTuple):
+    """Dead letters that something is to be done with, the oldest first, and how they were chosen,
+    in words."""
+
+    picks: Sequence[Pick]
+    what: str
 
 
 @dataclass(frozen=True)
-class Step:
-    """How far it has come: so many letters were looked at, of how many; of these ``done``.
-    ``missing``: names that were selected, and are not there; ``left``: of letters that stay, as
-    they have no payload. ``trash``: where they are now. ``trouble``: why it stands in no audit, if
-    it doesn't."""
+class Requeued:
+    """So far: how many letters of ``total`` were ``looked`` at, how many are back; the names of
+    those that were ``left``, as they have no payload; the others were gone. ``trouble``: why it
+    stands in no audit, if it doesn't."""
 
+    total: int
     looked: int = 0
-    there: int = 0
-    done: int = 0
-    missing: Sequence[str] = ()
-    left: Sequence[str] = ()
-    trash: str = ""
+    number: int = 0
+    left: tuple[str, ...] = ()
     trouble: str = ""
 
 
-def portions(link: Link, queue: str, selection: Selection = Selection()) -> Iterator[Portion]:
-    """The letters that are selected, the oldest first. Raises what is in `link.ServerTrouble`."""
-    if selection.names:
-        yield from _named(link, queue, selection)
-    elif last := letters.newest(link, queue):
-        first = "-" if selection.newer is None else _name_at(link, selection.newer)
-        if selection.older is not None:
-            last = min(last, _name_at(link, selection.older), key=_numbers)
-        for portion in letters.portions(link, queue, first=first, last=last, text=selection.text):
-            yield portion._replace(found=[*filter(selection.has, portion.found)])
+@dataclass(frozen=True)
+class Dropped:
+    """So far: how many letters of ``total`` were ``looked`` at, how many are in the ``trash``.
+    ``trouble``: likewise."""
+
+    total: int
+    trash: str
+    looked: int = 0
+    number: int = 0
+    trouble: str = ""
 
 
-def _name_at(link: Link, ago: float) -> str:
-    """That of a letter would be greater which was buried later than so many seconds ago."""
-    seconds, _ = link.call("TIME")
-    return f"{max(0, int(seconds) - ago) * 1000:.0f}-0"
-
-
-def _numbers(name: str) -> tuple[int, ...]:
-    return tuple(map(int, name.split("-")))
-
-
-def _named(link: Link, queue: str, selection: Selection) -> Iterator[Portion]:
-    for start in range(0, len(selection.names), letters.AT_ONCE):
-        names = selection.names[start : start + letters.AT_ONCE]
-        found = letters.excerpts(link, queue, names)
-        yield Portion(found, start + len(names), len(selection.names))
-
-
-def groups(link: Link, queue: str, selection: Selection = Selection()) -> list[Group]:
-    """The letters that are selected, by what they died of; the most frequent first. Raises
-    likewise."""
+def groups(link: Link, queue: str, sought: Filter, hear: Hear = unheard) -> Groups:
+    """What the dead letters that are sought have in common. Raises what is in
+    `link.ServerTrouble`."""
+    if (extent := letters.extent_of(link, queue)) is None:
+        return Groups([], 0, 0.0)
     found: dict[str, Group] = {}
-    for portion in portions(link, queue, selection):
-        for letter in portion.found:
-            kind = kind_of(letter)
-            group = found.setdefault(
-                kind, Group(name_of_kind(kind), kind, 0, letter.at, letter.at, letter)
-            )
-            group.count += 1
-            group.last, group.example = letter.at, letter
-    return sorted(found.values(), key=lambda group: -group.count)
+    looked = number = 0
+    for portion in letters.walk_through(link, queue, extent, sought):
+        for outline in portion.found:
+            _count(found, outline)
+        looked, number = looked + portion.looked, number + len(portion.found)
+        hear(looked, extent.number)
+    return Groups(sorted(found.values(), key=lambda group: -group.count), number, extent.now)
+
+
+def _count(found: dict[str, Group], outline: Outline) -> None:
+    name, error = outline.group, outline.fields.get("error", "")
+    group = found.get(name)
+    if group is None:
+        reason = pattern_of(outline.fields.get("reason", ""))
+        group = Group(name, reason, pattern_of(error), 0, outline.time, 0.0, "", "")
+    found[name] = replace(
+        group, count=group.count + 1, last=outline.time, letter=outline.name, example=error
+    )
+
+
+def listed(link: Link, queue: str, sought: Filter, most: int) -> Iterator[Outline]:
+    """The dead letters that are sought, the oldest first, and ``most`` of them. Raises likewise."""
+    if (extent := letters.extent_of(link, queue)) is None:
+        return
+    for portion in letters.walk_through(link, queue, extent, sought, shown=SHOWN):
+        yield from portion.found[:most]
+        most -= len(portion.found)
+        if most <= 0:
+            return
+
+
+SHOWN = 200
+"""Bytes of a payload in a list."""
+
+
+def named(link: Link, queue: str, names: Sequence[str]) -> Choice:
+    """The dead letters of these names; raises NoSuchLetter for one that is not there, and what is
+    in `link.ServerTrouble`."""
+    picks = []
+    found = letters.outlines_of(link, queue, names, ["id"])
+    for name, outline in zip(names, found, strict=True):
+        if outline is None:
+            raise NoSuchLetter(f"there is no dead letter {name} in {queue}")
+        picks.append(_pick(outline))
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return Choice([*dict.fromkeys(picks)], ", ".join(names[:FEW]) + more)
+
+
+def sought(link: Link, queue: str, what: Filter, hear: Hear = unheard) -> Choice:
+    """The dead letters that are sought, of those that are there now. Raises likewise."""
+    picks: list[Pick] = []
+    looked = 0
+    if extent := letters.extent_of(link, queue):
+        for portion in letters.walk_through(link, queue, extent, what, ["id"]):
+            picks += map(_pick, portion.found)
+            looked += portion.looked
+            hear(looked, extent.number)
+    return Choice(picks, described(what))
+
+
+def _pick(outline: Outline) -> Pick:
+    return Pick(outline.name, outline.size, outline.fields.get("id", ""))
+
+
+def described(what: Filter) -> str:
+    """As people would choose them."""
+    parts = [
+        f"older than {span(what.older)}" if what.older is not None else "",
+        f"newer than {span(what.newer)}" if what.newer is not None else "",
+        *(
+            f"{field} {text!r}" if field != "group" else f"group {text}"
+            for field in ("reason", "error", "text", "group")
+            if (text := getattr(what, field))
+        ),
+    ]
+    return ", ".join(filter(None, parts)) or "all"
 
 
 def requeue(
-    desk: Desk, queue: str, selection: Selection, delay: float = 0, rate: float = 0
-) -> Iterator[Step]:
-    """Put the letters that are selected back into the queue, in portions, ``delay`` seconds from
-    now, and no more than ``rate`` a second, 0 for any; yields what has been done so far. What comes
-    meanwhile is not among them. The same again does what was left. Raises likewise."""
-    began = time.monotonic()
-    what = ", ".join([selection.described, *([f"in {delay:g} s"] if delay else [])])
-    step = Step()
-    with audited(desk, "requeue", queue, what) as doing:
-        for portion in portions(desk.link, queue, selection):
-            step = _looked(step, portion, selection)
-            for batch in letters.batches(portion.found, _at_once(rate)):
-                back = letters.requeue(desk.link, queue, batch, delay)
-                doing.count += back.number
-                step = replace(step, done=doing.count, left=[*step.left, *back.left])
-                yield step
-                if rate:
-                    time.sleep(max(0.0, began + doing.count / rate - time.monotonic()))
-    yield replace(step, trouble=doing.trouble)
+    desk: Desk,
+    queue: str,
+    choice: Choice,
+    *,
+    delay: float = 0.0,
+    payload: bytes = b"",
+    at_once: int = AT_ONCE,
+) -> Generator[Requeued, None, None]:
+    """Put these back into the queue, as a producer would push them; or have them wait for ``delay``
+    seconds, each with the id that its task had. ``payload``: instead of each one's own. In batches
+    of ``at_once``; yields what has been done so far. Each is put back once, whoever else does the
+    same, and however often. Raises what is in `link.ServerTrouble`."""
+    so_far = Requeued(len(choice.picks))
+    how = [choice.what, f"after {span(delay)}" if delay else "", "edited" if payload else ""]
+    with audited(desk, "requeue", queue, ", ".join(filter(None, how))) as doing:
+        for batch in letters.batches(choice.picks, at_once):
+            back = letters.requeue(desk.link, queue, batch, delay, payload)
+            doing.count += back.number
+            looked, left = so_far.looked + len(batch), (*so_far.left, *back.left)
+            so_far = Requeued(so_far.total, looked, doing.count, left)
+            yield so_far
+    yield replace(so_far, trouble=doing.trouble)
 
 
-def _looked(step: Step, portion: Portion, selection: Selection) -> Step:
-    there = {letter.name for letter in portion.found}
-    seen = selection.names[step.looked : portion.looked]
-    missing = [*step.missing, *(name for name in seen if name not in there)]
-    return replace(step, looked=portion.looked, there=portion.there, missing=missing)
-
-
-def _at_once(rate: float) -> int:
-    """Letters of a batch, so that there is one every half second or so."""
-    return max(1, min(letters.AT_ONCE, int(rate / 2))) if rate else letters.AT_ONCE
-
-
-def requeue_changed(desk: Desk, queue: str, name: str, payload: bytes) -> Step:
-    """Put this payload into the queue in the place of a letter's. Raises likewise."""
-    with audited(desk, "requeue", queue, f"{name}, changed") as doing:
-        back = letters.requeue_changed(desk.link, queue, name, payload)
-        doing.count = back.number
-    missing = [] if back.number or back.left else [name]
-    return Step(1, 1, doing.count, missing, back.left, trouble=doing.trouble)
-
-
-def drop(desk: Desk, queue: str, selection: Selection) -> Iterator[Step]:
-    """Move the letters that are selected to a trash, in portions; likewise."""
-    name = trash.new_name()
-    step = Step(trash=name)
-    who = f"{desk.who} at {desk.where}"
-    with audited(desk, "drop", queue, f"{selection.described}, to trash {name}") as doing:
-        for portion in portions(desk.link, queue, selection):
-            step = _looked(step, portion, selection)
-            for batch in letters.batches(portion.found):
-                names = [letter.name for letter in batch]
-                doing.count += trash.discard(desk.link, queue, name, names, who)
-                step = replace(step, done=doing.count)
-                yield step
-    yield replace(step, trouble=doing.trouble)
-
-
-def whole(link: Link, queue: str, selection: Selection) -> Iterator[list[Full]]:
-    """The letters that are selected, with all that they have, in portions. Raises likewise."""
-    for portion in portions(link, queue, selection):
-        for batch in letters.batches(portion.found):
-            yield letters.named(link, queue, [letter.name for letter in batch])
-
-
-@dataclass(frozen=True)
-class Imported:
-    """So far: how many lines were seen to, and how many letters came of them; the others were here
-    already."""
-
-    seen: int = 0
-    added: int = 0
-    trouble: str = ""
-
-
-def bring_in(desk: Desk, queue: str, found: Iterable[Full], source: str) -> Iterator[Imported]:
-    """Add letters that were exported, from this ``source``, in portions; likewise."""
-    so_far = Imported()
-    with audited(desk, "import", queue, f"from {source}") as doing:
-        for batch in letters.batches(found):
-            doing.count += letters.bring_in(desk.link, queue, batch)
-            so_far = Imported(so_far.seen + len(batch), doing.count)
+def drop(desk: Desk, queue: str, choice: Choice) -> Generator[Dropped, None, None]:
+    """Move these to a trash, from which they can be had back for a day; in batches; yields what has
+    been done so far. Raises likewise."""
+    so_far = Dropped(len(choice.picks), trash.new_name())
+    with audited(desk, "drop", queue, f"{choice.what}, to trash {so_far.trash}") as doing:
+        for batch in letters.batches(choice.picks):
+            names = [pick.name for pick in batch]
+            who = f"{desk.who} at {desk.where}"
+            doing.count += trash.discard(desk.link, queue, so_far.trash, names, who)
+            so_far = replace(so_far, looked=so_far.looked + len(batch), number=doing.count)
             yield so_far
     yield replace(so_far, trouble=doing.trouble)

@@ -1,20 +1,18 @@
--- import
--- Adds dead letters that were exported, each once: a list of which are in already is kept for a while, from
--- the last one on.
--- KEYS: the last is that list
--- ARGV: for how many ms; of each letter a name by which it is known again, how many of the arguments that
--- follow are its fields and values, and these
+-- Adds dead letters, each once: what was added is known for a while.
+-- KEYS: the last is the set of what was added
+-- ARGV: for how many ms that is known; then each letter's mark, of how many fields and values it consists,
+-- and these
 -- Returns how many were added.
-local IMPORTS = KEYS[9]
-local added, i = 0, 2
-while i < #ARGV do
-  local name, parts = ARGV[i], tonumber(ARGV[i + 1])
-  if redis.call('SISMEMBER', IMPORTS, name) == 0 then
-    redis.call('XADD', DEAD, '*', unpack(ARGV, i + 2, i + 1 + parts))
-    redis.call('SADD', IMPORTS, name)
+local IMPORTS, added, i = KEYS[9], 0, 2
+redis.call('SADD', IMPORTS, '') -- tried out, as in try_taking
+redis.call('PEXPIRE', IMPORTS, ARGV[1])
+while i <= #ARGV do
+  local first, last = i + 2, i + 1 + ARGV[i + 1]
+  if redis.call('SISMEMBER', IMPORTS, ARGV[i]) == 0 then
+    redis.call('XADD', DEAD, '*', unpack(ARGV, first, last))
+    redis.call('SADD', IMPORTS, ARGV[i])
     added = added + 1
   end
-  i = i + 2 + parts
+  i = last + 1
 end
-redis.call('PEXPIRE', IMPORTS, ARGV[1])
 return added

@@ -3,14 +3,30 @@
 -- KEYS: a list, a sorted set, or a stream
 -- ARGV: in which order, where to begin (0; of a stream - or +), how many entries to look at, at most,
 -- after how many bytes to stop, how many to return, at most, how many bytes of each behind its header, and
--- how many digits of its SHA-1 where it has none; texts, of which one is to be in it, if there are any
+-- how many digits of its SHA-1 where it has none; how many fields of a letter (-1: all but its traceback),
+-- and which; conditions, of which all are to hold: each a field of letters ('': anywhere), how many texts,
+-- and these, of which one is to be in it
+-- (Of a field, LONGEST bytes are told.)
 -- Returns how many entries there are; how many were looked at, and their bytes; where to go on; the
 -- server's time, in ms; and those that were found, each as: its mark (of a sorted set the due time, of a
--- stream the letter), its length in bytes, its beginning; these digits; of a stream, its other fields.
+-- stream the letter), its length in bytes, its beginning; these digits; of a stream, those of its other
+-- fields that are asked for.
 local KEY, ORDER, at, RECORD_SEPARATOR = KEYS[1], ARGV[1], ARGV[2], 30
 local most, enough = tonumber(ARGV[3]), tonumber(ARGV[4])
 local wanted, shown, digits = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local AT_ONCE, LARGE, TEXTS = 128, 65536, 8
+local AT_ONCE, LARGE, FIELDS, number, LONGEST = 128, 65536, 8, tonumber(ARGV[8]), 1000
+
+local asked = {}
+for i = FIELDS + 1, FIELDS + number do
+  asked[ARGV[i]] = true
+end
+
+local conditions, next_one = {}, FIELDS + 1 + math.max(0, number)
+while next_one <= #ARGV do
+  local texts = {unpack(ARGV, next_one + 2, next_one + 1 + ARGV[next_one + 1])}
+  conditions[#conditions + 1] = {field = ARGV[next_one], texts = texts}
+  next_one = next_one + 2 + #texts
+end
 
 local function reversed(entries)
   local turned = {}
@@ -60,13 +76,17 @@ local READ = {
 local IS_STREAM = string.find(ORDER, 'letters', 1, true)
 local COUNT = {next = 'LLEN', newest = 'LLEN', soonest = 'ZCARD', latest = 'ZCARD'}
 
-local function has_any(entry)
-  for i = TEXTS, #ARGV do
-    if string.find(entry, ARGV[i], 1, true) then
+local function has_any(text, texts)
+  for _, each in ipairs(texts) do
+    if string.find(text, each, 1, true) then
       return true
     end
   end
-  return #ARGV < TEXTS
+  return false
+end
+
+local function is_asked(field)
+  return asked[field] or (number < 0 and field ~= 'traceback')
 end
 
 local function header_in(entry)
@@ -87,24 +107,45 @@ local function summary(mark, entry)
   for i = 1, #entry, 2 do
     if entry[i] == 'payload' then
       told[2], told[3] = #entry[i + 1], string.sub(entry[i + 1], 1, shown)
-    elseif entry[i] ~= 'traceback' then
-      told[#told + 1] = string.sub(entry[i], 1, shown)
-      told[#told + 1] = string.sub(entry[i + 1], 1, shown)
+    elseif is_asked(entry[i]) then
+      told[#told + 1] = string.sub(entry[i], 1, LONGEST)
+      told[#told + 1] = string.sub(entry[i + 1], 1, LONGEST)
     end
   end
   return told
 end
 
-local function weighed(entry)
+local function meets(entry, condition)
   if type(entry) == 'string' then
-    return #entry, has_any(entry)
+    return has_any(entry, condition.texts)
   end
-  local bytes, is_found = 0, #ARGV < TEXTS
+  for i = 1, #entry, 2 do
+    local is_meant = condition.field == '' or condition.field == entry[i]
+    if is_meant and has_any(entry[i + 1], condition.texts) then
+      return true
+    end
+  end
+  return false
+end
+
+local function is_sought(entry)
+  for _, condition in ipairs(conditions) do
+    if not meets(entry, condition) then
+      return false
+    end
+  end
+  return true
+end
+
+local function weight(entry)
+  if type(entry) == 'string' then
+    return #entry
+  end
+  local bytes = 0
   for i = 2, #entry, 2 do
     bytes = bytes + #entry[i]
-    is_found = is_found or has_any(entry[i])
   end
-  return bytes, is_found
+  return bytes
 end
 
 -- Portions double, so that large entries are noticed before many of them are read.
@@ -115,10 +156,9 @@ while looked < most and bytes < enough and #found < wanted do
     break
   end
   for _, each in ipairs(entries) do
-    local size, is_found = weighed(each[2])
-    looked, bytes = looked + 1, bytes + size
+    looked, bytes = looked + 1, bytes + weight(each[2])
     at = IS_STREAM and '(' .. each[1] or at + 1
-    if is_found then
+    if is_sought(each[2]) then
       found[#found + 1] = summary(each[1], each[2])
     end
     if #found == wanted then
