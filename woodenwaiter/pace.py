@@ -34,10 +34,6 @@ NAP = LONG / 2
 """Of a worker that has just become idle, before it looks whether others hold what it could run, and
 has the housekeeper look at once: most waits are over by then."""
 
-ONCE = 0.3
-"""Between two questions what is left, while no task runs, of who serves until there is nothing: it
-is gone within a second of the last task, and asks three times a second while a retry is awaited."""
-
 LEAST_WAIT = 0.1
 """For a task, however impatient the customer: each wait costs the server two commands."""
 
@@ -485,9 +481,6 @@ HOUSEKEEPER_GRACE = LAST_PASS + 1.0
 
 METRICS_GRACE = 1.0
 """That who serves metrics has to leave."""
-
-RELOADER_GRACE = 1.0
-"""That who watches files has to leave."""
 
 SERVER_GRACE = 10.0
 """That an embedded server has to write its data."""

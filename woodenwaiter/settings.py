@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import Field, dataclass, fields, replace
-from types import MappingProxyType
 from typing import Any, TypedDict
 
 from . import pace
@@ -64,9 +63,6 @@ class Keywords(TypedDict, total=False):
     threads: Threads
     cpus: Number
     metrics: str
-    once: bool
-    reload: bool
-    pidfile: str
 
 
 @dataclass(frozen=True)
@@ -100,11 +96,6 @@ class Settings:
     cpus: workers that there may be in all, "4" or "cpus"; "": as many as the queues are to have.
     metrics: where Prometheus is told of this supervisor, "HOST:PORT", or ":PORT" for all addresses
         of the machine; "": nowhere.
-    once: serve until nothing is left to do, then drain: not before what is to be tried again has
-        been; what is paused, and what others run, is not waited for.
-    reload: start anew when a file of the application's code changes; not for ``launch()`` and
-        ``run()``.
-    pidfile: has the supervisor's pid while it runs, and no other one's; "": none has.
     """
 
     redis: str | None = None
@@ -124,9 +115,6 @@ class Settings:
     threads: Threads = AUTO
     cpus: Number = ""
     metrics: str = ""
-    once: bool = False
-    reload: bool = False
-    pidfile: str = ""
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -138,9 +126,8 @@ class Settings:
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
         _require(self.import_in in IMPORT_IN, f"import_in must be one of {', '.join(IMPORT_IN)}")
-        for name in ("allow_open_connections", "once", "reload"):
-            value = getattr(self, name)
-            _require(isinstance(value, bool), f"{name} must be a bool: {value!r}")
+        allowed = self.allow_open_connections
+        _require(isinstance(allowed, bool), f"allow_open_connections must be a bool: {allowed!r}")
         _require(
             isinstance(self.durable, int) and self.durable >= 0,
             f"durable must be a number of replicas, not {self.durable!r}",
@@ -178,14 +165,10 @@ class Settings:
 
     @classmethod
     def from_environment(
-        cls,
-        environment: Mapping[str, str] = os.environ,
-        weaker: Mapping[str, Any] = MappingProxyType({}),
-        **given: Any,
+        cls, environment: Mapping[str, str] = os.environ, **given: Any
     ) -> Settings:
-        """What is given, else what a variable ``WOODENWAITER_…`` says, else what is ``weaker``,
-        else the default."""
-        values = dict(weaker)
+        """What is given, else what a variable ``WOODENWAITER_…`` says, else the default."""
+        values: dict[str, Any] = {}
         for field in fields(cls):
             variable = f"WOODENWAITER_{field.name.upper()}"
             if variable in environment and field.name != "redis":
@@ -206,11 +189,6 @@ class Settings:
             raise Misuse(
                 "import_in=worker is for python -m woodenwaiter.supervisor: this program, from "
                 "which its workers are forked, has imported the application already"
-            )
-        if settings.reload:
-            raise Misuse(
-                "reload is for python -m woodenwaiter.supervisor: nobody but this program itself "
-                "knows how it is started anew"
             )
         return settings
 

@@ -6,7 +6,6 @@ import argparse
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from setproctitle import setproctitle
@@ -22,7 +21,6 @@ from ..protocol.urls import client_from_environment
 from ..settings import IMPORT_IN, IN_WORKER, Settings
 from ..supervisor.boot import run, run_scouted
 from ..supervisor.forked import LAST_MOMENTS, SIGNALS, strays
-from ..supervisor.reloader import Watched, watched_folder
 from ..supervisor.renewal import LOADED, NOT_LOADED, TRIAL, Renewal, Start
 from ..supervisor.scout import scouted
 from ..text import escaped
@@ -91,29 +89,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="where Prometheus is told of this supervisor, at /metrics; :PORT for all addresses",
     )
-    _add_life(parser)
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     return parser
-
-
-def _add_life(parser: argparse.ArgumentParser) -> None:
-    """When it ends, and begins again, and where that is told."""
-    parser.add_argument(
-        "--once",
-        action="store_true",
-        help="serve until nothing is left to do, retries among it, then drain; for cron and tests",
-    )
-    parser.add_argument(
-        "--reload",
-        action="store_true",
-        help="start anew, as by HUP, when a .py file in the folder that APP is imported from "
-        "changes; for developers",
-    )
-    parser.add_argument(
-        "--pidfile",
-        metavar="FILE",
-        help="has the supervisor's pid while it runs; who finds another's there does not start",
-    )
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
@@ -184,8 +161,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given["processes"] = " ".join(given["processes"])
     try:
         settings = Settings.from_environment(**given)
-        if settings.pidfile:  # before the application goes elsewhere
-            settings = replace(settings, pidfile=os.path.abspath(settings.pidfile))
         if settings.redis_password_file and not settings.redis:  # for waiters without arguments
             os.environ[REDIS_PASSWORD_FILE] = settings.redis_password_file
         client_from_environment()  # else the import would be blamed
@@ -193,16 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.set_role("trial" if is_trial else "supervisor")
         _receive_signals_while_loading()
         allot(share_of(settings.threads, _expected_workers(settings)))
-        return (
-            _try_out(app) if is_trial else _supervise(app, settings, _renewal(app, settings, start))
-        )
+        return _try_out(app) if is_trial else _supervise(app, settings, Renewal(start))
     except (StartupError, WrongValue) as error:
         return _explain(error, is_trial=is_trial)
-
-
-def _renewal(app: str, settings: Settings, start: Start) -> Renewal:
-    watched = Watched(watched_folder(app), start.at) if settings.reload else None
-    return Renewal(start, watched)
 
 
 def _receive_signals_while_loading() -> None:
@@ -242,7 +210,9 @@ def _supervise(app: str, settings: Settings, renewal: Renewal) -> int:
     # For the supervisor alone: one that comes after it has drained must not end this process
     # with another exit code.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *LAST_MOMENTS, *strays()))
-    return run_it()
+    code = run_it()
+    renewal.begin()
+    return code
 
 
 def _explain(error: WoodenError, *, is_trial: bool) -> int:

@@ -27,11 +27,9 @@ from ..processes.tree import find, is_alive, kill_session, kill_tree, leads_sess
 from ..protocol.capacity import warn_of_crowd, warn_of_eviction
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
-from ..protocol.remains import Remains, remains_of
 from ..settings import Settings
 from .calls import Calls
 from .cancelling import canceller
-from .once import Questions, is_nothing_left
 from .portrait import Portrait
 from .publisher import Publisher
 from .site import Site
@@ -75,7 +73,6 @@ class Housekeeper:
         # Should all be silent, a look still takes no longer than owners may wait for their renewal.
         timeout = pace.reply_within(lease) / len(clients)
         places = places_in(settings.cpus)
-        self._questions = Questions() if settings.once else None
         self._calls = Calls(consumers[0].hooks, inbox)  # their manager's, hence those of all
         hear = self._calls.hear
         sites = {key: Site(client, lease, timeout, places, hear) for key, client in clients.items()}
@@ -111,8 +108,6 @@ class Housekeeper:
         deadline = math.inf
         while True:
             look_at = self._look()
-            if self._questions and not self._leaving:
-                self._ask_what_is_left(self._questions)
             if self._leaving:
                 deadline = min(deadline, time.monotonic() + pace.LAST_PASS)
                 if time.monotonic() >= deadline or not (self._has_dead() or self._calls.are_left):
@@ -173,26 +168,6 @@ class Housekeeper:
         self._scoreboard.note_answer(min(site.answered_at for site in self._sites))
         self._calls.look(time.monotonic())
         return look_at
-
-    def _ask_what_is_left(self, questions: Questions) -> None:
-        """And tell the supervisor. A server that is away has something left, for all one knows."""
-        is_all_done = False
-        if all(site.retry_at <= time.monotonic() for site in self._sites):
-            if not questions.is_due(self._used_rows(), time.monotonic()):
-                return
-            with suppress(*ServerTrouble):
-                remains = [each for site in self._sites for each in self._remains(site)]
-                is_all_done = is_nothing_left(remains) and questions.stand(self._used_rows())
-        self._scoreboard.note_all_done(is_all_done)
-        if is_all_done:
-            ring(self._bell)
-
-    def _remains(self, site: Site) -> list[Remains]:
-        rows, names = self._rows_at(site), {name for at, name in self._places if at is site}
-        return remains_of(site.link, {n: [row.owner for row in rows.get(n, ())] for n in names})
-
-    def _used_rows(self) -> list[Row]:
-        return [row for row in self._scoreboard if row.state != State.FREE]
 
     def _rows(self) -> dict[Site, dict[str, list[Row]]]:
         """Of each site the workers of each queue."""

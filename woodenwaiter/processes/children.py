@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -37,19 +36,6 @@ def reap_and_measure(pid: int) -> Dead:
     except ChildProcessError:  # reaped by somebody else; or, for -1, none is left
         return Dead(max(pid, 0), UNKNOWN_STATUS)
     return Dead(dead, status, cpu_of(usage), usage.ru_maxrss * PEAK_UNIT)
-
-
-EVERYBODY = -1
-"""In place of a pid: all children, also those that were handed to PID 1."""
-
-
-def the_dead(pids: Iterable[int]) -> Iterator[Dead]:
-    """Those of these children that have died."""
-    for pid in pids:
-        while (dead := reap_and_measure(pid)).pid:
-            yield dead
-            if pid != EVERYBODY:
-                break
 
 
 def send_signal(pid: int, number: int) -> None:

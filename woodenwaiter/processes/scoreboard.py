@@ -23,9 +23,9 @@ ROWS = 4096  # 768 KiB that cost nothing until touched; a death that awaits reco
 # The header before the rows: 32-bit words.
 _USED, _REDIS_WAS_USABLE, _IS_CLOSING, _HOUSEKEEPER = range(4)
 # … and, behind them, 64-bit ones …
-_LOOKED, _WANTED, _ANSWERED, _ALL_DONE = 2, 3, 4, 5
+_LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 # … and again 32-bit ones, of the supervisor's.
-_IS_QUIET, _IS_DRAINING, _HEARD = 12, 13, 14
+_IS_QUIET, _IS_DRAINING, _HEARD = 10, 11, 12
 
 
 class Scoreboard:
@@ -132,14 +132,6 @@ class Scoreboard:
     def answered_at(self) -> float:
         """The latest such moment that is known of (monotonic seconds); 0: there is none."""
         return self._moments[_ANSWERED] / 1e9
-
-    @property
-    def is_all_done(self) -> bool:
-        """Whether nothing was left to do, when that was last asked."""
-        return bool(self._moments[_ALL_DONE])
-
-    def note_all_done(self, is_all_done: bool) -> None:
-        self._moments[_ALL_DONE] = is_all_done
 
     def want_look(self, now: float) -> None:
         """A worker sees what the housekeeper should see as well, before its next ordinary look."""

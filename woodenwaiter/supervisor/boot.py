@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 
 from setproctitle import setproctitle
@@ -27,7 +26,6 @@ from ..text import escaped, listed
 from .apart import Apart
 from .doorway import Doorway, address_of_metrics
 from .hosts import TITLE
-from .pidfile import pidfile
 from .renewal import Renewal
 from .roster import Outline, Roster, most_workers, surveyed
 from .supervisor import Supervisor
@@ -63,19 +61,14 @@ def _run(
     renewal: Renewal | None,
 ) -> int:
     logs.configure(settings.log_level, settings.log_format)
-    renewal = renewal or Renewal()
-    with ExitStack() as stack:
-        with Apart() as apart:
-            try:
-                own = stack.enter_context(pidfile(settings.pidfile, renewal.held))
-                code = _supervise(survey, settings, apart, lifeline, renewal)
-            except StartupError as error:
-                if lifeline is None:
-                    raise
-                log.error("%s", error)
-                return error.exit_code
-        renewal.begin(own.bequest if own else dict)
-        return code
+    with Apart() as apart:
+        try:
+            return _supervise(survey, settings, apart, lifeline, renewal)
+        except StartupError as error:
+            if lifeline is None:
+                raise
+            log.error("%s", error)
+            return error.exit_code
 
 
 def _supervise(
@@ -83,7 +76,7 @@ def _supervise(
     settings: Settings,
     apart: Apart,
     lifeline: int | None,
-    renewal: Renewal,
+    renewal: Renewal | None,
 ) -> int:
     doorway = Doorway.at(settings.metrics) if settings.metrics else None
     roster = _with_share(survey(), settings)

@@ -33,7 +33,6 @@ from ..text import escaped
 from ..worker.lookout import Lookout
 from ..worker.worker import work
 from .line import Line
-from .reloader import Watched, watch
 from .roster import Roster
 
 SIGNALS = (
@@ -192,24 +191,6 @@ def be_metrics(roster: Roster, scoreboard: Scoreboard, listener: socket, ties: T
         serve(consumers, scoreboard, ties.parent, listener, inbox, ties.lifeline, is_over)
     finally:
         _leave_application(roster)
-    return 0
-
-
-def be_reloader(scoreboard: Scoreboard, watched: Watched, ties: Ties) -> int:
-    """Watch the application's files, to the end; returns the exit code."""
-    inbox = _become_child("reloader", (BELL,))
-    _ignore_strays()
-    unblock_signals()
-    setproctitle("woodenwaiter: reloader")
-
-    def is_over() -> bool:
-        return os.getppid() != ties.parent or (bool(inbox) and scoreboard.is_closing)
-
-    try:
-        watch(watched, ties.parent, is_over)
-    except OSError as error:  # too many folders, say
-        log.error("%s cannot be watched: %s", watched.folder, error)
-        return 1
     return 0
 
 

@@ -16,8 +16,7 @@ class Stage(IntEnum):
     WORKERS = 0
     HOUSEKEEPER = 1
     METRICS = 2
-    RELOADER = 3
-    SERVER = 4
+    SERVER = 3
 
 
 class Setups:

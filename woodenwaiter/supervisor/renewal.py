@@ -10,7 +10,6 @@ import math
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,8 +21,6 @@ from ..processes.children import ending
 from ..processes.fork import conclude
 from ..processes.tree import kill_tree
 from .forked import LAST_MOMENTS, SIGNALS
-from .pidfile import HELD
-from .reloader import Watched
 
 FOR_GOOD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, *LAST_MOMENTS}
 """What ends a supervisor, whatever else it is about to do."""
@@ -53,15 +50,12 @@ def unless_ignored(signals: Iterable[signal.Signals]) -> list[signal.Signals]:
 
 @dataclass(frozen=True)
 class Start:
-    """How this process was started, before the application changed any of it: ``at`` in Unix time;
-    ``held``: what it has of the one that started anew."""
+    """How this process was started, before the application changed any of it."""
 
     command: list[str]
     environment: Mapping[str, str]
     folder: str
     had_terminal: bool
-    at: float
-    held: str
 
     @classmethod
     def of_this_process(cls) -> Start:
@@ -69,9 +63,7 @@ class Start:
             folder = os.getcwd()
         except OSError:  # it has been removed
             folder = os.curdir
-        held = os.environ.pop(HELD, "")
-        command = [sys.executable, *sys.orig_argv[1:]]
-        return cls(command, dict(os.environ), folder, has_terminal(), time.time(), held)
+        return cls([sys.executable, *sys.orig_argv[1:]], dict(os.environ), folder, has_terminal())
 
     def be_trial(self) -> NoReturn:
         os.setpgid(0, 0)  # to be killed with all that it starts
@@ -88,14 +80,11 @@ class Start:
 
 
 class Renewal:
-    """Of one supervisor; ``start``: None where it is not for the supervisor to start again;
-    ``watched``: files whose changes are to call for it."""
+    """Of one supervisor; ``start``: None where it is not for the supervisor to start again."""
 
-    def __init__(self, start: Start | None = None, watched: Watched | None = None) -> None:
+    def __init__(self, start: Start | None = None) -> None:
         self._start = start
         self._is_heard = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
-        self.watched = watched
-        self.held = start.held if start else ""
         self._asked_again = False
         self._is_late = False
         self.is_ready = False  # the new code is to run once the old has drained
@@ -157,10 +146,9 @@ class Renewal:
             kill_tree(self.pid)
         self.pid, self.due = 0, math.inf
 
-    def begin(self, bequest: Callable[[], Mapping[str, str]]) -> None:
-        """Become the new supervisor, if all is ready for it and nobody wants this one to leave.
-        ``bequest``: for its environment."""
+    def begin(self) -> None:
+        """Become the new supervisor, if all is ready for it and nobody wants this one to leave."""
         if self._start and self.is_ready and not FOR_GOOD & signal.sigpending():
             conclude()
             logs.flush()
-            self._start.repeat(**bequest())
+            self._start.repeat()

@@ -25,7 +25,6 @@ from .time_limits import Measure
 GRACES = {
     Stage.HOUSEKEEPER: pace.HOUSEKEEPER_GRACE,
     Stage.METRICS: pace.METRICS_GRACE,
-    Stage.RELOADER: pace.RELOADER_GRACE,
     Stage.SERVER: pace.SERVER_GRACE,
 }
 """Seconds to leave, for those that have no tasks."""
@@ -194,7 +193,7 @@ class Slots:
         slot.child = child
 
     def add_helper(self, stage: Stage, name: str, child: Child | None = None) -> None:
-        """An embedded server, which is up before anything else; or another without tasks."""
+        """An embedded server, which is up before anything else; or who serves metrics."""
         self._slots.append(Slot(stage, name, child=child))
 
     # Deaths.
@@ -272,10 +271,10 @@ class Slots:
 
     # People tell.
 
-    def drain(self, now: float, why: str = "") -> list[Order]:
+    def drain(self, now: float) -> list[Order]:
         """Let the running tasks finish, give the rest back, and leave."""
-        told = f"draining: running tasks have up to {self._drain_seconds:g} s to finish"
-        return self._begin_drain(now, why or told)
+        seconds = f"{self._drain_seconds:g}"
+        return self._begin_drain(now, f"draining: running tasks have up to {seconds} s to finish")
 
     def interrupt(self, now: float, code: int) -> list[Order]:
         """Drain; when told a second time, stop."""

@@ -20,7 +20,7 @@ from socket import socket
 from ..errors import StartupError
 from ..events import about
 from ..logs import log
-from ..processes.children import EVERYBODY, Dead, send_signal, the_dead
+from ..processes.children import Dead, reap_and_measure, send_signal
 from ..processes.cpus import places_in
 from ..processes.descriptors import allow_descriptors, set_limits
 from ..processes.fork import AtEnd, end_process, fork, leave
@@ -32,20 +32,11 @@ from ..processes.traces import Trace
 from ..processes.tree import kill_group, kill_session, kill_tree
 from ..settings import Settings
 from .apart import Apart
-from .condition import answer_of, unserved_queues
+from .condition import answer_of
 from .deaths import Deaths, settle
 from .doorway import Doorway
 from .embedded import EmbeddedServer
-from .forked import (
-    LAST_MOMENTS,
-    SIGNALS,
-    Ties,
-    be_housekeeper,
-    be_metrics,
-    be_reloader,
-    be_worker,
-    strays,
-)
+from .forked import LAST_MOMENTS, SIGNALS, Ties, be_housekeeper, be_metrics, be_worker, strays
 from .inquiries import Inquiries
 from .orders import Child, Kill, Order, Say
 from .places import Place, Setups, Stage
@@ -60,14 +51,12 @@ from .whereabouts import Whereabouts
 from .wishes import asked_for
 
 
-def slots_of(roster: Roster, scoreboard: Scoreboard, settings: Settings, renewal: Renewal) -> Slots:
+def slots_of(roster: Roster, scoreboard: Scoreboard, settings: Settings) -> Slots:
     loads = not roster.is_loaded
     places = [_place_of(outline, settings, loads=loads) for outline in roster.outlines]
     slots = Slots(places, scoreboard, settings.drain_seconds)
     if settings.metrics:
         slots.add_helper(Stage.METRICS, "metrics")
-    if renewal.watched:
-        slots.add_helper(Stage.RELOADER, "reloader")
     return slots
 
 
@@ -120,7 +109,7 @@ class Supervisor:
         self._shortages = Shortages()
         self._stalls = Stalls(threads, time.monotonic())
         self._strays = set(strays())
-        self._slots = slots_of(roster, self._scoreboard, settings, self._renewal)
+        self._slots = slots_of(roster, self._scoreboard, settings)
         self._staffing = staffing_of(roster, self._slots, self._scoreboard, settings)
 
     def run(self) -> int:
@@ -211,8 +200,6 @@ class Supervisor:
 
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
-        if self._scoreboard.is_all_done and not unserved_queues(self._slots):
-            _carry_out(self._slots.drain(now, "leaving: nothing is left to do"))
         self._renewal.meet_deadline(now)
         self._whereabouts.look(self._slots.workers(), now)
         self._stalls.look(self._slots.workers(), now)
@@ -249,9 +236,6 @@ class Supervisor:
         if slot.stage == Stage.METRICS:
             with self._doorway.lent() as listener:
                 return Child(self._fork(partial(self._metrics, listener), leave), born)
-        if watched := self._renewal.watched if slot.stage == Stage.RELOADER else None:
-            reloader = partial(be_reloader, self._scoreboard, watched)
-            return Child(self._fork(lambda: reloader(self._ties), leave), born)
         return Child(self._server.spawn(), born) if self._server else None
 
     def _bear_worker(self, slot: Slot, born: float) -> Child | None:
@@ -310,8 +294,13 @@ class Supervisor:
     def _reap(self) -> Iterator[Dead]:
         """The children that died. As PID 1 it is everybody's parent; else it leaves alone what is
         not its own: a program may have other children."""
-        pids = [*self._renewal.pids, *(slot.child.pid for slot in self._slots if slot.child)]
-        return the_dead([EVERYBODY] if self._pid == 1 else pids)
+        if self._pid == 1:
+            while (dead := reap_and_measure(-1)).pid:
+                yield dead
+            return
+        for pid in [*self._renewal.pids, *(slot.child.pid for slot in self._slots if slot.child)]:
+            if (dead := reap_and_measure(pid)).pid:
+                yield dead
 
     def _note_end(self, dead: Dead) -> None:
         if dead.pid == self._renewal.pid:
