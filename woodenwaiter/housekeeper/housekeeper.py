@@ -27,9 +27,11 @@ from ..processes.tree import find, is_alive, kill_session, kill_tree, leads_sess
 from ..protocol.capacity import warn_of_crowd, warn_of_eviction
 from ..protocol.client import identity
 from ..protocol.link import ServerTrouble
+from ..protocol.remains import Remains, remains_of
 from ..settings import Settings
 from .calls import Calls
 from .cancelling import canceller
+from .finish import doings_of, is_over
 from .portrait import Portrait
 from .publisher import Publisher
 from .site import Site
@@ -67,6 +69,8 @@ class Housekeeper:
         self._stops_server = stops_server
         self._leaving = scoreboard.is_closing
         self._orphaned = False
+        self._ask_at = -math.inf if settings.once else math.inf  # what is left to do
+        self._least = [consumer.bounds[0] for consumer in consumers]
         self._workers: dict[Row, psutil.Process | None] = {}  # once orphaned
         lease = settings.lease_seconds
         clients = {identity(consumer.client): consumer.client for consumer in consumers}
@@ -112,11 +116,37 @@ class Housekeeper:
                 deadline = min(deadline, time.monotonic() + pace.LAST_PASS)
                 if time.monotonic() >= deadline or not (self._has_dead() or self._calls.are_left):
                     break
+            elif self._is_finished():
+                self._scoreboard.note_emptied()
+                ring(self._bell)
             self._sleep(min(pace.LOOK, look_at - time.monotonic()))
         self._withdraw()
         self._calls.end()
         if self._orphaned and self._stops_server:
             self._stop_server()
+
+    def _is_finished(self) -> bool:
+        """Whether nothing is left to do for a supervisor that is to leave then."""
+        now = time.monotonic()
+        before = doings_of(self._scoreboard, self._least)
+        if now < self._ask_at or before.are_busy or not before.are_up:
+            return False
+        self._ask_at = now + pace.LEFT
+        remains = [each for site in self._sites for each in self._remains_at(site)]
+        return is_over(before, remains, doings_of(self._scoreboard, self._least))
+
+    def _remains_at(self, site: Site) -> Sequence[Remains | None]:
+        """None for a queue that cannot tell, or that is not asked, as its server is away."""
+        rows = self._rows_at(site)
+        queues = {name: rows.get(name, []) for place, name in self._places if place is site}
+        if site.retry_at > time.monotonic():
+            return [None]
+        try:
+            owners = {name: [row.owner for row in there] for name, there in queues.items()}
+            told = remains_of(site.link, owners)
+        except ServerTrouble:  # the next look tells of it
+            return [None]
+        return [each if isinstance(each, Remains) else None for each in told]
 
     def _withdraw(self) -> None:
         for site in self._sites:

@@ -26,6 +26,8 @@ _USED, _REDIS_WAS_USABLE, _IS_CLOSING, _HOUSEKEEPER = range(4)
 _LOOKED, _WANTED, _ANSWERED = 2, 3, 4
 # … and again 32-bit ones, of the supervisor's.
 _IS_QUIET, _IS_DRAINING, _HEARD = 10, 11, 12
+# … and the housekeeper's.
+_IS_EMPTIED = 13
 
 
 class Scoreboard:
@@ -163,6 +165,14 @@ class Scoreboard:
     def heard(self) -> int:
         """How many signals."""
         return self._header[_HEARD]
+
+    @property
+    def is_emptied(self) -> bool:
+        """Whether the housekeeper has found nothing left to do, where that is the end."""
+        return bool(self._header[_IS_EMPTIED])
+
+    def note_emptied(self) -> None:
+        self._header[_IS_EMPTIED] = 1
 
     @property
     def is_closing(self) -> bool:
