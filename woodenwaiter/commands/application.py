@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import select
 import sys
@@ -55,6 +56,17 @@ def find_customers(spec: str) -> list[WoodenCustomer]:
     if factory:
         found = _call(found, spec)
     return _as_customers(found, spec)
+
+
+def folder_of(spec: str) -> str:
+    """From which the module, or its package, is to be imported, which is not done; the current one
+    where that cannot be told."""
+    places: list[str | None] = []
+    with suppress(ImportError, ValueError):
+        if found := importlib.util.find_spec(spec.partition(":")[0].partition(".")[0]):
+            places = [*(found.submodule_search_locations or ()), found.origin]
+    folder = os.path.dirname(os.path.realpath(places[0])) if places and places[0] else ""
+    return folder if os.path.isdir(folder) else os.getcwd()
 
 
 def _import(name: str, spec: str) -> Any:
