@@ -235,6 +235,10 @@ WELL = 1.0
 BELL_AGAIN = 60.0
 """After which a worker tries again to wait for tasks, where the server refused that."""
 
+LEFT = 0.25
+"""Between two questions what is left to do, while no worker does anything, where the supervisor is
+to leave once nothing is: a request to each server."""
+
 POLL = 1.0
 """Between two claims of an idle worker that may not wait for tasks."""
 
@@ -461,6 +465,10 @@ so far apart find it there, and the others are 0.1 s late. It costs but memory a
 LINGER_LOOK = LINGER / 10
 """Between two looks for such workers."""
 
+WATCHING = 1.0
+"""That who watches an application's code is given to begin, before it looks at what was written
+meanwhile, where nothing is seen to change."""
+
 # A drain.
 
 DRAIN = 25.0
@@ -481,6 +489,9 @@ HOUSEKEEPER_GRACE = LAST_PASS + 1.0
 
 METRICS_GRACE = 1.0
 """That who serves metrics has to leave."""
+
+WATCHER_GRACE = 1.0
+"""That who watches the application's code has to leave."""
 
 SERVER_GRACE = 10.0
 """That an embedded server has to write its data."""

@@ -63,6 +63,9 @@ class Keywords(TypedDict, total=False):
     threads: Threads
     cpus: Number
     metrics: str
+    once: bool
+    reload: bool
+    pidfile: str
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,9 @@ class Settings:
     cpus: workers that there may be in all, "4" or "cpus"; "": as many as the queues are to have.
     metrics: where Prometheus is told of this supervisor, "HOST:PORT", or ":PORT" for all addresses
         of the machine; "": nowhere.
+    once: drain when nothing is left to do: nothing waits, nothing runs here, no retry is to come.
+    reload: start anew whenever the application's code changes; not for ``launch()`` and ``run()``.
+    pidfile: has the supervisor's pid while it runs, and is removed then; "": none.
     """
 
     redis: str | None = None
@@ -115,6 +121,9 @@ class Settings:
     threads: Threads = AUTO
     cpus: Number = ""
     metrics: str = ""
+    once: bool = False
+    reload: bool = False
+    pidfile: str = ""
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -126,8 +135,9 @@ class Settings:
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
         _require(self.import_in in IMPORT_IN, f"import_in must be one of {', '.join(IMPORT_IN)}")
-        allowed = self.allow_open_connections
-        _require(isinstance(allowed, bool), f"allow_open_connections must be a bool: {allowed!r}")
+        for name in ("allow_open_connections", "once", "reload"):
+            value = getattr(self, name)
+            _require(isinstance(value, bool), f"{name} must be a bool: {value!r}")
         _require(
             isinstance(self.durable, int) and self.durable >= 0,
             f"durable must be a number of replicas, not {self.durable!r}",
@@ -189,6 +199,10 @@ class Settings:
             raise Misuse(
                 "import_in=worker is for python -m woodenwaiter.supervisor: this program, from "
                 "which its workers are forked, has imported the application already"
+            )
+        if settings.reload:
+            raise Misuse(
+                "reload is for python -m woodenwaiter.supervisor, which can start itself anew"
             )
         return settings
 

@@ -74,6 +74,9 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         "WOODENWAITER_SETUP_WAIT": "0.5",
         "WOODENWAITER_SLOW": "2.5",
         "WOODENWAITER_METRICS": ":9100",
+        "WOODENWAITER_ONCE": "yes",
+        "WOODENWAITER_RELOAD": "on",
+        "WOODENWAITER_PIDFILE": "/run/pid",
         "WOODENWAITER_REDIS": "redis://not-a-setting",
         "WOODENWAITER_OTHER": "ignored",
     }
@@ -91,6 +94,9 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         0.5,
         slow=2.5,
         metrics=":9100",
+        once=True,
+        reload=True,
+        pidfile="/run/pid",
     )
     assert Settings.from_environment({}) == Settings()
 
@@ -117,6 +123,7 @@ def test_the_environment_counts_where_nothing_is_given() -> None:
         ("CPUS", "many"),
         ("CPUS", "1-2"),
         ("ALLOW_OPEN_CONNECTIONS", "maybe"),
+        ("ONCE", "twice"),
         ("THREADS", "0"),
         ("THREADS", "many"),
         ("THREADS", "1.5"),
@@ -128,9 +135,10 @@ def test_refuses_impossible_values(variable: str, value: str) -> None:
     assert raised.value.exit_code == EXIT_USAGE
 
 
-def test_permission_is_yes_or_no() -> None:
-    with pytest.raises(StartupError, match="allow_open_connections must be a bool: 'no'"):
-        Settings(**_one("allow_open_connections", "no"))
+@pytest.mark.parametrize("name", ["allow_open_connections", "once", "reload"])
+def test_permission_is_yes_or_no(name: str) -> None:
+    with pytest.raises(StartupError, match=f"{name} must be a bool: 'no'"):
+        Settings(**_one(name, "no"))
 
 
 def test_keywords_are_the_settings() -> None:

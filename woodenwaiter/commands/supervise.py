@@ -23,8 +23,9 @@ from ..supervisor.boot import run, run_scouted
 from ..supervisor.forked import LAST_MOMENTS, SIGNALS, strays
 from ..supervisor.renewal import LOADED, NOT_LOADED, TRIAL, Renewal, Start
 from ..supervisor.scout import scouted
+from ..supervisor.watching import require_watching
 from ..text import escaped
-from .application import load_customers
+from .application import folder_of, load_customers
 from .terminal import BriefParser, complain, open_standard_descriptors
 
 DESCRIPTION = """\
@@ -89,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="where Prometheus is told of this supervisor, at /metrics; :PORT for all addresses",
     )
+    _add_ways_to_run(parser)
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     return parser
 
@@ -149,6 +151,23 @@ def _add_seconds(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option, type=float, metavar="S", help=meaning)
 
 
+def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="drain when nothing is left to do: nothing waits, nothing runs here, no retry is to "
+        "come",
+    )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="start anew, as at HUP, whenever a .py file of APP's folder changes",
+    )
+    parser.add_argument(
+        "--pidfile", metavar="FILE", help="has the supervisor's pid for as long as it runs"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     open_standard_descriptors()
@@ -163,12 +182,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment(**given)
         if settings.redis_password_file and not settings.redis:  # for waiters without arguments
             os.environ[REDIS_PASSWORD_FILE] = settings.redis_password_file
+        if settings.reload:
+            require_watching()
         client_from_environment()  # else the import would be blamed
         logs.configure(settings.log_level, settings.log_format)
         logs.set_role("trial" if is_trial else "supervisor")
         _receive_signals_while_loading()
         allot(share_of(settings.threads, _expected_workers(settings)))
-        return _try_out(app) if is_trial else _supervise(app, settings, Renewal(start))
+        renewal = Renewal(start, folder_of(app) if settings.reload else "")
+        return _try_out(app) if is_trial else _supervise(app, settings, renewal)
     except (StartupError, WrongValue) as error:
         return _explain(error, is_trial=is_trial)
 

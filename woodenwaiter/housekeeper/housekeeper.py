@@ -63,9 +63,7 @@ class Housekeeper:
         self._drain_seconds = settings.drain_seconds
         self._drain_deadline = math.inf
         self._inbox = inbox
-        self._lifeline = lifeline
-        self._bell = bell
-        self._parent = parent
+        self._lifeline, self._bell, self._parent = lifeline, bell, parent
         self._stops_server = stops_server
         self._leaving = scoreboard.is_closing
         self._orphaned = False

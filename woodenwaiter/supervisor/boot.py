@@ -80,15 +80,19 @@ def _supervise(
 ) -> int:
     doorway = Doorway.at(settings.metrics) if settings.metrics else None
     roster = _with_share(survey(), settings)
-    queues = escaped(", ".join(outline.queue for outline in roster.outlines))
-    setproctitle(f"{TITLE} {queues:.200}")
-    _introduce(roster.outlines, settings)
-    client = roster.load()[0].client if roster.is_loaded else client_at("redis://localhost")
-    Link(client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
-    threads = _inspect(settings) if lifeline is None and roster.is_loaded else ""
-    # One that a program has launched is not the service: that is the program.
-    systemd = Systemd.of(os.environ) if lifeline is None else Systemd()
-    return Supervisor(roster, settings, apart, systemd, lifeline, renewal, threads, doorway).run()
+    renewal = renewal or Renewal()
+    with renewal.pid_told(settings.pidfile):
+        queues = escaped(", ".join(outline.queue for outline in roster.outlines))
+        setproctitle(f"{TITLE} {queues:.200}")
+        _introduce(roster.outlines, settings)
+        client = roster.load()[0].client if roster.is_loaded else client_at("redis://localhost")
+        Link(client, pace.CONNECT_WITHIN)  # unopened: loads what each child would load
+        threads = _inspect(settings) if lifeline is None and roster.is_loaded else ""
+        # One that a program has launched is not the service: that is the program.
+        systemd = Systemd.of(os.environ) if lifeline is None else Systemd()
+        return Supervisor(
+            roster, settings, apart, systemd, lifeline, renewal, threads, doorway
+        ).run()
 
 
 def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:

@@ -34,6 +34,7 @@ from ..worker.lookout import Lookout
 from ..worker.worker import work
 from .line import Line
 from .roster import Roster
+from .watching import watch_for
 
 SIGNALS = (
     signal.SIGTERM,
@@ -192,6 +193,16 @@ def be_metrics(roster: Roster, scoreboard: Scoreboard, listener: socket, ties: T
     finally:
         _leave_application(roster)
     return 0
+
+
+def be_watcher(folder: str, since: float, scoreboard: Scoreboard, ties: Ties) -> int:
+    """Tell the supervisor when code in this folder is newer than what it read from ``since`` on, in
+    Unix time, to the end; returns the exit code."""
+    _become_child("watcher", (BELL,))
+    _ignore_strays()
+    unblock_signals()
+    setproctitle("woodenwaiter: watcher")
+    return watch_for(ties.parent, folder, since, lambda: scoreboard.is_closing)
 
 
 def _leave_application(roster: Roster) -> None:

@@ -16,7 +16,8 @@ class Stage(IntEnum):
     WORKERS = 0
     HOUSEKEEPER = 1
     METRICS = 2
-    SERVER = 3
+    WATCHER = 3
+    SERVER = 4
 
 
 class Setups:

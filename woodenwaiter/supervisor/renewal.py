@@ -10,8 +10,9 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ from ..processes.children import ending
 from ..processes.fork import conclude
 from ..processes.tree import kill_tree
 from .forked import LAST_MOMENTS, SIGNALS
+from .pidfile import Pidfile
 
 FOR_GOOD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, *LAST_MOMENTS}
 """What ends a supervisor, whatever else it is about to do."""
@@ -28,6 +30,9 @@ FOR_GOOD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, *LAST_MOMENTS}
 TRIAL = "WOODENWAITER_TRIAL"
 """In the environment of the command that is only to find out whether its application can be loaded,
 and to leave with one of these exit codes; no others', which may be the application's doing."""
+
+KEPT = "WOODENWAITER_KEPT"
+"""Likewise, with the descriptor of the pidfile that the process had before it started anew."""
 
 LOADED = 90
 NOT_LOADED = 91  # and it has said why
@@ -50,12 +55,15 @@ def unless_ignored(signals: Iterable[signal.Signals]) -> list[signal.Signals]:
 
 @dataclass(frozen=True)
 class Start:
-    """How this process was started, before the application changed any of it."""
+    """How this process was started, before the application changed any of it. ``kept``: see KEPT,
+    if there is one; ``moment``: Unix time in seconds."""
 
     command: list[str]
     environment: Mapping[str, str]
     folder: str
     had_terminal: bool
+    moment: float
+    kept: str = ""
 
     @classmethod
     def of_this_process(cls) -> Start:
@@ -63,7 +71,9 @@ class Start:
             folder = os.getcwd()
         except OSError:  # it has been removed
             folder = os.curdir
-        return cls([sys.executable, *sys.orig_argv[1:]], dict(os.environ), folder, has_terminal())
+        moment, kept = time.time(), os.environ.pop(KEPT, "")
+        command, environment = [sys.executable, *sys.orig_argv[1:]], dict(os.environ)
+        return cls(command, environment, folder, has_terminal(), moment, kept)
 
     def be_trial(self) -> NoReturn:
         os.setpgid(0, 0)  # to be killed with all that it starts
@@ -80,11 +90,14 @@ class Start:
 
 
 class Renewal:
-    """Of one supervisor; ``start``: None where it is not for the supervisor to start again."""
+    """Of one supervisor; ``start``: None where it is not for the supervisor to start again;
+    ``folder``: where its application's code is."""
 
-    def __init__(self, start: Start | None = None) -> None:
+    def __init__(self, start: Start | None = None, folder: str = "") -> None:
         self._start = start
         self._is_heard = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+        self._folder = folder
+        self._pidfile: Pidfile | None = None
         self._asked_again = False
         self._is_late = False
         self.is_ready = False  # the new code is to run once the old has drained
@@ -95,6 +108,11 @@ class Renewal:
     def pids(self) -> list[int]:
         """Of the process that tries the new code, if there is one."""
         return [self.pid] if self.pid else []
+
+    @property
+    def watched(self) -> tuple[str, float]:
+        """Where changes call for another start, and since when."""
+        return self._folder, self._start.moment if self._start else 0.0
 
     @property
     def is_possible(self) -> bool:
@@ -146,9 +164,29 @@ class Renewal:
             kill_tree(self.pid)
         self.pid, self.due = 0, math.inf
 
+    @contextmanager
+    def pid_told(self, path: str) -> Iterator[None]:
+        """Have a pidfile at ``path``, if that is one; it stays there for the new supervisor. Raises
+        StartupError."""
+        if path:
+            self._pidfile = Pidfile(os.path.join(self._start.folder if self._start else "", path))
+        if self._start and self._start.kept:
+            os.close(int(self._start.kept))
+        try:
+            yield
+        finally:
+            if not self.is_ready:
+                self._remove_pidfile()
+
+    def _remove_pidfile(self) -> None:
+        if self._pidfile:
+            self._pidfile.remove()
+        self._pidfile = None
+
     def begin(self) -> None:
         """Become the new supervisor, if all is ready for it and nobody wants this one to leave."""
         if self._start and self.is_ready and not FOR_GOOD & signal.sigpending():
             conclude()
             logs.flush()
-            self._start.repeat()
+            self._start.repeat(**{KEPT: str(self._pidfile.keep())} if self._pidfile else {})
+        self._remove_pidfile()

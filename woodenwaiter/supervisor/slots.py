@@ -25,6 +25,7 @@ from .time_limits import Measure
 GRACES = {
     Stage.HOUSEKEEPER: pace.HOUSEKEEPER_GRACE,
     Stage.METRICS: pace.METRICS_GRACE,
+    Stage.WATCHER: pace.WATCHER_GRACE,
     Stage.SERVER: pace.SERVER_GRACE,
 }
 """Seconds to leave, for those that have no tasks."""
@@ -193,7 +194,7 @@ class Slots:
         slot.child = child
 
     def add_helper(self, stage: Stage, name: str, child: Child | None = None) -> None:
-        """An embedded server, which is up before anything else; or who serves metrics."""
+        """An embedded server, which is up before anything else; or one of the others."""
         self._slots.append(Slot(stage, name, child=child))
 
     # Deaths.

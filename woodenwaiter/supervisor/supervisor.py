@@ -36,7 +36,16 @@ from .condition import answer_of
 from .deaths import Deaths, settle
 from .doorway import Doorway
 from .embedded import EmbeddedServer
-from .forked import LAST_MOMENTS, SIGNALS, Ties, be_housekeeper, be_metrics, be_worker, strays
+from .forked import (
+    LAST_MOMENTS,
+    SIGNALS,
+    Ties,
+    be_housekeeper,
+    be_metrics,
+    be_watcher,
+    be_worker,
+    strays,
+)
 from .inquiries import Inquiries
 from .orders import Child, Kill, Order, Say
 from .places import Place, Setups, Stage
@@ -48,7 +57,7 @@ from .staffing import Bounds, Staffing
 from .stalls import Stalls
 from .systemd import Systemd
 from .whereabouts import Whereabouts
-from .wishes import asked_for
+from .wishes import asked_for, asked_for_once
 
 
 def slots_of(roster: Roster, scoreboard: Scoreboard, settings: Settings) -> Slots:
@@ -57,6 +66,8 @@ def slots_of(roster: Roster, scoreboard: Scoreboard, settings: Settings) -> Slot
     slots = Slots(places, scoreboard, settings.drain_seconds)
     if settings.metrics:
         slots.add_helper(Stage.METRICS, "metrics")
+    if settings.reload:
+        slots.add_helper(Stage.WATCHER, "watcher")
     return slots
 
 
@@ -95,8 +106,7 @@ class Supervisor:
     ) -> None:
         self._roster = roster
         self._settings = settings
-        self._apart = apart
-        self._systemd = systemd
+        self._apart, self._systemd = apart, systemd
         self._server = roster.server
         self._lifeline = lifeline
         self._renewal = renewal or Renewal()
@@ -160,7 +170,8 @@ class Supervisor:
         """Sleep until a signal comes or the time is up; returns whether it is time to leave."""
         lifeline = () if self._lifeline is None else (self._lifeline,)
         ready = self._inbox.wait((*lifeline, *self._inquiries.watched()), seconds)
-        self._inquiries.answer(ready, self._fares)
+        condition = (self._slots, self._scoreboard, self._settings.lease_seconds)
+        self._inquiries.answer(ready, partial(answer_of, *condition, time.monotonic()))
         if self._lifeline in ready:
             self._lifeline = None
             _carry_out(self._slots.drain(time.monotonic()))
@@ -169,11 +180,6 @@ class Supervisor:
             self._act_on(number)
             self._scoreboard.note_heard()
         return self._slots.is_draining
-
-    def _fares(self) -> str:
-        """The answer to who asks."""
-        lease, now = self._settings.lease_seconds, time.monotonic()
-        return answer_of(self._slots, self._scoreboard, lease, now)
 
     def _act_on(self, number: int) -> None:
         now = time.monotonic()
@@ -203,7 +209,8 @@ class Supervisor:
         self._renewal.meet_deadline(now)
         self._whereabouts.look(self._slots.workers(), now)
         self._stalls.look(self._slots.workers(), now)
-        _carry_out([*self._slots.meet_deadlines(now), *self._staffing.look(now)])
+        asked = asked_for_once(self._scoreboard, self._slots, now)
+        _carry_out([*asked, *self._slots.meet_deadlines(now), *self._staffing.look(now)])
 
     # Births.
 
@@ -231,8 +238,9 @@ class Supervisor:
     def _bear(self, slot: Slot, born: float) -> Child | None:
         if slot.stage == Stage.WORKERS:
             return self._bear_worker(slot, born)
-        if slot.stage == Stage.HOUSEKEEPER:
-            return Child(self._fork(self._housekeeper, leave), born)
+        mains = {Stage.HOUSEKEEPER: self._housekeeper, Stage.WATCHER: self._watcher}
+        if main := mains.get(slot.stage):
+            return Child(self._fork(main, leave), born)
         if slot.stage == Stage.METRICS:
             with self._doorway.lent() as listener:
                 return Child(self._fork(partial(self._metrics, listener), leave), born)
@@ -270,6 +278,9 @@ class Supervisor:
 
     def _metrics(self, listener: socket) -> int:
         return be_metrics(self._roster, self._scoreboard, listener, self._ties)
+
+    def _watcher(self) -> int:
+        return be_watcher(*self._renewal.watched, self._scoreboard, self._ties)
 
     def _fork(self, main: Callable[[], int], at_end: AtEnd = end_process) -> int:
         def child() -> int:

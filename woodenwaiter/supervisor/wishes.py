@@ -1,12 +1,13 @@
-"""What the signals ask for that people send to a supervisor."""
+"""What people ask a supervisor for: by signals, and at its start."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable
 
+from ..processes.scoreboard import Scoreboard
 from .forked import LAST_MOMENTS
-from .orders import Order
+from .orders import Order, Say
 from .slots import Slots
 from .staffing import Staffing
 
@@ -26,3 +27,10 @@ def asked_for(number: int, slots: Slots, staffing: Staffing, now: float) -> Iter
         **dict.fromkeys(LAST_MOMENTS, lambda: slots.drain(now)),
     }
     return orders[number]() if number in orders else ()
+
+
+def asked_for_once(scoreboard: Scoreboard, slots: Slots, now: float) -> list[Order]:
+    """To leave when nothing is left to do, if that is so, and was asked for."""
+    if not scoreboard.is_emptied or slots.is_draining:
+        return []
+    return [Say("nothing is left to do"), *slots.drain(now)]
