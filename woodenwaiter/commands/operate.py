@@ -23,7 +23,6 @@ from ..protocol.urls import client_at, client_from_environment
 from .anatomy import actions_of, commands_in
 from .auditing import add_audit
 from .cancelling import add_cancelling
-from .exporting import add_exporting
 from .files import add_files
 from .letters import add_letters
 from .looks import add_looks
