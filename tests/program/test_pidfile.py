@@ -190,6 +190,7 @@ def test_program_may_ask_for_it(app: Application, path: Path, main: str) -> None
     program = app.run(main)
     pid = int(program.logged(", supervisor, pid ").split()[-1])
     assert eventually(lambda: path.exists() and pid_in(path)) == pid
+    program.logged("worker t:d #0")  # by when it hears signals
     psutil.Process(pid).terminate()
     eventually(lambda: not path.exists())
 
