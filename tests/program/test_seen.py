@@ -302,7 +302,7 @@ def test_looks(
     name = socket.gethostname()
 
     names, host = see("status", "--hosts")[0].splitlines()
-    assert " ".join(names.split()) == "host pid version up running restarts cpu largest seen"
+    assert " ".join(names.split()) == "host pid version up state running restarts cpu largest seen"
     assert host.split()[:3] == [name, str(supervisor.pid), __version__]
     assert "2 of 2" in host
 
@@ -313,7 +313,7 @@ def test_looks(
     assert none.split() == [name, "t:none", "none"]
 
     names, *tasks = see("running")[0].splitlines()
-    assert " ".join(names.split()) == "queue host pid for seen cpu progress"
+    assert " ".join(names.split()) == "queue host pid for seen cpu task progress"
     assert len(tasks) == 2
     assert any(line.endswith(r"40%: page 3\x1b of 8") for line in tasks)
     assert see("running", "t:d")[0].splitlines()[1:] != []

@@ -140,10 +140,15 @@ def _ended(desk: Desk, queue: str, claim: Claim, doing: Doing) -> Cancelled:
     doing.count = 1  # unless we hear otherwise
     arguments = {"owner": claim.owner, "seq": claim.seq}
     asked = ask(desk.link, names, "cancel", arguments, pace.CANCELLED_WITHIN, desk.name)
-    answers = sorted(asked.values(), key=lambda answer: answer.trouble)  # an empty one first
-    if trouble := answers[0].trouble:
-        return Cancelled(Outcome.UNREACHABLE, claim.task, why=f"{process}: {trouble}")
-    return _told(desk.link, queue, claim, answers[0])
+    answer = min(asked.values(), key=_rank)
+    if answer.trouble:
+        return Cancelled(Outcome.UNREACHABLE, claim.task, why=f"{process}: {answer.trouble}")
+    return _told(desk.link, queue, claim, answer)
+
+
+def _rank(answer: Answer) -> tuple[bool, bool]:
+    """The lower, the more it says."""
+    return bool(answer.trouble), answer.told.get("became") == Became.UNKNOWN
 
 
 def _documents_of(link: Link, claim: Claim) -> Sequence[str]:
