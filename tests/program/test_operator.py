@@ -417,8 +417,8 @@ def test_runs_as_a_module_and_as_a_command(server: Server, tmp_path: Path) -> No
 @pytest.mark.parametrize("arguments", [(), ("bogus",), ("show",), ("dead",)])
 def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = run(tmp_path, "-m", "woodenwaiter", *arguments)
-    assert result.stderr.startswith("usage: woodenwaiter")
-    assert "error: " in result.stderr.splitlines()[-1]
+    [line] = result.stderr.splitlines()
+    assert re.match("woodenwaiter( [a-z]+)?: error: ", line)
     assert result.returncode == EXIT_USAGE
 
 

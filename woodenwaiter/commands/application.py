@@ -90,7 +90,8 @@ def _where(error: BaseException) -> str:
     if reason := what_hides(error):
         return f" ({reason})"
     last = _steps(error)[-1]
-    return f" ({last.filename}, line {last.lineno})"
+    called = f": {name}()" if (name := _called(error)) else ""
+    return f" ({last.filename}, line {last.lineno}{called})"
 
 
 def _steps(error: BaseException) -> traceback.StackSummary:
@@ -98,6 +99,17 @@ def _steps(error: BaseException) -> traceback.StackSummary:
     steps = list(traceback.walk_tb(error.__traceback__))
     theirs = [n for n, (frame, _) in enumerate(steps, 1) if not is_own(frame)]
     return traceback.StackSummary.extract(iter(steps[: max(theirs, default=len(steps))]))
+
+
+def _called(error: BaseException) -> str:
+    """What of ours was called there; nothing where it is not our complaint."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    theirs = [n for n, frame in enumerate(frames, 1) if not is_own(frame)]
+    if not theirs or theirs[-1] == len(frames):
+        return ""
+    frame = frames[theirs[-1]]
+    is_class = frame.f_code.co_name in ("__init__", "__post_init__") and "self" in frame.f_locals
+    return type(frame.f_locals["self"]).__name__ if is_class else frame.f_code.co_name
 
 
 def is_own(frame: FrameType) -> bool:

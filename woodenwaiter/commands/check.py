@@ -19,6 +19,7 @@ from ..supervisor.trial import Trial, try_out
 from ..text import escaped, listed
 from .application import load_customers
 from .documents import document
+from .project import project_here
 from .table import Look, look_of_stdout
 
 STYLES = {Grade.OK: "", Grade.WARNING: "yellow", Grade.TROUBLE: "red"}
@@ -63,8 +64,9 @@ def _trial(given: argparse.Namespace) -> Trial:
         return Trial((), {})
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, os.getcwd())  # where python -m woodenwaiter.supervisor looks
-    options = {"redis", "redis_password_file"}.intersection(vars(given))
-    settings = Settings.from_environment(**{name: getattr(given, name) for name in options})
+    names = {"redis", "redis_password_file"}.intersection(vars(given))
+    options = {name: getattr(given, name) for name in names}
+    settings = Settings.from_environment(weaker=project_here().beside(options), **options)
     return try_out(given.app, lambda: _load(given.app), settings)
 
 

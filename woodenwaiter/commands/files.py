@@ -15,7 +15,8 @@ def add_files(commands: Commands, _: Parents) -> None:
         ("dashboard", "grafana.json", "print a dashboard for Grafana, of what --metrics tells"),
         ("alerts", "alerts.yml", "print alerting rules for Prometheus, likewise"),
     ):
-        commands.add_parser(name, help=summary).set_defaults(run=_print_file, file=file)
+        command = commands.add_parser(name, help=summary)
+        command.set_defaults(run=_print_file, file=file, is_local=True)
 
 
 def _print_file(given: argparse.Namespace, _: Link) -> int:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from .. import pace
 from ..errors import EXIT_UNWELL
 from ..processes.meeting import ask, find_supervisors, folders, objection_to
-from .terminal import BriefParser
+from .brief import BriefParser
 
 DESCRIPTION = """\
 Ask this user's supervisors on this machine, or in this container, how they fare: exit code 0 if all

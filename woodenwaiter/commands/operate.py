@@ -19,15 +19,18 @@ from ..protocol.access import REDIS_PASSWORD_FILE
 from ..protocol.client import Client
 from ..protocol.introduction import introduced
 from ..protocol.link import Link, unusable
-from ..protocol.urls import client_at, client_from_environment
+from ..protocol.urls import REDIS_URL, client_at, client_from_environment
 from .anatomy import actions_of, commands_in
 from .auditing import add_audit
 from .cancelling import add_cancelling
+from .completion import add_completion
+from .config import add_config
 from .files import add_files
 from .letters import add_letters
 from .looks import add_looks
 from .parsers import Commands, Parents, parents
 from .pausing import add_pausing
+from .project import project_here
 from .putting import add_putting
 from .single import add_running
 from .steering import add_steering
@@ -45,9 +48,11 @@ CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
     add_steering,
     add_audit,
     add_files,
+    add_config,
+    add_completion,
 )
 """Each adds its commands, which set ``run``: what takes what was given, and a `Link`, and returns
-the exit code."""
+the exit code; and ``is_local`` where no server is asked for anything."""
 
 QUEUE = "TABLE:DISH"
 """How arguments are shown that are names of queues."""
@@ -68,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     for add in CONCERNS:
         add(commands, shared)
     _require_names(commands_in(parser).values())
+    parser.set_defaults(parser=parser)
     return parser
 
 
@@ -88,7 +94,12 @@ def _require_names(commands: Iterable[argparse.ArgumentParser]) -> None:
 
 
 def _client_of(given: dict[str, Any]) -> Client:
+    """Of the server that is named by an option, else by a variable, else by the project."""
     url, file = given.get("redis"), given.get("redis_password_file")
+    if not (url or os.environ.get(REDIS_URL)):
+        said = project_here().beside(given)
+        url, own = said.get("redis"), said.get("redis_password_file")
+        file = file or os.environ.get(REDIS_PASSWORD_FILE) or own
     if url:
         return client_at(url, file or os.environ.get(REDIS_PASSWORD_FILE))
     return client_from_environment(file) or redis.Redis()
@@ -99,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     setproctitle(f"woodenwaiter {given.command}")  # else all see the password in --redis
     try:
-        client = _client_of(vars(given))
+        client = redis.Redis() if hasattr(given, "is_local") else _client_of(vars(given))
         link = Link(client, pace.OPERATOR_WAIT, introduced("operator"))
         with closing(link):
             code: int = given.run(given, link)

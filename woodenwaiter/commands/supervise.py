@@ -26,6 +26,7 @@ from ..supervisor.scout import scouted
 from ..supervisor.watching import require_watching
 from ..text import escaped
 from .application import folder_of, load_customers
+from .project import project_here
 from .terminal import BriefParser, complain, open_standard_descriptors
 
 DESCRIPTION = """\
@@ -49,7 +50,8 @@ exit codes: 0 drained; 1 drained, but tasks had to be killed; 2 wrong usage; 3 A
          loaded; 4 Redis is unusable; 5 no setup of a queue succeeded; 128+n left at once
          because of signal n
 
-Each option but --redis has an environment variable, such as WOODENWAITER_DRAIN_SECONDS.
+Each option but --redis has an environment variable, such as WOODENWAITER_DRAIN_SECONDS, and stands
+in [tool.woodenwaiter] of pyproject.toml, as drain-seconds = 60; so may APP, as app = "tasks".
 """
 
 
@@ -62,13 +64,13 @@ def parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    parser.add_argument("app", metavar="APP", help="what to run, see below")
+    parser.add_argument("app", nargs="?", metavar="APP", help="what to run, see below")
     _add_server(parser)
     _add_workers(parser)
     _add_seconds(parser)
     parser.add_argument(
         "--durable",
-        type=int,
+        type=_replicas,
         metavar="N",
         help="before claiming more, wait a second at most for N replicas to have what was done (0)",
     )
@@ -148,7 +150,22 @@ def _add_seconds(parser: argparse.ArgumentParser) -> None:
         "others (30)",
         "--slow": "tell of each task that takes so long, with what it cost (off)",
     }.items():
-        parser.add_argument(option, type=float, metavar="S", help=meaning)
+        parser.add_argument(option, type=_seconds, metavar="S", help=meaning)
+
+
+def _seconds(text: str) -> float:
+    """Which of them make sense, the settings say."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a number of seconds, not {text!r:.50}") from None
+
+
+def _replicas(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a number of replicas, not {text!r:.50}") from None
 
 
 def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
@@ -174,12 +191,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_trial = os.environ.pop(TRIAL, None) is not None
     start = Start.of_this_process()
     given = vars(parser().parse_args(arguments))
-    app = given.pop("app")
-    setproctitle(f"woodenwaiter: loading {escaped(app):.200}")  # without --redis's password
+    app = given.pop("app", None)
+    setproctitle(f"woodenwaiter: loading {escaped(app or ''):.200}")  # without --redis's password
     if "processes" in given:
         given["processes"] = " ".join(given["processes"])
     try:
-        settings = Settings.from_environment(**given)
+        project = project_here()
+        settings = Settings.from_environment(weaker=project.beside(given), **given)
+        app = project.app_instead_of(app)
+        if settings.pidfile:  # before the application goes elsewhere
+            settings = replace(settings, pidfile=os.path.abspath(settings.pidfile))
         if settings.redis_password_file and not settings.redis:  # for waiters without arguments
             os.environ[REDIS_PASSWORD_FILE] = settings.redis_password_file
         if settings.reload:
