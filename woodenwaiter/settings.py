@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import Field, dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any, TypedDict
 
 from . import pace
@@ -175,10 +176,14 @@ class Settings:
 
     @classmethod
     def from_environment(
-        cls, environment: Mapping[str, str] = os.environ, **given: Any
+        cls,
+        environment: Mapping[str, str] = os.environ,
+        weaker: Mapping[str, Any] = MappingProxyType({}),
+        **given: Any,
     ) -> Settings:
-        """What is given, else what a variable ``WOODENWAITER_…`` says, else the default."""
-        values: dict[str, Any] = {}
+        """What is given, else what a variable ``WOODENWAITER_…`` says, else what is ``weaker``,
+        else the default."""
+        values = dict(weaker)
         for field in fields(cls):
             variable = f"WOODENWAITER_{field.name.upper()}"
             if variable in environment and field.name != "redis":

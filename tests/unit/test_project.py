@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -249,3 +250,12 @@ def test_application(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StartupError, match="APP is missing"):
         Project("", "", {}).app_instead_of(None)
     assert os.getcwd() == str(here / "below")
+
+
+@needs_tomllib
+def test_example_in_readme(here: Path) -> None:
+    text = (Path(__file__).parents[2] / "README.rst").read_text()
+    block = text.split(".. code-block:: toml\n\n", 1)[1].split("\n\n", 1)[0]
+    found = said(here, textwrap.dedent(block), "")
+    assert (found.app, found.values["drain_seconds"]) == ("tasks", 60)
+    assert len(found.values) == 4

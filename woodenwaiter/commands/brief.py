@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..errors import EXIT_USAGE
-from ..text import escaped
 from .anatomy import command_of, options_of
 
 
@@ -15,6 +14,8 @@ class BriefParser(argparse.ArgumentParser):
     """Tells in one line, as text, what it does not understand, and what may have been meant."""
 
     def error(self, message: str) -> NoReturn:
+        from ..text import escaped
+
         self.exit(EXIT_USAGE, f"{self.prog}: error: {escaped(message)}\n")
 
     def parse_args(  # type: ignore[override]

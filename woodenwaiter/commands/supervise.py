@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from setproctitle import setproctitle
