@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from woodenwaiter.protocol.letters import Filter
 from woodenwaiter.protocol.link import Link
@@ -31,6 +32,8 @@ QUEUE, DEAD = "letters:bench", "{letters:bench}:dead"
 TRACEBACK = "Traceback (most recent call last):\n" + 8 * (
     '  File "/app/tasks.py", line 12, in handle\n    resize(foods, colours[foods["colour"]])\n'
 )
+T = TypeVar("T")
+
 AT_ONCE = 1000
 KINDS = 20
 
@@ -58,11 +61,15 @@ def fill(client: Any, number: int) -> None:
         pipeline.execute()
 
 
-def last_of(steps: Any) -> Any:
-    last = None
-    for last in steps:
-        pass
+def last_of(steps: Iterable[T]) -> T:
+    *_, last = steps
     return last
+
+
+def require(number: int, wanted: int) -> None:
+    """What was measured did what it should."""
+    if number != wanted:
+        sys.exit(f"{number} instead of {wanted}")
 
 
 class Bench:
@@ -77,38 +84,39 @@ class Bench:
 
     def groups(self) -> None:
         found = groups(self._link, QUEUE, Filter())
-        assert (len(found.groups), found.letters) == (min(KINDS, self._number), self._number)
+        require(len(found.groups), min(KINDS, self._number))
+        require(found.letters, self._number)
 
     def filtered(self) -> None:
-        assert len(sought(self._link, QUEUE, Filter(text="cat-7.png")).picks) == 1
+        require(len(sought(self._link, QUEUE, Filter(text="cat-7.png")).picks), 1)
 
     def export(self) -> None:
         choice = sought(self._link, QUEUE, Filter())
         self._lines = [line.encode() for line in exported(self._link, QUEUE, choice)]
-        assert len(self._lines) == self._number
+        require(len(self._lines), self._number)
 
     def drop(self) -> None:
         done = last_of(drop(self._desk, QUEUE, sought(self._link, QUEUE, Filter())))
-        assert done.number == self._number
+        require(done.number, self._number)
         self._trash = done.trash
 
     def restore(self) -> None:
         number = 0
         while portion := restore(self._link, QUEUE, self._trash):
             number += portion.number
-        assert number == self._number
+        require(number, self._number)
 
     def requeue(self) -> None:
         done = last_of(requeue(self._desk, QUEUE, sought(self._link, QUEUE, Filter())))
-        assert done.number == self._number
+        require(done.number, self._number)
 
     def bring_in(self) -> None:
         done = last_of(add(self._desk, QUEUE, self._lines, self._number))
-        assert done.number == self._number
+        require(done.number, self._number)
 
     def delay(self) -> None:
         choice = sought(self._link, QUEUE, Filter())
-        assert last_of(requeue(self._desk, QUEUE, choice, delay=600)).number == self._number
+        require(last_of(requeue(self._desk, QUEUE, choice, delay=600)).number, self._number)
 
     @property
     def steps(self) -> dict[str, Callable[[], None]]:
@@ -124,7 +132,7 @@ class Bench:
         }
 
 
-def measure(link: Link, client: Any, step: Callable[[], None]) -> tuple[float, float]:
+def measure(client: Any, step: Callable[[], None]) -> tuple[float, float]:
     """Seconds; and the longest request's milliseconds."""
     client.slowlog_reset()
     began = time.monotonic()
@@ -150,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 fill(server.client, given.letters)
                 with closing(Link(server.client, 10)) as link:
                     for name, step in Bench(link, given.letters).steps.items():
-                        found.setdefault(name, []).append(measure(link, server.client, step))
+                        found.setdefault(name, []).append(measure(server.client, step))
             for name, measured in found.items():
                 seconds = statistics.median(each[0] for each in measured)
                 print(f"{name:24}{seconds:>10.2f}{max(each[1] for each in measured):>24.1f}")

@@ -115,8 +115,8 @@ def _first(link: Link, place: Place, key: str, order: str, most: int) -> list[Ta
     return found
 
 
-def _step(walk: Walk, place: Place, most: int) -> Portion | None:
-    if (look := walk.step(most)) is None:
+def _step(walk: Walk, place: Place, most: int, entries: int = AT_ONCE) -> Portion | None:
+    if (look := walk.step(most, entries)) is None:
         return None
     return Portion(place, [_task(place, told, look.now) for told in look.found], *look[1:3])
 
@@ -135,7 +135,7 @@ def search(link: Link, queue: str, text: str, most: int) -> Iterator[Portion]:
         (Place.DEAD, keys.dead, "letters"),
     ):
         walk = Walk(link, key, order, [anywhere])
-        while left and not walk.is_far and (portion := _step(walk, place, left)):
+        while left and walk.left > 0 and (portion := _step(walk, place, left, walk.left)):
             left -= len(portion.found)
             yield portion
 
@@ -191,13 +191,14 @@ class Walk:
         self._bytes = 0
 
     @property
-    def is_far(self) -> bool:
-        """Whether a search is to go no farther."""
-        return self._looked >= FARTHEST or self._bytes >= FARTHEST_BYTES
+    def left(self) -> int:
+        """How many entries more a search is to look at."""
+        return FARTHEST - self._looked if self._bytes < FARTHEST_BYTES else 0
 
-    def step(self, most: int) -> Look | None:
-        """The next portion; None where there is no more. Raises what is in `link.ServerTrouble`."""
-        arguments = [self._order, self.at, AT_ONCE, ENOUGH_BYTES, most, *self._what]
+    def step(self, most: int, entries: int = AT_ONCE) -> Look | None:
+        """The next portion, of so many entries at most; None where there is no more. Raises what is
+        in `link.ServerTrouble`."""
+        arguments = [self._order, self.at, min(entries, AT_ONCE), ENOUGH_BYTES, most, *self._what]
         [reply] = read_all(self._link, [(scripts.LOOK, [self._key], arguments)])
         if isinstance(reply, Exception):
             raise reply

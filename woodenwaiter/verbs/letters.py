@@ -59,11 +59,12 @@ class Groups(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Dead letters that something is to be done with, the oldest first, and how they were chosen,
-    in words."""
+    """Dead letters that something is to be done with, and how they were chosen, in words;
+    ``missing``: names that were given, of letters that are not there."""
 
     picks: Sequence[Pick]
     what: str
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,12 @@ SHOWN = 200
 
 
 def named(link: Link, queue: str, names: Sequence[str]) -> Choice:
-    """The dead letters of these names; raises NoSuchLetter for one that is not there, and what is
-    in `link.ServerTrouble`."""
-    picks = []
-    found = letters.outlines_of(link, queue, names, ["id"])
-    for name, outline in zip(names, found, strict=True):
-        if outline is None:
-            raise NoSuchLetter(f"there is no dead letter {name} in {queue}")
-        picks.append(_pick(outline))
+    """The dead letters of these names, in this order. Raises what is in `link.ServerTrouble`."""
+    found = dict(zip(names, letters.outlines_of(link, queue, names, ["id"]), strict=True))
+    picks = [_pick(outline) for outline in found.values() if outline]
+    missing = [name for name, outline in found.items() if not outline]
     more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return Choice([*dict.fromkeys(picks)], ", ".join(names[:FEW]) + more)
+    return Choice([*dict.fromkeys(picks)], ", ".join(names[:FEW]) + more, missing)
 
 
 def sought(link: Link, queue: str, what: Filter, hear: Hear = unheard) -> Choice:

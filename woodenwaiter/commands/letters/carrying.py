@@ -24,7 +24,7 @@ from ..known import NoSuchQueue, require_known
 from ..steps import last_of, seen_to
 from ..terminal import complain
 from ..unbroken import unbroken
-from .choosing import ALL, chosen, filter_of
+from .choosing import ALL, chosen, complain_of_missing, filter_of
 
 
 def export_letters(given: argparse.Namespace, link: Link) -> int:
@@ -35,13 +35,13 @@ def export_letters(given: argparse.Namespace, link: Link) -> int:
     if given.to is None:
         for line in lines:
             print(line)
-        return 0
+        return complain_of_missing(given, choice)
     number = _write(given.to, lines, len(choice.picks))
     if given.json:
         print(document(queue=given.queue, exported=number, file=given.to))
     else:
         print(escaped(f"{number:,} of {given.queue} in {given.to}"))
-    return 0
+    return complain_of_missing(given, choice)
 
 
 def _write(name: str, lines: Iterator[str], total: int) -> int:

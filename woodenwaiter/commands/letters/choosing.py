@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from ...errors import StartupError
+from ...errors import EXIT_UNKNOWN, StartupError
 from ...protocol.alike import NAME
 from ...protocol.letters import Filter
 from ...protocol.link import Link
@@ -14,7 +14,7 @@ from ...protocol.queue import Queue
 from ...verbs.letters import Choice, NoSuchLetter, described, named, sought
 from ..known import require_known
 from ..steps import seen_to
-from ..terminal import BriefParser, duration, some_text
+from ..terminal import BriefParser, complain, duration, some_text
 
 ALL = "all"
 
@@ -58,23 +58,27 @@ def filter_of(given: argparse.Namespace) -> Filter:
 
 
 def chosen(given: argparse.Namespace, link: Link) -> Choice:
-    """The letters that are meant; raises StartupError where none are, and NoSuchLetter where there
-    is one that is not there, or none."""
+    """The letters that are meant; raises StartupError where none are, and NoSuchLetter where a
+    filter lets none through."""
     what = filter_of(given)
-    names = _names(given, what)
-    queue = Queue(link, given.queue, lease=1)
-    if names:
-        try:
-            return named(link, given.queue, names)
-        except NoSuchLetter:
-            require_known(queue)
-            raise
-    with seen_to() as progress:
-        choice = sought(link, given.queue, what, progress.show)
+    if names := _names(given, what):
+        choice = named(link, given.queue, names)
+    else:
+        with seen_to() as progress:
+            choice = sought(link, given.queue, what, progress.show)
     if not choice.picks:
-        require_known(queue)
-        require_some(given, what)
+        require_known(Queue(link, given.queue, lease=1))
+        if not names:
+            require_some(given, what)
     return choice
+
+
+def complain_of_missing(given: argparse.Namespace, choice: Choice) -> int:
+    """Of letters that were named, and are not there: what is done is done with the others. Returns
+    the exit code."""
+    for name in choice.missing:
+        complain(f"there is no dead letter {name} in {given.queue}")
+    return EXIT_UNKNOWN if choice.missing else 0
 
 
 def require_some(given: argparse.Namespace, what: Filter) -> None:
@@ -94,7 +98,9 @@ def _names(given: argparse.Namespace, what: Filter) -> Sequence[str]:
         return ()
     for name in given.letters:
         if not LETTER.fullmatch(name):
-            raise StartupError(f"{name} is no dead letter's name: woodenwaiter dead lists them")
+            raise StartupError(
+                f"{name} is no dead letter's name: woodenwaiter dead {given.queue} --list has them"
+            )
     if what != Filter():
         raise StartupError("name dead letters, or say which by --group and the like, not both")
     return list(dict.fromkeys(given.letters))

@@ -18,7 +18,7 @@ from ..fitting import fitted
 from ..known import require_known
 from ..steps import seen_to
 from ..table import Cell, Column, drawn, look_of_stdout, text_column
-from .choosing import chosen, filter_of, require_some
+from .choosing import chosen, complain_of_missing, filter_of, require_some
 
 NONE = "no dead letters"
 
@@ -49,7 +49,7 @@ def _show_groups(given: argparse.Namespace, link: Link) -> int:
         _require_some(given, link, what)
     if given.json:
         shown = found.groups[: given.most]
-        print(document(queue=given.queue, letters=found.letters, groups=shown))
+        print(document(queue=given.queue, groups=shown))
     else:
         for line in _lines(given, found):
             print(line)
@@ -93,7 +93,8 @@ def _list_letters(given: argparse.Namespace, link: Link) -> int:
     if not outlines:
         _require_some(given, link, what)
     if given.json:
-        return _print_letters(given.queue, _letters(link, given.queue, [o.name for o in outlines]))
+        _print_letters(given.queue, _letters(link, given.queue, [o.name for o in outlines]))
+        return 0
     if not outlines:
         print(NONE)
     for outline in outlines:
@@ -115,9 +116,8 @@ def _letters(link: Link, queue: str, names: Sequence[str]) -> Iterator[Letter]:
         yield name, fields_in(flat)
 
 
-def _print_letters(queue: str, letters: Iterator[Letter]) -> int:
+def _print_letters(queue: str, letters: Iterator[Letter]) -> None:
     print(document(queue=queue, letters=[*map(_plain, letters)]))
-    return 0
 
 
 def _plain(letter: Letter) -> dict[str, Any]:
@@ -130,17 +130,22 @@ def show_letters(given: argparse.Namespace, link: Link) -> int:
     choice = chosen(given, link)
     letters = _letters(link, given.queue, [pick.name for pick in choice.picks])
     if given.json:
-        return _print_letters(given.queue, letters)
-    letter = ""
-    for letter, fields in letters:
-        print(f"letter: {letter}")
-        for name, value in fields.items():
-            text = escaped_lines(value.decode(errors="backslashreplace").rstrip())
-            print(f"{escaped(name)}: {_moment(text) if name == 'first_failed' else text}")
-        print()
-    if not letter:
-        print(NONE)
-    return 0
+        _print_letters(given.queue, letters)
+    else:
+        for letter in letters:
+            _print_whole(letter)
+        if not (choice.picks or choice.missing):
+            print(NONE)
+    return complain_of_missing(given, choice)
+
+
+def _print_whole(letter: Letter) -> None:
+    name, fields = letter
+    print(f"letter: {name}")
+    for field, value in fields.items():
+        text = escaped_lines(value.decode(errors="backslashreplace").rstrip())
+        print(f"{escaped(field)}: {_moment(text) if field == 'first_failed' else text}")
+    print()
 
 
 def _moment(seconds: str) -> str:

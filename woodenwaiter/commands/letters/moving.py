@@ -17,7 +17,7 @@ from ..documents import document
 from ..steps import last_of
 from ..terminal import complain
 from ..unbroken import unbroken
-from .choosing import chosen
+from .choosing import chosen, complain_of_missing
 from .editing import Editing
 
 BATCHES = 4
@@ -31,7 +31,8 @@ def requeue_letters(given: argparse.Namespace, link: Link) -> int:
     choice = chosen(given, link)
     if given.edit:
         return _edit(given, link, choice)
-    return _print_requeued(given, _requeue(given, link, choice))
+    code = _print_requeued(given, _requeue(given, link, choice))
+    return complain_of_missing(given, choice) or code
 
 
 def _requeue(
@@ -74,6 +75,8 @@ def _rest(rate: float | None) -> Callable[[Requeued], float]:
 
 def _edit(given: argparse.Namespace, link: Link, choice: Choice) -> int:
     """One letter, before it is put back."""
+    if code := complain_of_missing(given, choice):
+        return code
     if len(choice.picks) != 1:
         raise StartupError(f"--edit is for one dead letter, not {len(choice.picks):,}")
     [pick] = choice.picks
@@ -89,8 +92,7 @@ def _edit(given: argparse.Namespace, link: Link, choice: Choice) -> int:
 def _print_requeued(given: argparse.Namespace, done: Requeued) -> int:
     gone = done.total - done.number - len(done.left)
     if given.json:
-        parts = {"requeued": done.number, "left": done.left, "gone": gone}
-        print(document(queue=given.queue, **parts))
+        print(document(queue=given.queue, requeued=done.number, left=done.left))
     else:
         waits = f"{done.number:,} in {given.queue} {span(given.delay)} from now"
         back = f"{done.number:,} back in {given.queue}"
@@ -111,7 +113,7 @@ def drop_letters(given: argparse.Namespace, link: Link) -> int:
     number = len(choice.picks)
     if number:
         letters = f"{number:,} dead letter{'s' * (number != 1)}"
-        require_consent(given, f"drop {letters} of {given.queue}")
+        require_consent(given, f"drop {letters} of {given.queue}, to its trash, for a day")
     done = last_of(
         unbroken(drop(desk_of_this_process(link), given.queue, choice)),
         lambda so_far: (
@@ -119,15 +121,16 @@ def drop_letters(given: argparse.Namespace, link: Link) -> int:
         ),
         _extent,
     )
-    return _print_dropped(given, done or Dropped(0, ""))
+    _print_dropped(given, done or Dropped(0, ""))
+    return complain_of_missing(given, choice)
 
 
 def _undo(queue: str, done: Dropped) -> str:
-    how = f"; to undo it, within a day: woodenwaiter restore {queue} {done.trash}"
+    how = f"; to undo it: woodenwaiter restore {queue} {done.trash}"
     return how if done.number else ""
 
 
-def _print_dropped(given: argparse.Namespace, done: Dropped) -> int:
+def _print_dropped(given: argparse.Namespace, done: Dropped) -> None:
     if given.json:
         trash = done.trash if done.number else None
         print(document(queue=given.queue, dropped=done.number, trash=trash))
@@ -138,4 +141,3 @@ def _print_dropped(given: argparse.Namespace, done: Dropped) -> int:
         complain(f"{gone:,} were gone already: somebody else has put them back, or dropped them")
     if done.trouble:
         complain(done.trouble)
-    return 0
