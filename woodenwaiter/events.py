@@ -33,6 +33,7 @@ Event = Literal[
     "lease.lost",
     "lease.expired",
     "claims.stranded",
+    "letters.trimmed",
     "queue.cost",
     "queue.setup",
     "redis.outage",

@@ -36,7 +36,7 @@ NO = ("", "0", "no", "off", "false")
 NUMBERS: Mapping[str, tuple[type[float], str]] = {
     "float": (float, "a number of seconds"),
     "float | None": (float, "a number of seconds"),
-    "int": (int, "a number of replicas"),
+    "int": (int, "a whole number"),
 }
 """By the types of the fields."""
 
@@ -67,6 +67,7 @@ class Keywords(TypedDict, total=False):
     once: bool
     reload: bool
     pidfile: str
+    max_dead: int
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Settings:
     once: drain when nothing is left to do: nothing waits, nothing runs here, no retry is to come.
     reload: start anew whenever the application's code changes; not for ``launch()`` and ``run()``.
     pidfile: has the supervisor's pid while it runs, and is removed then; "": none.
+    max_dead: how many dead letters each queue keeps: the oldest of more are thrown away, with a
+        warning; 0: all of them.
     """
 
     redis: str | None = None
@@ -125,6 +128,7 @@ class Settings:
     once: bool = False
     reload: bool = False
     pidfile: str = ""
+    max_dead: int = 0
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -142,6 +146,10 @@ class Settings:
         _require(
             isinstance(self.durable, int) and self.durable >= 0,
             f"durable must be a number of replicas, not {self.durable!r}",
+        )
+        _require(
+            type(self.max_dead) is int and self.max_dead >= 0,
+            f"max_dead must be a number of dead letters, or 0, not {self.max_dead!r}",
         )
         _require(
             self.threads == AUTO or re.fullmatch("[1-9][0-9]{0,3}", str(self.threads)),

@@ -75,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="before claiming more, wait a second at most for N replicas to have what was done (0)",
     )
+    parser.add_argument(
+        "--max-dead",
+        type=int,
+        metavar="N",
+        help="how many dead letters each queue keeps: the oldest of more are thrown away (0: all)",
+    )
     parser.add_argument("--log-level", choices=LEVELS, help="(info)")
     parser.add_argument("--log-format", choices=FORMATS, help="(text)")
     parser.add_argument(

@@ -77,7 +77,10 @@ class Housekeeper:
         places = places_in(settings.cpus)
         self._calls = Calls(consumers[0].hooks, inbox)  # their manager's, hence those of all
         hear = self._calls.hear
-        sites = {key: Site(client, lease, timeout, places, hear) for key, client in clients.items()}
+        most = settings.max_dead
+        sites = {
+            key: Site(client, lease, timeout, places, hear, most) for key, client in clients.items()
+        }
         self._sites = list(sites.values())
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
         for consumer, demand in zip(consumers, scoreboard.demands, strict=True):

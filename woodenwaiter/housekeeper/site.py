@@ -36,6 +36,7 @@ from ..protocol.tending import Tended, Visit, tend_together
 from ..protocol.verdict import Policy
 from .backlog import Backlog
 from .publisher import Publisher
+from .trimming import Trimming
 from .upkeep import Upkeep
 
 
@@ -64,6 +65,7 @@ class Care:
     sweep: Sweep
     upkeep: Upkeep
     backlog: Backlog
+    trimming: Trimming
     outage: Outage
     node: Node
     rows: Sequence[Row] = ()
@@ -81,7 +83,9 @@ class Care:
         owners = [row.owner for row in self.rows]
         visit = self.sweep.visit(owners, now, self.node.clock.reads(now))
         is_due = self.pulse.is_due(now, self._progress)
-        return visit._replace(seen=self.pulse.seen) if is_due else visit
+        if not is_due:
+            return visit
+        return visit._replace(seen=self.pulse.seen, max_dead=self.trimming.kept)
 
     def visited(self, visit: Visit, tended: Tended, sent: float, received: float) -> None:
         """By a request that was sent and answered then."""
@@ -90,6 +94,8 @@ class Care:
         hosts = self.sweep.rounds.hosts
         if trouble := self.pulse.visited(tended, sent, received, hosts, self._progress):
             log.warning("what %s does is not noted: %s", self.sweep.queue.name, trouble)
+        if self.trimming.heard(tended.trimmed):
+            self.pulse.stir()
 
     @property
     def _progress(self) -> int:
@@ -98,7 +104,8 @@ class Care:
 
 class Site:
     """The queues on one server, or on one cluster of them, over one connection to each. ``places``:
-    workers that there may be in all; ``hear``: is told of mishaps."""
+    workers that there may be in all; ``hear``: is told of mishaps; ``max_dead``: how many dead
+    letters each queue keeps, 0: all."""
 
     def __init__(
         self,
@@ -107,11 +114,13 @@ class Site:
         timeout: float,
         places: float = math.inf,
         hear: Hear = unheard,
+        max_dead: int = 0,
     ) -> None:
         self.link = Link(client, timeout, introduced("housekeeper"))
         self._workers = 0
         self._places = places
         self._hear = hear
+        self._max_dead = max_dead
         self._client = client
         self._lease = lease
         self._phase = random.random()
@@ -135,7 +144,8 @@ class Site:
             sweep = Sweep(Queue(self.link, name, self._lease), self._lease, self._phase)
             upkeep, backlog = Upkeep(sweep, policy, self._lease, self._hear), Backlog(sweep)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
-            self._cares[name] = Care(sweep, upkeep, backlog, outage, self._node())
+            trimming = Trimming(name, self._max_dead)
+            self._cares[name] = Care(sweep, upkeep, backlog, trimming, outage, self._node())
         if demand:
             self._cares[name].backlog.add(demand)
 

@@ -30,9 +30,6 @@ FETCHED_AT_ONCE = 20
 GROUPED_BY = ("reason", "error")
 """Fields, as far as a look tells them."""
 
-MOST_TRIMMED = 10_000
-"""Letters that are thrown away at once: some milliseconds of the server's time."""
-
 
 class Extent(NamedTuple):
     """Of a queue's dead letters at a moment: how many there are, the last one's name, and the
@@ -284,10 +281,3 @@ def add(link: Link, queue: str, letters: Sequence[Imported]) -> int:
     arguments = [int(pace.TRASH_KEPT * 1000), *parts]
     added: int = link.run(scripts.IMPORT, Keys(queue).of_imports(), arguments)
     return added
-
-
-def trimming(keys: Keys, kept: int) -> Call:
-    """The call that throws away the oldest ones beyond so many, some of them, and tells how many
-    those were."""
-    arguments: list[Any] = [kept, MOST_TRIMMED]
-    return scripts.TRIM, keys.of_script(None), arguments

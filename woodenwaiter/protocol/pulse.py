@@ -47,6 +47,10 @@ class Pulse:
             self.seen = self.seen._replace(empty_at=tended.time - (received - sent))
         return self._new_trouble(tended.beat)
 
+    def stir(self) -> None:
+        """There is something to do at the next one."""
+        self._is_stirred = True
+
     def _heard(self, beat: Noted | Exception, progress: int) -> float:
         """What came of a beat; returns the seconds until there may be another."""
         # What was done last is settled a moment later: another one follows.

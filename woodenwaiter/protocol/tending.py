@@ -18,6 +18,7 @@ from .calls import Call, run_all
 from .keys import Keys, text_of_name
 from .link import Command, Link
 from .replies import Meaning, meaning_of
+from .trimming import trimming
 
 COMMANDS = 4
 """Of a glance at one queue."""
@@ -33,7 +34,8 @@ class Tended(NamedTuple):
     are that did not come, None if none waits; ``time``: the server's, in seconds; ``owners``: how
     many there are, None where a glance did; ``expired``: the owners whose leases ran out, and when
     each did; ``lapse``: seconds until the next one does, None where some have, or none will;
-    ``waiting``: how many entries wait; ``beat``: what came of it where one was to be noted.
+    ``waiting``: how many entries wait; ``beat``: what came of it where one was to be noted;
+    ``trimmed``: how many dead letters were thrown away, likewise where some were to be.
     """
 
     promoted: int
@@ -44,6 +46,7 @@ class Tended(NamedTuple):
     lapse: float | None
     waiting: int
     beat: Noted | Exception | None = None
+    trimmed: int | Exception = 0
 
 
 class Visit(NamedTuple):
@@ -53,7 +56,8 @@ class Visit(NamedTuple):
     server's clock went back.
 
     ``lease``: seconds; ``time``: the server's, in seconds, as far as it is known: then a glance may
-    do; ``seen``: where a beat is to be noted.
+    do; ``seen``: where a beat is to be noted, and of dead letters the oldest to be thrown away, as
+    far as there are more than ``max_dead``; 0: none.
     """
 
     keys: Keys
@@ -62,6 +66,7 @@ class Visit(NamedTuple):
     most: int
     time: float | None = None
     seen: Seen | None = None
+    max_dead: int = 0
 
 
 def tend_together(link: Link, visits: Sequence[Visit], along: Sequence[Command] = ()) -> list[Any]:
@@ -72,12 +77,24 @@ def tend_together(link: Link, visits: Sequence[Visit], along: Sequence[Command] 
     outcomes, answers = _glance(link, visits, along)
     rest = [i for i, outcome in enumerate(outcomes) if outcome is None]
     beats = {i: noting(visit.keys, visit.seen) for i, visit in enumerate(visits) if visit.seen}
-    replies = run_all(link, [*(_tending(visits[i]) for i in rest), *beats.values()])
-    for i, reply in zip(rest, replies[: len(rest)], strict=True):
+    trims = {
+        i: trimming(visit.keys, visit.max_dead)
+        for i, visit in enumerate(visits)
+        if visit.seen and visit.max_dead
+    }
+    calls = [*(_tending(visits[i]) for i in rest), *beats.values(), *trims.values()]
+    replies = iter(run_all(link, calls))
+    for i in rest:
+        reply = next(replies)
         outcomes[i] = reply if isinstance(reply, Exception) else _tended(reply)
-    for i, reply in zip(beats, replies[len(rest) :], strict=True):
+    for i in beats:
+        beat = noted(next(replies))
         if isinstance(tended := outcomes[i], Tended):
-            outcomes[i] = tended._replace(beat=noted(reply))
+            outcomes[i] = tended._replace(beat=beat)
+    for i in trims:
+        trimmed = next(replies)
+        if isinstance(tended := outcomes[i], Tended):
+            outcomes[i] = tended._replace(trimmed=trimmed)
     return [*outcomes, *answers]
 
 
