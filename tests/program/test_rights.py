@@ -346,7 +346,7 @@ def test_viewer_has_what_is_required() -> None:
 OF_PUBLISHING = sorted(commands_of(scripts.PUBLISH) - {*required()})
 OF_METRICS = sorted((commands_of(scripts.SIZES) | commands_of(scripts.HISTORY)) - {*required()})
 OPTIONAL = [
-    *("blmove", "sadd", "scan", "info", "client|setname"),
+    *("blmove", "sadd", "scan", "info", "client|setname", "xtrim"),
     *map(str.lower, (*OF_PUBLISHING, *OF_METRICS)),
 ]
 

@@ -112,7 +112,7 @@ def _print_added(given: argparse.Namespace, done: Added) -> int:
     if given.json:
         print(document(queue=given.queue, imported=done.number, before=before))
     else:
-        known = f"; {before:,} were so within a day, and are not again" if before else ""
+        known = f"; {before:,} had been within a day, and are not again" if before else ""
         print(escaped(f"{done.number:,} dead letters imported into {given.queue}{known}"))
     if done.trouble:
         complain(done.trouble)

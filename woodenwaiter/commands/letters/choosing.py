@@ -84,7 +84,7 @@ def complain_of_missing(given: argparse.Namespace, choice: Choice) -> int:
 def require_some(given: argparse.Namespace, what: Filter) -> None:
     """Nothing was found; raises NoSuchLetter unless that is for want of any dead letters."""
     if what != Filter():
-        raise NoSuchLetter(f"there is no dead letter in {given.queue}: {described(what)}")
+        raise NoSuchLetter(f"there is no such dead letter in {given.queue}: {described(what)}")
 
 
 def _names(given: argparse.Namespace, what: Filter) -> Sequence[str]:
