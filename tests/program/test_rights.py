@@ -318,8 +318,8 @@ LOOKS = ("SIZES", "LOOK", "AILING", "HISTORY", "TRASHES", "SEEK")
 """Scripts of who looks."""
 
 ACTS = (
-    *("ASK", "PAUSE", "RESUME", "REQUEUE", "IMPORT", "DISCARD", "PURGE", "RESTORE", "PUT"),
-    *("SETTLE", "CANCEL", "CLAIMED"),
+    *("ASK", "PAUSE", "RESUME", "REQUEUE", "IMPORT", "DISCARD", "PURGE", "RESTORE", "EMPTY", "PUT"),
+    *("SETTLE", "CANCEL", "CLAIMED", "AUDIT"),
 )
 """Scripts of who acts."""
 

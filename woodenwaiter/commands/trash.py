@@ -51,10 +51,11 @@ def add_trash(commands: Commands, parents: Parents) -> None:
     purge.set_defaults(run=purge_queue)
     shown = commands.add_parser(
         "trash",
-        parents=[parents.common],
+        parents=[parents.changing],
         help="list what was purged or dropped, and can be had back",
     )
     shown.add_argument("queue", nargs="?", metavar="TABLE:DISH", help="(all that were served)")
+    shown.add_argument("--empty", action="store_true", help="throw it away for good")
     shown.set_defaults(run=list_trash)
     restore = commands.add_parser(
         "restore", parents=[parents.common], help="put back what was purged or dropped"
@@ -117,6 +118,8 @@ def list_trash(given: argparse.Namespace, link: Link) -> int:
     there = [each for some in found.values() if not isinstance(some, Exception) for each in some]
     if given.queue is not None and not there:
         require_known(Queue(link, given.queue, lease=1))
+    if given.empty and there:
+        return _empty(given, link, there)
     if given.json:
         print(document(trash=there))
     elif there:
@@ -125,6 +128,18 @@ def list_trash(given: argparse.Namespace, link: Link) -> int:
     else:
         print("no trash")
     return _complain_of({q: some for q, some in found.items() if isinstance(some, Exception)})
+
+
+def _empty(given: argparse.Namespace, link: Link, there: Sequence[Trash]) -> int:
+    kinds = {kind: sum(each.number for each in there if each.kind is kind) for kind in Kind}
+    require_consent(given, f"throw {_listed(kinds)} away for good")
+    emptied = trash.empty(desk_of_this_process(link), there)
+    noun = "entry is" if emptied.number == 1 else "entries are"
+    told = f"{emptied.number:,} {noun} gone"
+    print(document(emptied=emptied.number) if given.json else told)
+    if emptied.trouble:
+        complain(emptied.trouble)
+    return 0
 
 
 def _complain_of(errors: dict[str, Exception]) -> int:

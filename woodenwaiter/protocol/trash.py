@@ -94,6 +94,11 @@ def restore(link: Link, queue: str, trash: str) -> Restored | None:
     return Restored(number, left, Kind(kind.decode()))
 
 
+def empty(link: Link, queue: str, trash: str) -> bool:
+    """Have it gone for good; returns whether it was there. Raises likewise."""
+    return bool(_run(link, scripts.EMPTY, queue, trash))
+
+
 def _run(link: Link, script: scripts.Script, queue: str, trash: str, *arguments: Any) -> Any:
     return link.run(script, Keys(queue).of_trash(), [trash, KEPT, *arguments])
 

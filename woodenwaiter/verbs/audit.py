@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ..protocol import scripts
 from ..protocol.keys import AUDIT, text_of_name
 from ..protocol.link import Link, ServerTrouble
 from ..text import shortened
@@ -58,9 +59,8 @@ def audited(desk: Desk, verb: str, queue: str = "", what: str = "") -> Iterator[
 def _noted(desk: Desk, verb: str, queue: str, doing: Doing) -> str:
     texts = zip(FIELDS, (desk.who, desk.where, verb, queue, doing.what), strict=True)
     fields = [part for name, text in texts for part in (name, shortened(text, LONGEST))]
-    command = ("XADD", AUDIT, "MAXLEN", "~", KEPT, "*", *fields, "count", doing.count)
     try:
-        desk.link.call(*command)
+        desk.link.run(scripts.AUDIT, [AUDIT], [KEPT, *fields, "count", doing.count])
     except ServerTrouble as error:
         return f"it stands in no audit: {error}"
     return ""

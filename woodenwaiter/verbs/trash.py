@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..protocol import trash
-from ..protocol.trash import Kind
+from ..protocol.trash import Kind, Trash
 from .audit import audited
 from .desk import Desk
 
@@ -60,3 +60,22 @@ def restore(desk: Desk, queue: str, name: str) -> Iterator[Restored]:
             yield so_far
     if so_far:  # and somebody else has put back the last ones, maybe
         yield replace(so_far, left=0, trouble=doing.trouble)
+
+
+@dataclass(frozen=True)
+class Emptied:
+    """How many entries are gone for good. ``trouble``: why it stands in no audit, if it doesn't."""
+
+    number: int
+    trouble: str = ""
+
+
+def empty(desk: Desk, trashes: Sequence[Trash]) -> Emptied:
+    """Have these gone for good. Raises likewise."""
+    number, trouble = 0, ""
+    for each in trashes:
+        with audited(desk, "empty trash", each.queue, f"{each.kind.value}, {each.name}") as doing:
+            if trash.empty(desk.link, each.queue, each.name):
+                doing.count = each.number
+        number, trouble = number + doing.count, doing.trouble or trouble
+    return Emptied(number, trouble)
