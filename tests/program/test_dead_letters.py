@@ -448,10 +448,10 @@ def test_import_into_what_nobody_has_served_asks(
     file = str(tmp_path / "letters.jsonl")
     do("export", "t:d", "--to", file)
     told = do("import", "t:dd", file, code=EXIT_USAGE)
-    assert "this would import 1 dead letters, though no such queue" in told
+    assert "this would import 1 dead letter, though no such queue" in told
     assert "is it t:d?" in told
     assert not client.exists("{t:dd}:dead")
-    assert do("import", "t:dd", file, "--yes") == "1 dead letters imported into t:dd\n"
+    assert do("import", "t:dd", file, "--yes") == "1 dead letter imported into t:dd\n"
 
 
 def test_import_from_a_pipe(server: Server, client: Any, tmp_path: Path) -> None:

@@ -211,7 +211,9 @@ def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> Non
     users.admin.zadd("{t:d}:delayed", {Entry(b'{"n": 4}', "h/4", 1, 1.0).dump(): 9e13})
     for number in (1, 2, 3):
         users.admin.xadd("{t:d}:dead", {"payload": f'{{"n": {number}}}'}, id=f"{number}-1")
-    (tmp_path / "letters").write_text('{"letter": "5-1", "fields": {"payload": "{}"}}')
+    (tmp_path / "letters").write_text(
+        '{"version": 1, "letter": "5-1", "fields": {"payload": "{}"}}'
+    )
     supervisor = served.serve("--redis", users.url("worker"))
     url = users.url("operator")
     running = eventually(lambda: operate(tmp_path, url, "running", "--json")[1].count('"claim"'))
@@ -220,7 +222,7 @@ def test_operator_acts(served: Application, users: Users, tmp_path: Path) -> Non
         (("running", "--trace"), "in handle"),
         (("requeue", "t:d", "1-1"), "1"),
         (("drop", "t:d", "2-1", "--yes"), "1"),
-        (("import", "t:d", "letters"), "1 added"),
+        (("import", "t:d", "letters"), "1 dead letter imported"),
         (("pause", "t:d"), "t:d is paused"),
         (("put", "t:d", '{"n": 2}'), "1 task put"),
         (("purge", "t:d", "--yes"), "2 tasks in the trash"),

@@ -116,6 +116,21 @@ def test_dropped_letters_come_back(do: Callable[..., str], client: Any) -> None:
     assert client.xlen(DEAD) == 1
 
 
+def test_trash_is_emptied_once_that_is_meant(do: Callable[..., str], client: Any) -> None:
+    client.sadd("woodenwaiter:queues", "t:d", "t:e")
+    for queue in ("t:d", "t:e"):
+        client.lpush(queue, "1", "2")
+        do("purge", queue, "--yes")
+    told = do("trash", "--empty", code=EXIT_USAGE)
+    assert told.startswith("woodenwaiter: this would throw 4 tasks away for good: say --yes")
+    assert do("trash", "t:d", "--empty", "--yes") == "2 entries are gone\n"
+    assert not client.keys("{t:d}:trash*")
+    assert do("restore", "t:e") == "2 tasks back in t:e\n"
+    assert do("trash", "--empty", "--yes") == "no trash\n"
+    [line] = [line for line in do("audit").splitlines() if "empty trash" in line]
+    assert "t:d" in line
+
+
 def test_programs_are_told(do: Callable[..., str], client: Any) -> None:
     def told(*arguments: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(do(*arguments, "--json"))

@@ -69,18 +69,7 @@ def parser() -> argparse.ArgumentParser:
     _add_server(parser)
     _add_workers(parser)
     _add_seconds(parser)
-    parser.add_argument(
-        "--durable",
-        type=_replicas,
-        metavar="N",
-        help="before claiming more, wait a second at most for N replicas to have what was done (0)",
-    )
-    parser.add_argument(
-        "--max-dead",
-        type=int,
-        metavar="N",
-        help="how many dead letters each queue keeps: the oldest of more are thrown away (0: all)",
-    )
+    _add_keeping(parser)
     parser.add_argument("--log-level", choices=LEVELS, help="(info)")
     parser.add_argument("--log-format", choices=FORMATS, help="(text)")
     parser.add_argument(
@@ -124,6 +113,21 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="DIR",
         help="run a server as well, with its data in DIR (or below ~/.local/share/woodenwaiter)",
+    )
+
+
+def _add_keeping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--durable",
+        type=int,
+        metavar="N",
+        help="before claiming more, wait a second at most for N replicas to have what was done (0)",
+    )
+    parser.add_argument(
+        "--max-dead",
+        type=int,
+        metavar="N",
+        help="how many dead letters each queue keeps: the oldest of more are thrown away (0: all)",
     )
 
 

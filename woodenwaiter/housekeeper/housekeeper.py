@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -16,6 +16,7 @@ from setproctitle import setproctitle
 from .. import pace
 from ..consumer import Consumer
 from ..events import about
+from ..hooks import Hear
 from ..logs import log
 from ..processes.children import UNKNOWN_STATUS
 from ..processes.cpus import places_in
@@ -25,7 +26,7 @@ from ..processes.scoreboard import Scoreboard
 from ..processes.signals import SignalInbox, ring
 from ..processes.tree import find, is_alive, kill_session, kill_tree, leads_session
 from ..protocol.capacity import warn_of_crowd, warn_of_eviction
-from ..protocol.client import identity
+from ..protocol.client import Client, identity
 from ..protocol.link import ServerTrouble
 from ..protocol.remains import Remains, remains_of
 from ..settings import Settings
@@ -40,6 +41,18 @@ from .tracing import tracer
 
 DATABASE = re.compile(r"(/|\?db=)\d+$")
 """At the end of a server's address."""
+
+
+def _sites_at(
+    clients: Mapping[Hashable, Client], settings: Settings, hear: Hear
+) -> dict[Hashable, Site]:
+    """One for each of these servers."""
+    lease, places, most = settings.lease_seconds, places_in(settings.cpus), settings.max_dead
+    # Should all be silent, a look still takes no longer than owners may wait for their renewal.
+    timeout = pace.reply_within(lease) / len(clients)
+    return {
+        key: Site(client, lease, timeout, places, hear, most) for key, client in clients.items()
+    }
 
 
 class Housekeeper:
@@ -70,17 +83,9 @@ class Housekeeper:
         self._ask_at = -math.inf if settings.once else math.inf  # what is left to do
         self._least = [consumer.bounds[0] for consumer in consumers]
         self._workers: dict[Row, psutil.Process | None] = {}  # once orphaned
-        lease = settings.lease_seconds
         clients = {identity(consumer.client): consumer.client for consumer in consumers}
-        # Should all be silent, a look still takes no longer than owners may wait for their renewal.
-        timeout = pace.reply_within(lease) / len(clients)
-        places = places_in(settings.cpus)
         self._calls = Calls(consumers[0].hooks, inbox)  # their manager's, hence those of all
-        hear = self._calls.hear
-        most = settings.max_dead
-        sites = {
-            key: Site(client, lease, timeout, places, hear, most) for key, client in clients.items()
-        }
+        sites = _sites_at(clients, settings, self._calls.hear)
         self._sites = list(sites.values())
         self._places: list[tuple[Site, str]] = []  # of each consumer: its site and its queue
         for consumer, demand in zip(consumers, scoreboard.demands, strict=True):

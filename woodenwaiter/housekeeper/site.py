@@ -104,8 +104,7 @@ class Care:
 
 class Site:
     """The queues on one server, or on one cluster of them, over one connection to each. ``places``:
-    workers that there may be in all; ``hear``: is told of mishaps; ``max_dead``: how many dead
-    letters each queue keeps, 0: all."""
+    workers that there may be in all; ``hear``: is told of mishaps; ``max_dead``: see `Trimming`."""
 
     def __init__(
         self,
@@ -117,10 +116,8 @@ class Site:
         max_dead: int = 0,
     ) -> None:
         self.link = Link(client, timeout, introduced("housekeeper"))
-        self._workers = 0
-        self._places = places
-        self._hear = hear
-        self._max_dead = max_dead
+        self._workers, self._places = 0, places
+        self._hear, self._max_dead = hear, max_dead
         self._client = client
         self._lease = lease
         self._phase = random.random()

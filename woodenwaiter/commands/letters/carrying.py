@@ -15,6 +15,7 @@ from ...errors import BadEntry, StartupError
 from ...protocol.letters import Filter
 from ...protocol.link import Link
 from ...protocol.queue import Queue
+from ...protocol.trash import Kind
 from ...text import escaped
 from ...verbs.desk import desk_of_this_process
 from ...verbs.exports import Added, add, checked, exported
@@ -23,6 +24,7 @@ from ..documents import document
 from ..known import NoSuchQueue, require_known
 from ..steps import last_of, seen_to
 from ..terminal import complain
+from ..trash import counted
 from ..unbroken import unbroken
 from .choosing import ALL, chosen, complain_of_missing, filter_of
 
@@ -104,7 +106,7 @@ def _require_consent(given: argparse.Namespace, link: Link, total: int) -> None:
     try:
         require_known(Queue(link, given.queue, lease=1))
     except NoSuchQueue as error:
-        require_consent(given, f"import {total:,} dead letters, though {error}")
+        require_consent(given, f"import {counted(total, Kind.LETTERS)}, though {error}")
 
 
 def _print_added(given: argparse.Namespace, done: Added) -> int:
@@ -113,7 +115,7 @@ def _print_added(given: argparse.Namespace, done: Added) -> int:
         print(document(queue=given.queue, imported=done.number, before=before))
     else:
         known = f"; {before:,} had been within a day, and are not again" if before else ""
-        print(escaped(f"{done.number:,} dead letters imported into {given.queue}{known}"))
+        print(escaped(f"{counted(done.number, Kind.LETTERS)} imported into {given.queue}{known}"))
     if done.trouble:
         complain(done.trouble)
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ...errors import EXIT_USAGE, StartupError
 from ...protocol.letters import AT_ONCE
 from ...protocol.link import Link
+from ...protocol.trash import Kind
 from ...text import escaped, span
 from ...verbs.desk import desk_of_this_process
 from ...verbs.letters import Choice, Dropped, NoSuchLetter, Requeued, drop, requeue
@@ -16,6 +17,7 @@ from ..asking import require_consent
 from ..documents import document
 from ..steps import last_of
 from ..terminal import complain
+from ..trash import counted
 from ..unbroken import unbroken
 from .choosing import chosen, complain_of_missing
 from .editing import Editing
@@ -110,9 +112,8 @@ def _print_requeued(given: argparse.Namespace, done: Requeued) -> int:
 
 def drop_letters(given: argparse.Namespace, link: Link) -> int:
     choice = chosen(given, link)
-    number = len(choice.picks)
-    if number:
-        letters = f"{number:,} dead letter{'s' * (number != 1)}"
+    if choice.picks:
+        letters = counted(len(choice.picks), Kind.LETTERS)
         require_consent(given, f"drop {letters} of {given.queue}, to its trash, for a day")
     done = last_of(
         unbroken(drop(desk_of_this_process(link), given.queue, choice)),
