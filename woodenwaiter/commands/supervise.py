@@ -119,13 +119,13 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
 def _add_keeping(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--durable",
-        type=int,
+        type=_number_of("replicas"),
         metavar="N",
         help="before claiming more, wait a second at most for N replicas to have what was done (0)",
     )
     parser.add_argument(
         "--max-dead",
-        type=int,
+        type=_number_of("dead letters"),
         metavar="N",
         help="how many dead letters each queue keeps: the oldest of more are thrown away (0: all)",
     )
@@ -172,11 +172,14 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"a number of seconds, not {text!r:.50}") from None
 
 
-def _replicas(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a number of replicas, not {text!r:.50}") from None
+def _number_of(things: str) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"a number of {things}, not {text!r:.50}") from None
+
+    return number
 
 
 def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
