@@ -29,9 +29,10 @@ from ..topologies.sentinels import Sentinels
 from . import failovers as failovers  # noqa: PLC0414 - faults that it adds
 from . import report
 from .faults import CLUSTER, PLACES, SENTINEL, SERVER, Fault, Planned, Scene, prepare, schedule
-from .hosts import ROOT, Host, left_behind
+from .hosts import ROOT, Host, left_behind, send
 from .kinds import FATAL, ID, MAX_DELIVERIES, MOST_BYTES, QUEUES, id_in
 from .ledger import Ledger, Letter, check
+from .operators import desk_at, restore_all
 from .servers import Place, Servers
 from .watch import Watch
 
@@ -169,7 +170,12 @@ class Soak:
         )
 
     def _drain(self) -> None:
-        """Let all be handled, then let all leave."""
+        """Let all be handled, then let all leave. What servers forgot of what operators undid, they
+        undo again."""
+        with desk_at(self._place.url) as desk:
+            restore_all(desk)
+        for host in self._hosts:
+            send(host.supervisor(), signal.SIGCONT)
         for producer in self._producers:
             if producer.stop() != 0:
                 self.problems.append(f"a producer failed:\n{producer.log[-2000:]}")
@@ -207,7 +213,8 @@ class Soak:
     def _letters(self) -> Iterator[Letter]:
         for queue in self._queues:
             for _, fields in queue.dead_letters():
-                yield Letter(id_in(fields["payload"]), int(fields["deliveries"]))
+                task, deliveries = id_in(fields["payload"]), int(fields["deliveries"])
+                yield Letter(task, deliveries, fields["reason"] == b"cancelled")
 
     def _disregarded(self) -> Iterator[str]:
         """What those who are primaries in the end were told of, and what nobody ran or buried."""

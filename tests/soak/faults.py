@@ -96,8 +96,8 @@ class Planned:
 
 SERVER, SENTINEL, CLUSTER = "server", "sentinel", "cluster"
 PLACES = (SERVER, SENTINEL, CLUSTER)
-HOSTS, WORKERS = "hosts", "workers"
-GAPS = {SERVER: 2.5, SENTINEL: 2.5, CLUSTER: 2.0, HOSTS: 2.0, WORKERS: 1.0}
+HOSTS, WORKERS, OPERATORS = "hosts", "workers", "operators"
+GAPS = {SERVER: 2.5, SENTINEL: 2.5, CLUSTER: 2.0, HOSTS: 2.0, WORKERS: 1.0, OPERATORS: 1.0}
 """The lanes, of places one in a run: in each, one fault at a time, and so many seconds in
 between."""
 
@@ -120,7 +120,7 @@ def schedule(
     seed: int, seconds: float, lease: float, place: str = SERVER
 ) -> dict[str, list[Planned]]:
     """What is to happen in each lane, in random order, but each before any happens again."""
-    lanes = (place, HOSTS, WORKERS)
+    lanes = (place, HOSTS, WORKERS, OPERATORS)
     return {lane: list(_lane(lane, seed, seconds, lease)) for lane in lanes}
 
 

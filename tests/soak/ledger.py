@@ -83,10 +83,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter, as far as the ledger is concerned."""
+    """A dead letter, as far as the ledger is concerned. ``is_cancelled``: by an operator."""
 
     task: str
     deliveries: int
+    is_cancelled: bool = False
 
 
 @dataclass(slots=True)
@@ -284,7 +285,8 @@ def _problems(
         yield "tried too often"
     if len(task.letters) > 1 + sum(excuse not in ("", FAILED) for excuse in excuses):
         yield "buried twice"
-    if task.letters and task.kind not in fatal and len(task.runs) < max_deliveries:
+    is_doomed = task.kind in fatal or any(letter.is_cancelled for letter in task.letters)
+    if task.letters and not is_doomed and len(task.runs) < max_deliveries:
         yield "buried without a cause"
     if any(letter.deliveries > max_deliveries for letter in task.letters):
         yield "buried too late"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ..soak import failovers as failovers  # noqa: PLC0414 - faults that it adds
+from ..soak import operators as operators  # noqa: PLC0414 - likewise
 from ..soak.faults import LANES, PLACES, schedule
 from ..soak.kinds import DEADLY, FATAL, ROUGH, id_in
 from ..soak.ledger import Findings, Ledger, Letter, Record, check
@@ -52,8 +53,8 @@ class Story:
     def failing_run(self, task: str, number: int) -> Story:
         return self.start(task, number=number).note("failing", task, pid=A)
 
-    def letter(self, task: str, deliveries: int = 3) -> Story:
-        self._letters.append(Letter(task, deliveries))
+    def letter(self, task: str, deliveries: int = 3, *, is_cancelled: bool = False) -> Story:
+        self._letters.append(Letter(task, deliveries, is_cancelled))
         return self
 
     def check(self) -> Findings:
@@ -186,6 +187,13 @@ def test_letters_that_should_not_be(story: Story) -> None:
         "buried too late": ["z"],
         "completed, though it cannot": ["z"],
     }
+
+
+def test_task_that_was_cancelled(story: Story) -> None:
+    story.pushed("x").letter("x", 0, is_cancelled=True)
+    assert story.problems == {}
+    story.pushed("y").letter("y", is_cancelled=True).letter("y", is_cancelled=True)
+    assert story.problems == {"buried twice": ["y"]}
 
 
 def test_task_of_nobody(story: Story) -> None:
