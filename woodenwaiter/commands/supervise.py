@@ -6,7 +6,6 @@ import argparse
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from setproctitle import setproctitle
@@ -213,8 +212,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         project = project_here()
         settings = Settings.from_environment(weaker=project.beside(given), **given)
         app = project.app_instead_of(app)
-        if settings.pidfile:  # before the application goes elsewhere
-            settings = replace(settings, pidfile=os.path.abspath(settings.pidfile))
         if settings.redis_password_file and not settings.redis:  # for waiters without arguments
             os.environ[REDIS_PASSWORD_FILE] = settings.redis_password_file
         if settings.reload:
