@@ -163,6 +163,8 @@ SUPERVISOR = [
     ("app --slow -1", EXIT_USAGE, "slow must be a number of seconds"),
     ("app --durable x", EXIT_USAGE, "--durable: a number of replicas, not 'x'"),
     ("app --durable -1", EXIT_USAGE, "durable must be a number of replicas, not -1"),
+    ("app --max-dead x", EXIT_USAGE, "--max-dead: a number of dead letters, not 'x'"),
+    ("app --max-dead -1", EXIT_USAGE, "max_dead must be a number of dead letters"),
     ("app --log-level loud", EXIT_USAGE, "invalid choice: 'loud'"),
     ("app --log-level inof", EXIT_USAGE, "invalid choice: 'inof'; is it info?"),
     ("app --import-in x", EXIT_USAGE, "invalid choice: 'x' (choose from supervisor, worker)"),
