@@ -110,6 +110,14 @@ def test_handler_that_fails_is_shown_where(app: Application, here: Run) -> None:
     assert app.noted("steps")[-1] == "torn down"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="there is no tomllib")
+def test_application_is_the_projects_where_none_is_named(app: Application) -> None:
+    (app.folder / "pyproject.toml").write_text('[tool.woodenwaiter]\napp = "app"\n')
+    app.push({"n": 1})
+    command = ("-m", "woodenwaiter", "--redis", app.url, "run", "t:d", DIGEST)
+    assert run(app.folder, *command).stdout.startswith("returned None")
+
+
 def test_settled_letter_is_in_the_trash(app: Application, here: Run) -> None:
     name = letter(app, n=1)
     code, printed, _ = here(name, "--settle")

@@ -22,6 +22,7 @@ from ..verbs.foreground import Outcome, Settled, run_here, settle_task
 from .application import load_customers
 from .documents import document
 from .known import require_known
+from .project import project_here
 from .terminal import complain
 
 EXIT_FAILED = 1
@@ -71,13 +72,14 @@ def _prints_kept_apart(given: argparse.Namespace) -> Iterator[None]:
 def _consumer_of(given: argparse.Namespace) -> Consumer:
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, os.getcwd())  # where python -m woodenwaiter.supervisor looks
-    consumers = [customer.consumer for customer in load_customers(given.app)]
+    app = project_here().app_instead_of(given.app)
+    consumers = [customer.consumer for customer in load_customers(app)]
     fitting = [consumer for consumer in consumers if consumer.queue == given.queue]
     if not fitting:
         queues = listed({consumer.queue for consumer in consumers})
-        raise AppError(f"{given.app} has no customer of {given.queue}, but of {queues}")
+        raise AppError(f"{app} has no customer of {given.queue}, but of {queues}")
     if len(fitting) > 1:
-        complain(f"{given.app} has {len(fitting)} customers of {given.queue}: this is the first")
+        complain(f"{app} has {len(fitting)} customers of {given.queue}: this is the first")
     return fitting[0]
 
 

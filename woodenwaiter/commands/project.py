@@ -56,8 +56,8 @@ class Project:
             return app
         if not self.app:
             raise StartupError(
-                "APP is missing: name what to run, as in python -m woodenwaiter.supervisor tasks, "
-                f'or have app = "tasks" in [{SECTION}] of {FILE}'
+                "APP is missing: name what to run, as in python -m woodenwaiter.supervisor tasks "
+                f'or --app tasks, or have app = "tasks" in [{SECTION}] of {FILE}'
             )
         folder = os.path.dirname(self.path)
         if folder not in (*sys.path, os.getcwd()) and not getattr(sys.flags, "safe_path", False):

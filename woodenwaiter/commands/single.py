@@ -18,7 +18,7 @@ def add_running(commands: Commands, parents: Parents) -> None:
         metavar="TASK|LETTER",
         help="by its name: a dead letter, or what waits or is delayed",
     )
-    command.add_argument("--app", required=True, metavar="APP", help="as a supervisor takes it")
+    command.add_argument("--app", metavar="APP", help="as a supervisor takes it (pyproject.toml's)")
     command.add_argument("--pdb", action="store_true", help="debug it where it raises something")
     command.add_argument(
         "--settle",
