@@ -115,6 +115,19 @@ def operate(server: Server, capsys: pytest.CaptureFixture[str]) -> Operate:
     return operate
 
 
+@pytest.fixture
+def do(operate: Operate) -> Callable[..., str]:
+    """Runs a command that ends with this code; returns what it printed, and what it complained of
+    behind that."""
+
+    def do(*arguments: str, code: int = 0) -> str:
+        ended, printed, errors = operate(*arguments)
+        assert ended == code, errors
+        return printed + errors
+
+    return do
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_supervisor_among_the_users() -> Iterator[None]:
     """Who asks after the health of theirs does not meet a test's."""

@@ -27,19 +27,6 @@ DEAD, DELAYED, TRASH = "{t:d}:dead", "{t:d}:delayed", "{t:d}:trash"
 INTERRUPTED = 128 + signal.SIGINT
 
 
-@pytest.fixture
-def do(operate: Operate) -> Callable[..., str]:
-    """Runs a command that ends with this code; returns what it printed, and what it complained of
-    behind that."""
-
-    def do(*arguments: str, code: int = 0) -> str:
-        ended, printed, errors = operate(*arguments)
-        assert ended == code, errors
-        return printed + errors
-
-    return do
-
-
 def bury(client: Any, number: int, **fields: Any) -> list[str]:
     """So many letters of tasks from 0 on: their names."""
     usual = {"reason": "the handler failed", "traceback": "Traceback"}

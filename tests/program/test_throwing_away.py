@@ -20,22 +20,9 @@ from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.trash import discard
 
 from ..application import Application
-from ..support import Operate, Programs, Server, eventually
+from ..support import Programs, Server, eventually
 
 DELAYED, DEAD, TRASHES = "{t:d}:delayed", "{t:d}:dead", "{t:d}:trash"
-
-
-@pytest.fixture
-def do(operate: Operate) -> Callable[..., str]:
-    """Runs a command that ends with this code; returns what it printed, and what it complained of
-    behind that."""
-
-    def do(*arguments: str, code: int = 0) -> str:
-        ended, printed, errors = operate(*arguments)
-        assert ended == code, errors
-        return printed + errors
-
-    return do
 
 
 @pytest.fixture(autouse=True)
