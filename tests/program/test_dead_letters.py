@@ -19,7 +19,7 @@ import pytest
 
 from woodenwaiter.errors import EXIT_UNKNOWN, EXIT_USAGE
 
-from ..application import Application
+from ..application import Application, Code
 from ..support import Operate, Programs, Server, eventually
 from ..terminal import Terminal
 
@@ -449,3 +449,62 @@ def test_import_from_a_pipe(server: Server, client: Any, tmp_path: Path) -> None
     told = json.loads(done.stdout)
     assert (told["imported"], told["before"]) == (1, 0)
     assert client.xlen(DEAD) == 4
+
+
+# While all goes on.
+
+
+ACTS: list[tuple[str, ...]] = [
+    ("requeue", "t:d", "--text", "1"),
+    ("drop", "t:d", "--error", "not yet", "--yes"),
+    ("requeue", "t:d", "all", "--delay", "0.1s"),
+    ("requeue", "t:d", "all"),
+]
+
+
+def test_every_task_is_accounted_for_while_workers_are_killed(
+    app: Application, operate: Operate
+) -> None:
+    """Each fails at first, and is put back, now or later, or dropped and restored, again and again:
+    in the end all are done, and the sums are true."""
+    number = 300
+    app.write(
+        handler="""
+            if not os.path.exists(f"go-{foods['n'] % 3}"):
+                raise Reject(f"not yet: {foods['n']}")
+            note("done", foods["n"])
+        """,
+        processes=3,
+        backoff=Code("Backoff(0, 0)"),
+    )
+    supervisor = app.serve().ready(3)
+    app.push(*({"n": n} for n in range(number)))
+    for turn in range(12):
+        eventually(lambda: app.client.xlen(DEAD) or len({*app.done}) == number)
+        act(operate, *ACTS[turn % len(ACTS)])
+        for worker in supervisor.workers()[:1]:
+            worker.kill()
+        if turn % 4 == 3:
+            app.let_go(turn // 4)
+            supervisor.ready(3)
+    eventually(lambda: is_settled(app, operate, number))
+    assert {*app.done} == {*range(number)}
+    [queue] = json.loads(operate("status", "t:d", "--json")[1])["queues"]
+    assert (queue["pushed"], queue["buried"]) == (number, queue["requeued"])
+    assert supervisor.stop() == 0
+
+
+def act(operate: Operate, *arguments: str) -> None:
+    """Which may find nothing to do. What was dropped is restored."""
+    code, printed, errors = operate(*arguments)
+    assert code in (0, EXIT_UNKNOWN), errors
+    if undo := re.search("woodenwaiter (restore .*)", printed):
+        assert operate(*undo[1].split())[0] == 0
+
+
+def is_settled(app: Application, operate: Operate, number: int) -> bool:
+    if app.client.xlen(DEAD):
+        act(operate, "requeue", "t:d", "all")
+    [queue] = json.loads(operate("status", "t:d", "--json")[1])["queues"]
+    left = sum(queue[state] for state in ("waiting", "claimed", "delayed", "dead"))
+    return len({*app.done}) == number and not left

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .. import pace
 from . import scripts
@@ -26,6 +26,9 @@ AT_ONCE = 200
 
 FETCHED_AT_ONCE = 20
 """Letters that are fetched whole: each may be large."""
+
+END_OF_NUMBERS = 1 << 64
+"""In the name of a letter: there are none from there on."""
 
 GROUPED_BY = ("reason", "error")
 """Fields, as far as a look tells them."""
@@ -146,7 +149,7 @@ def _bounds(extent: Extent, sought: Filter) -> tuple[bytes, tuple[int, int]]:
     if sought.newer is not None:
         first = b"%d" % max(0, int((extent.now - sought.newer) * 1000))
     if sought.older is not None:
-        last = min(last, (int((extent.now - sought.older) * 1000), 1 << 64))
+        last = min(last, (int((extent.now - sought.older) * 1000), END_OF_NUMBERS))
     return first, last
 
 
@@ -180,13 +183,19 @@ def outlines_of(
     """Of the dead letters of these names; None in the place of one that is not there. Raises
     likewise."""
     for some in _portions(names, AT_ONCE):
-        replies = read_all(link, [_glance(queue, name, fields) for name in some])
-        for name, reply in zip(some, replies, strict=True):
-            if isinstance(reply, Exception):
-                raise reply
-            found = [_outline(*told) for told in reply[-1]]
-            is_there = found and _order_of(found[0].name) == _order_of(name)
-            yield found[0] if is_there else None
+        possible = [name for name in some if max(_order_of(name)) < END_OF_NUMBERS]
+        replies = read_all(link, [_glance(queue, name, fields) for name in possible])
+        told = dict(zip(possible, replies, strict=True))
+        for name in some:
+            yield _outline_in(name, told.get(name))
+
+
+def _outline_in(name: str, reply: Any) -> Outline | None:
+    """A look from there on may have found a later one."""
+    if isinstance(reply, Exception):
+        raise reply
+    found = [_outline(*told) for told in reply[-1]] if reply else []
+    return next((each for each in found if _order_of(each.name) == _order_of(name)), None)
 
 
 def _glance(queue: str, name: str, fields: Sequence[str]) -> Call:
