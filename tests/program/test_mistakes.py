@@ -80,7 +80,7 @@ COMMANDS = [
     ("put t:d x", EXIT_USAGE, "not JSON in UTF-8"),
     ("put t:d []", EXIT_USAGE, "a JSON list, not an object"),
     ("put t:d @/no/where", EXIT_USAGE, "/no/where cannot be read: No such file or directory"),
-    ("run t:d x", EXIT_USAGE, "the following arguments are required: --app"),
+    ("run t:d x", EXIT_USAGE, "APP is missing"),
     ("purge no:such", EXIT_UNKNOWN, "no such queue"),
     ("restore t:d", EXIT_UNKNOWN, "there is no trash of t:d"),
     ("restore t:d x", EXIT_UNKNOWN, "there is no trash x of t:d"),

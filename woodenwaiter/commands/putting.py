@@ -18,7 +18,7 @@ from .asking import require_consent
 from .documents import document
 from .known import known_to
 from .parsers import Commands, Parents
-from .similar import hint_at
+from .similar import nearest
 from .steps import last_of
 from .terminal import complain
 
@@ -75,8 +75,10 @@ def _require_served(given: argparse.Namespace, link: Link, number: int) -> None:
     if names is None or given.queue in names:
         return
     if not Queue(link, given.queue, lease=1).sizes()["workers"]:
+        near = nearest(given.queue, names)
+        hint = f" (is it {near}?)" if near else ""
         what = f"put {_counted(number)} into {given.queue}, which nobody has ever served"
-        require_consent(given, what + hint_at(given.queue, names))
+        require_consent(given, what + hint)
 
 
 def _counted(number: int) -> str:

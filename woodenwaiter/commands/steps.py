@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from .. import pace
 from ..text import span
 from .terminal import complain
+from .unbroken import unbroken
 
 T = TypeVar("T")
 
@@ -21,15 +22,18 @@ START_OF_LINE, REST_OF_LINE = "\r", "\x1b[K"
 
 
 def last_of(
-    steps: Iterator[T], told: Callable[[T], str], extent: Callable[[T], Extent] | None = None
+    steps: Generator[T, None, None],
+    told: Callable[[T], str],
+    extent: Callable[[T], Extent] | None = None,
+    rest: Callable[[T], float] | None = None,
 ) -> T | None:
     """Take all steps, each of which says what is done so far; None: there is none. Ctrl-C, or a
     server that goes away, is raised when it is told how far they came. ``extent``: to be shown on a
-    terminal meanwhile."""
+    terminal meanwhile; ``rest``: how many seconds to wait after a step."""
     last = None
     progress = Progress()
     try:
-        for step in steps:
+        for step in unbroken(steps, rest):
             last = step
             if extent:
                 progress.show(*extent(step))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..protocol import scripts
 from ..protocol.keys import AUDIT, text_of_name
 from ..protocol.link import Link, ServerTrouble
+from ..protocol.replies import reply_of
 from ..text import shortened
 from .desk import Desk
 
@@ -62,7 +63,7 @@ def _noted(desk: Desk, verb: str, queue: str, doing: Doing) -> str:
     try:
         desk.link.run(scripts.AUDIT, [AUDIT], [KEPT, *fields, "count", doing.count])
     except ServerTrouble as error:
-        return f"it stands in no audit: {error}"
+        return f"it stands in no audit: {reply_of(error).whole}"
     return ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -52,7 +52,7 @@ def payload_in(text: bytes) -> bytes:
         raise BadEntry("nested too deeply") from None
 
 
-def put(desk: Desk, queue: str, payloads: Sequence[bytes]) -> Iterator[Put]:
+def put(desk: Desk, queue: str, payloads: Sequence[bytes]) -> Generator[Put, None, None]:
     """Push these tasks, the first one first, in portions; yields what has been done so far. Where
     it is left in between, the same again goes on there, for a day. Where somebody else puts the
     very same, it waits. Raises what is in `link.ServerTrouble`, and StartupError where it can't

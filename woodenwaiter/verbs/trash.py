@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 from ..protocol import trash
@@ -46,7 +46,7 @@ def purge(desk: Desk, queue: str, kind: Kind = Kind.TASKS) -> Purged:
     return Purged(name, kind, number, doing.trouble)
 
 
-def restore(desk: Desk, queue: str, name: str) -> Iterator[Restored]:
+def restore(desk: Desk, queue: str, name: str) -> Generator[Restored, None, None]:
     """Put back what is in a trash, in portions; yields what has been done so far. Where it is left
     in between, the trash stays for another day, and the same again goes on; where there is no such
     trash, it yields nothing. Raises likewise."""

@@ -25,7 +25,6 @@ from ..known import NoSuchQueue, require_known
 from ..steps import last_of, seen_to
 from ..terminal import complain
 from ..trash import counted
-from ..unbroken import unbroken
 from .choosing import ALL, chosen, complain_of_missing, filter_of
 
 
@@ -77,7 +76,7 @@ def import_letters(given: argparse.Namespace, link: Link) -> int:
         file.seek(0)
         steps = add(desk_of_this_process(link), given.queue, file, total)
         done = last_of(
-            unbroken(steps),
+            steps,
             lambda so_far: (
                 f"{so_far.looked:,} of {so_far.total:,} are in {given.queue}: "
                 "the same again goes on"

@@ -18,7 +18,6 @@ from ..documents import document
 from ..steps import last_of
 from ..terminal import complain
 from ..trash import counted
-from ..unbroken import unbroken
 from .choosing import chosen, complain_of_missing
 from .editing import Editing
 
@@ -50,12 +49,13 @@ def _requeue(
         at_once=at_once,
     )
     done = last_of(
-        unbroken(steps, _rest(given.rate)),
+        steps,
         lambda so_far: (
             f"{so_far.number:,} of {so_far.total:,} are back in {given.queue}: "
             "the same again goes on"
         ),
         _extent,
+        _rest(given.rate),
     )
     return done or Requeued(0)
 
@@ -116,7 +116,7 @@ def drop_letters(given: argparse.Namespace, link: Link) -> int:
         letters = counted(len(choice.picks), Kind.LETTERS)
         require_consent(given, f"drop {letters} of {given.queue}, to its trash, for a day")
     done = last_of(
-        unbroken(drop(desk_of_this_process(link), given.queue, choice)),
+        drop(desk_of_this_process(link), given.queue, choice),
         lambda so_far: (
             f"{so_far.number:,} of {so_far.total:,} are dropped{_undo(given.queue, so_far)}"
         ),
