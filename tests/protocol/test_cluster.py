@@ -13,11 +13,21 @@ import redis
 from redis.cluster import RedisCluster
 
 from woodenwaiter import pace
+from woodenwaiter.protocol.letters import Filter
 from woodenwaiter.protocol.link import Interrupted, Link, ServerTrouble
+from woodenwaiter.protocol.looks import peek
 from woodenwaiter.protocol.queue import registered
 from woodenwaiter.protocol.scripts import CLAIM
 from woodenwaiter.protocol.stranded import Search
+from woodenwaiter.protocol.trash import trashes_of
 from woodenwaiter.protocol.urls import client_at
+from woodenwaiter.verbs.audit import audit
+from woodenwaiter.verbs.cancelling import Outcome, cancel
+from woodenwaiter.verbs.desk import Desk
+from woodenwaiter.verbs.letters import drop, groups, requeue, sought
+from woodenwaiter.verbs.pausing import pause, resume
+from woodenwaiter.verbs.putting import put
+from woodenwaiter.verbs.trash import purge, restore
 
 from ..counting import CountingQueue
 from ..support import eventually
@@ -93,6 +103,28 @@ def test_queues_do_all_that_they_do(link: Link, cluster: Cluster) -> None:
         assert queue.wait(0.1, patient) is False
         assert queue.sizes()["claimed"] == 1
     assert registered(link) == NAMES
+
+
+def test_operators_do_all_that_they_do(link: Link, cluster: Cluster) -> None:
+    """Each queue's keys are in its slot, and the audit in another."""
+    desk = Desk(link, "ada", "here")
+    for name in NAMES:
+        assert [step.pushed for step in put(desk, name, [b"{}", b'{"n": 1}'])][-1] == 2
+        pause(desk, name)
+        queue = CountingQueue(link, name, lease=30)
+        queue.enroll("me", 0)
+        assert queue.wait_and_claim("me", 0, 1, 5, patient) == []
+        resume(desk, name)
+        [digest] = {task.name for task in peek(link, name, 2) if task.payload == b"{}"}
+        assert cancel(desk, name, digest).outcome is Outcome.WAITING
+        everything = sought(link, name, Filter())
+        assert [step.number for step in drop(desk, name, everything)][-1] == 1
+        [[trash]] = trashes_of(link, [name])  # type: ignore[misc]
+        assert [step.number for step in restore(desk, name, trash.name)][-1] == 1
+        assert len(groups(link, name, Filter()).groups) == 1
+        assert [s.number for s in requeue(desk, name, sought(link, name, Filter()))][-1] == 1
+        assert purge(desk, name).number == 2
+    assert len(audit(link, 100)) == 8 * len(NAMES)
 
 
 def test_addresses_tell_nodes_apart(link: Link, cluster: Cluster) -> None:
