@@ -113,7 +113,7 @@ def test_trash_is_emptied_once_that_is_meant(do: Callable[..., str], client: Any
     assert do("trash", "t:d", "--empty", "--yes") == "2 entries are gone\n"
     assert not client.keys("{t:d}:trash*")
     assert do("restore", "t:e") == "2 tasks back in t:e\n"
-    assert do("trash", "--empty", "--yes") == "no trash\n"
+    assert do("trash", "t:e", "--empty", "--yes") == "no trash\n"
     [line] = [line for line in do("audit").splitlines() if "empty trash" in line]
     assert "t:d" in line
 

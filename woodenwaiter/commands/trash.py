@@ -126,7 +126,7 @@ def list_trash(given: argparse.Namespace, link: Link) -> int:
         for row in drawn(COLUMNS, [*map(_row, there)], look_of_stdout()):
             print(row)
     else:
-        print("no trash")
+        print("no trash" if given.queue else "no trash, of any queue that was ever served")
     return _complain_of({q: some for q, some in found.items() if isinstance(some, Exception)})
 
 
