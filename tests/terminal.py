@@ -99,7 +99,7 @@ class Terminal:
 
     def end(self) -> int:
         """The exit code."""
-        eventually(lambda: not self.read(), "the end of the command")
+        eventually(lambda: not self.read(), "the end of the command", 60)
         return self.process.wait(20)
 
     def close(self) -> None:
