@@ -5,6 +5,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,13 @@ def queue(client: Any) -> Iterator[CountingQueue]:
     queue = CountingQueue(Link(client, timeout=10), "t:d", lease=30)
     yield queue
     queue.link.close()
+
+
+@pytest.fixture
+def link(client: Any) -> Iterator[Link]:
+    """To an empty server."""
+    with closing(Link(client, timeout=10)) as link:
+        yield link
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ import psutil
 import pytest
 import redis
 
+from woodenwaiter.housekeeper.errands import Job
 from woodenwaiter.processes.tree import is_alive
+from woodenwaiter.protocol.errands import Answer
 from woodenwaiter.supervisor.embedded import EmbeddedServer, stop
 
 T = TypeVar("T")
@@ -209,6 +211,16 @@ class Program(Command):
 
     def __init__(self, folder: Path, *arguments: str, **options: Any) -> None:
         super().__init__(folder, *PYTHON, *arguments, **options)
+
+
+def answer_of(job: Job) -> Answer:
+    """To an errand, once it is done."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
 
 class Programs(ExitStack):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -40,12 +40,6 @@ while True:
     except BaseException as error:
         note("caught", f"{type(error).__name__}: {error}")
 """
-
-
-@pytest.fixture
-def link(server: Server) -> Iterator[Link]:
-    with closing(Link(client_at(server.url), 10)) as link:
-        yield link
 
 
 @pytest.fixture

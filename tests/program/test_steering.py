@@ -8,8 +8,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -18,7 +17,6 @@ import pytest
 from woodenwaiter import pace
 from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_UNKNOWN, EXIT_USAGE
-from woodenwaiter.housekeeper.errands import Job
 from woodenwaiter.housekeeper.steering import Steering
 from woodenwaiter.processes.scoreboard import Scoreboard
 from woodenwaiter.protocol.errands import Answer, Errand
@@ -26,22 +24,15 @@ from woodenwaiter.protocol.hosts import Host
 from woodenwaiter.protocol.keys import HOSTS, host_key
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import Sighting, published
-from woodenwaiter.protocol.urls import client_at
 from woodenwaiter.verbs.audit import audit
 from woodenwaiter.verbs.hosts import named
 
 from ..application import Application, Supervisor
-from ..support import Server, eventually
+from ..support import Server, answer_of, eventually
 
 HERE = socket.gethostname()
 SOON = pace.PUBLISH + pace.NEWS + 15
 """Seconds in which something new is shown, on a busy machine."""
-
-
-@pytest.fixture
-def link(server: Server) -> Iterator[Link]:
-    with closing(Link(client_at(server.url), 10)) as link:
-        yield link
 
 
 @pytest.fixture
@@ -280,15 +271,6 @@ def test_document_of_a_later_release_can_be_told(
 # In the housekeeper.
 
 
-def result(job: Job) -> Answer:
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            answer: Answer = end.value
-            return answer
-
-
 def errand(verb: str) -> Errand:
     return Errand("0" * 32, verb, {}, "me")
 
@@ -304,18 +286,18 @@ def test_one_signal_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
         next(job)
     assert sent == [signal.SIGTTIN]
     board.note_heard()
-    assert result(first) == Answer({})
+    assert answer_of(first) == Answer({})
     next(second)
     assert sent == [signal.SIGTTIN] * 2
     board.note_heard()
-    assert result(second) == Answer({})
+    assert answer_of(second) == Answer({})
 
 
 def test_supervisor_that_is_gone_gets_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another may have its pid."""
     monkeypatch.setattr(os, "kill", None)
     steering = Steering(Scoreboard(1), os.getppid() + 1, lambda: True)
-    answer = result(steering.verbs["drain"](errand("drain")))
+    answer = answer_of(steering.verbs["drain"](errand("drain")))
     assert answer.trouble == "its supervisor is gone, and its workers leave"
 
 
@@ -325,4 +307,4 @@ def test_supervisor_that_is_another_user(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(os, "kill", refuse)
     steering = Steering(Scoreboard(1), os.getppid(), lambda: True)
-    assert "cannot be sent a signal" in result(steering.verbs["quiet"](errand("quiet"))).trouble
+    assert "cannot be sent a signal" in answer_of(steering.verbs["quiet"](errand("quiet"))).trouble

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import closing
 
 import psutil
 import pytest
@@ -19,7 +17,6 @@ from woodenwaiter.protocol.errands import ask
 from woodenwaiter.protocol.keys import errands_key
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import Task, published, running
-from woodenwaiter.protocol.urls import client_at
 
 from ..application import Application, Supervisor, customer
 from ..support import Server, eventually
@@ -34,12 +31,6 @@ def fetch_page(n):
 """
 
 FETCHES = "note('begun', foods['n']); fetch_page(foods['n']); note('done', foods['n'])"
-
-
-@pytest.fixture
-def link(server: Server) -> Iterator[Link]:
-    with closing(Link(client_at(server.url), 10)) as link:
-        yield link
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -28,12 +28,6 @@ from ..support import Server
 ARRIVALS, DELAYED, DEAD, TALLY = "{t:d}:arrivals", "{t:d}:delayed", "{t:d}:dead", "{t:d}:tally"
 HOST = "web-1.4711." + "0f" * 16
 FAILED = Entry(b'{"n": 2}', f"{HOST}/1/7", 2, 1000.5, "the handler failed", more='"tenant": [1]')
-
-
-@pytest.fixture
-def link(client: Any) -> Iterator[Link]:
-    with closing(Link(client, timeout=10)) as link:
-        yield link
 
 
 def digits(payload: bytes) -> str:

@@ -39,12 +39,6 @@ A_DAY = 86400
 
 
 @pytest.fixture
-def link(client: Any) -> Iterator[Link]:
-    with closing(Link(client, timeout=10)) as link:
-        yield link
-
-
-@pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters.batches, "__defaults__", (3,))
     monkeypatch.setattr(requeue, "__kwdefaults__", {"delay": 0.0, "payload": b"", "at_once": 3})

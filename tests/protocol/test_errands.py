@@ -6,7 +6,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -37,12 +36,6 @@ from ..support import Server, eventually
 
 ID = "0" * 32
 ERRAND = Errand(ID, "trace", {"queue": "t:\udcff\x1b"}, "me")
-
-
-@pytest.fixture
-def link(server: Server) -> Iterator[Link]:
-    with closing(Link(client_at(server.url), 10)) as link:
-        yield link
 
 
 def taken(link: Link) -> list[Errand]:

@@ -35,13 +35,6 @@ ELSEWHERE = re.compile("MOVED|ASK")
 """Replies that are followed."""
 
 
-@pytest.fixture
-def link(client: Any) -> Iterator[Link]:
-    link = Link(client, timeout=10)
-    yield link
-    link.close()
-
-
 def patient(fd: int, seconds: float) -> bool:
     """The socket's own timeout does the waiting."""
     return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -29,13 +28,6 @@ from ..topologies.cluster import Cluster
 ARRIVALS, SETTLED, LEASES = "{t:d}:arrivals", "{t:d}:settled", "{t:d}:leases"
 DELAYED, DEAD = "{t:d}:delayed", "{t:d}:dead"
 MIB = 1 << 20
-
-
-@pytest.fixture
-def link(client: Any) -> Iterator[Link]:
-    link = Link(client, timeout=10)
-    yield link
-    link.close()
 
 
 def now(client: Any) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -25,12 +25,6 @@ from ..support import eventually
 
 ARRIVALS, PAUSED, CLAIMS = "{t:d}:arrivals", "{t:d}:paused", "{t:d}:claims:a"
 UNTIL_RESUMED = Pause(None, 1700000000.0, "ada at laptop", "deploy")
-
-
-@pytest.fixture
-def link(client: Any) -> Iterator[Link]:
-    with closing(Link(client, timeout=10)) as link:
-        yield link
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -20,12 +18,6 @@ from woodenwaiter.protocol.single import Found, find_task, settle
 from ..counting import accounts
 
 ARRIVALS, DELAYED, DEAD = "{t:d}:arrivals", "{t:d}:delayed", "{t:d}:dead"
-
-
-@pytest.fixture
-def link(client: Any) -> Iterator[Link]:
-    with closing(Link(client, timeout=10)) as link:
-        yield link
 
 
 def entry(name: str, payload: bytes = b"{}") -> bytes:

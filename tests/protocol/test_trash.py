@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,6 @@ TALLY = "{t:d}:tally"
 A_DAY = 86400
 ONE = "#" + hashlib.sha1(b'{"n": 1}').hexdigest()[:12]
 """The name of the task {"n": 1}."""
-
-
-@pytest.fixture
-def link(client: Any) -> Iterator[Link]:
-    with closing(Link(client, timeout=10)) as link:
-        yield link
 
 
 def entries(*numbers: int) -> list[bytes]:

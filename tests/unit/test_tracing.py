@@ -19,6 +19,8 @@ from woodenwaiter.protocol.errands import AT_ONCE, Answer, Errand
 from woodenwaiter.protocol.keys import answer_key
 from woodenwaiter.protocol.link import Command
 
+from ..support import answer_of
+
 
 def errand(number: int, verb: str = "count", **arguments: Any) -> bytes:
     whole = {"id": f"{number:032x}", "verb": verb, "arguments": arguments, "who": "me"}
@@ -146,16 +148,6 @@ class Pool:
         return {f"{self.rows[number].owner}/1" for number in numbers}
 
 
-def result(job: Job) -> Answer:
-    """Once it is done."""
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            answer: Answer = end.value
-            return answer
-
-
 def test_what_ran_all_the_while_is_told() -> None:
     pool = Pool(6)
     pool.rows[1].finish(1)
@@ -168,7 +160,7 @@ def test_what_ran_all_the_while_is_told() -> None:
     pool.rows[4].close(9, Cause.CHARGED)
     next(job)
     pool.board.traced.tell({1: "here", 3: "there", 4: "there", 5: "there", 6: ""})
-    told = result(job).told["traces"]
+    told = answer_of(job).told["traces"]
     assert told.keys() == pool.claims(0, 5)
     assert sorted(told.values()) == ["", "here"]
 
@@ -181,7 +173,7 @@ def test_row_that_another_worker_has_by_now() -> None:
     pool.rows[0].become(State.LIVE)
     pool.rows[0].begin(1, 9.0)
     pool.board.traced.tell({1: "there"})
-    assert result(job).told == {"traces": {}}
+    assert answer_of(job).told == {"traces": {}}
 
 
 @pytest.mark.parametrize(("queue", "asked"), [("t:d", {1}), ("t:e", set()), ([], set())], ids=str)
@@ -198,15 +190,15 @@ def test_one_after_the_other() -> None:
     next(second)
     assert pool.rung == 1
     pool.board.traced.tell({1: "first"})
-    assert [*result(first).told["traces"].values()] == ["first"]
+    assert [*answer_of(first).told["traces"].values()] == ["first"]
     next(second)
     assert pool.rung == 2
     pool.board.traced.tell({1: "second"})
-    assert [*result(second).told["traces"].values()] == ["second"]
+    assert [*answer_of(second).told["traces"].values()] == ["second"]
 
 
 def test_supervisor_that_is_silent() -> None:
     pool = Pool(1)
-    assert result(pool.trace(ASKED)) == SUPERVISOR_SILENT
-    assert result(pool.trace(ASKED)) == SUPERVISOR_SILENT
+    assert answer_of(pool.trace(ASKED)) == SUPERVISOR_SILENT
+    assert answer_of(pool.trace(ASKED)) == SUPERVISOR_SILENT
     assert pool.rung == 1

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import datetime
 
 from ..protocol.link import Link
 from ..verbs.audit import KEPT, Line, audit
 from .documents import document
 from .parsers import Commands, Parents
 from .table import Cell, Column, drawn, look_of_stdout, name_column, text_column
-from .terminal import number
+from .terminal import moment, number
 
 COLUMNS = (
     text_column("when"),
@@ -47,6 +46,5 @@ def show_audit(given: argparse.Namespace, link: Link) -> int:
 
 
 def _row(line: Line) -> Sequence[Cell]:
-    when = datetime.fromtimestamp(line.at).astimezone().isoformat(" ", "seconds")
-    texts = (when, line.who, line.where, line.verb, line.queue, f"{line.count:,}", line.what)
-    return [*map(Cell, texts)]
+    who = (line.who, line.where, line.verb, line.queue)
+    return [*map(Cell, (moment(line.at), *who, f"{line.count:,}", line.what))]

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import BadEntry, StartupError
 from ..protocol.link import Link
 from ..protocol.queue import Queue
+from ..protocol.trash import Kind
 from ..text import escaped
 from ..verbs.desk import desk_of_this_process
 from ..verbs.putting import Put, payload_in, payloads_in, put
@@ -21,6 +22,7 @@ from .parsers import Commands, Parents
 from .similar import nearest
 from .steps import last_of
 from .terminal import complain
+from .trash import counted
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -77,12 +79,8 @@ def _require_served(given: argparse.Namespace, link: Link, number: int) -> None:
     if not Queue(link, given.queue, lease=1).sizes()["workers"]:
         near = nearest(given.queue, names)
         hint = f" (is it {near}?)" if near else ""
-        what = f"put {_counted(number)} into {given.queue}, which nobody has ever served"
+        what = f"put {counted(number, Kind.TASKS)} into {given.queue}, which nobody has ever served"
         require_consent(given, what + hint)
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} task{'s' * (number != 1)}"
 
 
 def _print(given: argparse.Namespace, done: Put) -> int:
@@ -90,7 +88,7 @@ def _print(given: argparse.Namespace, done: Put) -> int:
         print(document(queue=given.queue, put=done.pushed, before=done.before))
     else:
         before = f"; {done.before:,} were in already, by a put that was interrupted"
-        line = f"{_counted(done.pushed)} put into {given.queue}"
+        line = f"{counted(done.pushed, Kind.TASKS)} put into {given.queue}"
         print(escaped(line + before * bool(done.before)))
     if done.trouble:
         complain(done.trouble)

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from contextlib import suppress
+from datetime import datetime
 
 from .. import pace
 from ..backoff import LONGEST
@@ -87,6 +88,11 @@ def print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def moment(seconds: float) -> str:
+    """Unix time as people here read it; raises what `datetime.fromtimestamp` does."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
 
 
 def complain(trouble: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from ..errors import EXIT_REDIS, EXIT_UNKNOWN, StartupError
@@ -21,7 +20,7 @@ from .known import require_known
 from .parsers import Commands, Parents
 from .steps import last_of
 from .table import Cell, Column, drawn, look_of_stdout, name_column, text_column
-from .terminal import complain
+from .terminal import complain, moment
 
 COLUMNS = (
     name_column("queue"),
@@ -149,7 +148,7 @@ def _complain_of(errors: dict[str, Exception]) -> int:
 
 
 def _row(each: Trash) -> Sequence[Cell]:
-    since = datetime.fromtimestamp(each.since).astimezone().isoformat(" ", "seconds")
+    since = moment(each.since)
     lasts = "-" if each.left is None else span(each.left)
     texts = (each.queue, each.name, f"{each.number:,}", each.kind.value, since, each.who, lasts)
     return [*map(Cell, texts)]

@@ -133,9 +133,10 @@ class Housekeeper:
 
     def _is_finished(self) -> bool:
         """Whether nothing is left to do for a supervisor that is to leave then."""
-        now = time.monotonic()
+        if (now := time.monotonic()) < self._ask_at:
+            return False
         before = doings_of(self._scoreboard, self._least)
-        if now < self._ask_at or before.are_busy or not before.are_up:
+        if before.are_busy or not before.are_up:
             return False
         self._ask_at = now + pace.LEFT
         remains = [each for site in self._sites for each in self._remains_at(site)]

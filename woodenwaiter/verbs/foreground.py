@@ -99,9 +99,7 @@ def settle_task(desk: Desk, queue: str, task: Found) -> Settled:
     trash = new_name() if task.place is Place.DEAD else ""
     with audited(desk, "run", queue, task.name) as doing:
         if trash:
-            doing.count = discard(
-                desk.link, queue, trash, [task.name], f"{desk.who} at {desk.where}"
-            )
+            doing.count = discard(desk.link, queue, trash, [task.name], desk.name)
         elif task.raw is not None:
             doing.count = int(settle(desk.link, queue, task.raw))
     return Settled(bool(doing.count), trash, doing.trouble)

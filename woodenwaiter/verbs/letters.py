@@ -204,8 +204,7 @@ def drop(desk: Desk, queue: str, choice: Choice) -> Generator[Dropped, None, Non
     with audited(desk, "drop", queue, f"{choice.what}, to trash {so_far.trash}") as doing:
         for batch in letters.batches(choice.picks):
             names = [pick.name for pick in batch]
-            who = f"{desk.who} at {desk.where}"
-            doing.count += trash.discard(desk.link, queue, so_far.trash, names, who)
+            doing.count += trash.discard(desk.link, queue, so_far.trash, names, desk.name)
             so_far = replace(so_far, looked=so_far.looked + len(batch), number=doing.count)
             yield so_far
     yield replace(so_far, trouble=doing.trouble)

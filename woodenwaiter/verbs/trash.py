@@ -41,7 +41,7 @@ def purge(desk: Desk, queue: str, kind: Kind = Kind.TASKS) -> Purged:
         while number is None:
             name = trash.new_name()
             doing.what = f"{kind.value}, to trash {name}"
-            number = trash.purge(desk.link, queue, name, kind, f"{desk.who} at {desk.where}")
+            number = trash.purge(desk.link, queue, name, kind, desk.name)
         doing.count = number
     return Purged(name, kind, number, doing.trouble)
 

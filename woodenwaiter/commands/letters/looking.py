@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from ...protocol.entry import excerpt
@@ -18,6 +17,7 @@ from ..fitting import fitted
 from ..known import require_known
 from ..steps import seen_to
 from ..table import Cell, Column, drawn, look_of_stdout, text_column
+from ..terminal import moment
 from .choosing import chosen, complain_of_missing, filter_of, require_some
 
 NONE = "no dead letters"
@@ -151,6 +151,6 @@ def _print_whole(letter: Letter) -> None:
 def _moment(seconds: str) -> str:
     """Unix time as people read it; anything else as it is."""
     try:
-        return datetime.fromtimestamp(float(seconds)).astimezone().isoformat(" ", "seconds")
+        return moment(float(seconds))
     except (ValueError, OverflowError, OSError):
         return seconds

@@ -3,14 +3,6 @@
 -- ARGV: with what the keys of claims begin
 local QUEUE, ARRIVALS, SETTLED, _, DELAYED, DEAD, TALLY, PAUSED, BEATS, MINUTES = unpack(KEYS)
 
-local function claimed()
-  local claims = 0
-  for _, owner in ipairs(redis.call('HKEYS', SETTLED)) do
-    claims = claims + redis.call('LLEN', ARGV[1] .. owner)
-  end
-  return claims
-end
-
 -- What came to the queue needs no counting: it is there, or has left it. A dead letter that is requeued
 -- comes once more; what was purged and is put back does not.
 local function account()
@@ -20,7 +12,8 @@ local function account()
   end
   local done, failed, buried, requeued, purged = unpack(tally)
   local waiting = redis.call('LLEN', QUEUE) + redis.call('LLEN', ARRIVALS)
-  local busy, delayed = claimed(), redis.call('ZCARD', DELAYED)
+  local busy = held_by(redis.call('HKEYS', SETTLED), ARGV[1])
+  local delayed = redis.call('ZCARD', DELAYED)
   return {
     waiting = waiting,
     claimed = busy,

@@ -20,20 +20,6 @@ local function entries(at, number)
   return redis.call('ZRANGE', DELAYED, at, at + number - 1, 'REV')
 end
 
-local function header_of(entry)
-  if string.byte(entry) ~= RECORD_SEPARATOR then
-    return ''
-  end
-  return string.sub(entry, 1, string.find(string.sub(entry, 1, 65536), '\n', 1, true) or 0)
-end
-
-local function is_wanted(entry)
-  if BEGINNING ~= '' then
-    return string.sub(entry, 1, #BEGINNING) == BEGINNING
-  end
-  return header_of(entry) == '' and string.sub(redis.sha1hex(entry), 1, #DIGEST) == DIGEST
-end
-
 -- That it may be taken is tried out before, as in try_taking.
 local function require_taking()
   if not LIST then
@@ -66,7 +52,7 @@ while looked < tonumber(MOST) and bytes < tonumber(ENOUGH) do
     break
   end
   for _, entry in ipairs(found) do
-    if is_wanted(entry) then
+    if is_named(entry, BEGINNING, DIGEST) then
       local header = header_of(entry)
       if header ~= KNOWN then
         return {at, looked, header, false}

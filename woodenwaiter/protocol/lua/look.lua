@@ -11,7 +11,7 @@
 -- server's time, in ms; and those that were found, each as: its mark (of a sorted set the due time, of a
 -- stream the letter), its length in bytes, its beginning; these digits; of a stream, those of its other
 -- fields that are asked for.
-local KEY, ORDER, at, RECORD_SEPARATOR = KEYS[1], ARGV[1], ARGV[2], 30
+local KEY, ORDER, at = KEYS[1], ARGV[1], ARGV[2]
 local most, enough = tonumber(ARGV[3]), tonumber(ARGV[4])
 local wanted, shown, digits = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local AT_ONCE, LARGE, FIELDS, number, LONGEST = 128, 65536, 8, tonumber(ARGV[8]), 1000
@@ -89,17 +89,10 @@ local function is_asked(field)
   return asked[field] or (number < 0 and field ~= 'traceback')
 end
 
-local function header_in(entry)
-  if string.byte(entry) ~= RECORD_SEPARATOR then
-    return 0
-  end
-  return string.find(string.sub(entry, 1, 65536), '\n', 1, true) or 0
-end
-
 -- The mark, the length and the beginning of an entry, or of a letter's payload, with the other fields.
 local function summary(mark, entry)
   if type(entry) == 'string' then
-    local header = header_in(entry)
+    local header = #header_of(entry)
     local name = header == 0 and string.sub(redis.sha1hex(entry), 1, digits) or ''
     return {mark, #entry, string.sub(entry, 1, header + shown), name}
   end

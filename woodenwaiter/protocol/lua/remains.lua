@@ -5,14 +5,10 @@
 -- Returns how many entries wait; how many these owners have claimed; when the next retry is due, in ms, as
 -- text, nil if there is none; the server's time, in ms; for how long the queue is paused, as PTTL has it.
 local QUEUE, ARRIVALS, _, _, DELAYED, _, _, PAUSED, CLAIMS = unpack(KEYS)
-local claimed = 0
-for _, owner in ipairs(ARGV) do
-  claimed = claimed + redis.call('LLEN', CLAIMS .. owner)
-end
 local time = redis.call('TIME')
 return {
   redis.call('LLEN', QUEUE) + redis.call('LLEN', ARRIVALS),
-  claimed,
+  held_by(ARGV, CLAIMS),
   redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] or false,
   time[1] * 1000 + math.floor(time[2] / 1000),
   redis.call('PTTL', PAUSED),

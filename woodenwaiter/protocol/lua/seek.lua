@@ -4,24 +4,17 @@
 -- ARGV: which it is, list or zset; where to begin; how many entries to look at, at most; after how many
 -- bytes to stop; the name: a task's id, or # and the first digits of the SHA-1 of its payload
 -- Returns where to go on, nil: there is no more; and the entry, if it was found.
-local KEY, KIND, at, NAME, RECORD_SEPARATOR = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[5], 30
+local KEY, KIND, at, NAME = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[5]
 local last, enough = at + tonumber(ARGV[3]), tonumber(ARGV[4])
 local IS_DIGEST, AT_ONCE = string.sub(NAME, 1, 1) == '#', 128
 
-local function parts(entry)
-  local ends = string.byte(entry) == RECORD_SEPARATOR and string.find(string.sub(entry, 1, 65536), '\n', 1, true)
-  if ends then
-    return string.sub(entry, 2, ends - 1), string.sub(entry, ends + 1)
-  end
-  return '', entry
-end
-
 local function has_name(entry)
-  local header, payload = parts(entry)
+  local header = header_of(entry)
   if IS_DIGEST then
+    local payload = string.sub(entry, #header + 1)
     return string.sub(redis.sha1hex(payload), 1, #NAME - 1) == string.sub(NAME, 2)
   end
-  local is_json, fields = pcall(cjson.decode, header)
+  local is_json, fields = pcall(cjson.decode, string.sub(header, 2, -2))
   return is_json and type(fields) == 'table' and fields.id == NAME
 end
 
