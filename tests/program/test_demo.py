@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from contextlib import closing
+from contextlib import closing, suppress
 
+import psutil
 import pytest
 
 from woodenwaiter.errors import EXIT_REDIS
@@ -48,17 +49,26 @@ def test_demo_brings_a_server(programs: Programs) -> None:
 def test_demo_that_is_interrupted_while_its_server_starts_leaves_quietly(
     programs: Programs,
 ) -> None:
+    port = free_port()
     start = (
         "import os, signal\n"
         "import woodenwaiter.commands.demo as demo, woodenwaiter.supervisor.embedded as embedded\n"
         "embedded.has_loaded = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
-        f"demo.PORT = {free_port()}\n"
+        f"demo.PORT = {port}\n"
         "raise SystemExit(demo.main())\n"
     )
     demo = programs.start("-c", start, XDG_DATA_HOME=str(programs.folder))
     assert demo.wait() == 130
     assert demo.log == ""
     assert not demo.left_behind()
+    assert not [p.pid for p in psutil.process_iter() if f":{port}" in " ".join(cmdline_of(p))]
+
+
+def cmdline_of(process: psutil.Process) -> list[str]:
+    """Of one that has a session of its own, and may have ended before anybody saw it."""
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def test_demo_without_a_server_program_says_what_to_do(programs: Programs) -> None:

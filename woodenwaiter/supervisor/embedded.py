@@ -97,13 +97,21 @@ class EmbeddedServer:
         or to end; returns 0 if it is to be used.
         """
         pid = self._spawn_or_find(pause, time.monotonic() + patience)
+        try:
+            self._await(pid, pause)
+        except KeyboardInterrupt:  # nobody else knows of it yet
+            if pid:
+                stop(pid)
+            raise
+        return pid
+
+    def _await(self, pid: int, pause: Callable[[float], bool]) -> None:
         while pid and not has_loaded(self.host, self.port):
             is_enough = pause(pace.SERVER_CHECK)
             if os.waitpid(pid, os.WNOHANG)[0]:
                 raise RedisUnusable(f"the embedded server does not start: see {self.log}")
             if is_enough:
                 break
-        return pid
 
     def _spawn_or_find(self, pause: Callable[[float], bool], deadline: float) -> int:
         while True:
