@@ -12,11 +12,11 @@ import pytest
 
 from woodenwaiter import pace
 from woodenwaiter.commands.operate import main
-from woodenwaiter.commands.traces import Trace, traces
 from woodenwaiter.protocol.errands import ask
 from woodenwaiter.protocol.keys import errands_key
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import Task, published, running
+from woodenwaiter.verbs.traces import Trace, traces
 
 from ..application import Application, Supervisor, customer
 from ..support import Server, eventually

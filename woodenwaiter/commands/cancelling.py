@@ -7,9 +7,10 @@ import argparse
 from ..errors import EXIT_UNKNOWN
 from ..protocol.link import Link
 from ..protocol.queue import Queue
-from ..text import escaped, span
-from ..verbs.cancelling import Cancelled, Outcome, cancel
+from ..text import escaped
+from ..verbs.cancelling import Outcome, cancel
 from ..verbs.desk import desk_of_this_process
+from ..verbs.words import of_cancelled
 from .documents import document
 from .known import require_known
 from .parsers import Commands, Parents
@@ -38,29 +39,9 @@ def cancel_task(given: argparse.Namespace, link: Link) -> int:
     if given.json:
         print(document(queue=given.queue, **vars(cancelled)))
     elif cancelled.outcome.is_cancelled:
-        print(escaped(described(cancelled)))
+        print(escaped(of_cancelled(cancelled)))
     else:
-        complain(described(cancelled))
+        complain(of_cancelled(cancelled))
     if cancelled.trouble:
         complain(cancelled.trouble)
     return 0 if cancelled.outcome.is_cancelled else EXIT_UNKNOWN
-
-
-def described(cancelled: Cancelled) -> str:
-    """What became of it, in a line."""
-    letter = f": dead letter {cancelled.letter}" if cancelled.letter else ""
-    seconds, why = span(cancelled.seconds or 0), cancelled.why
-    words = {
-        Outcome.WAITING: f"cancelled while waiting{letter}",
-        Outcome.DELAYED: f"cancelled while delayed{letter}",
-        Outcome.ENDED: f"ended in {seconds}{letter}",
-        Outcome.KILLED: f"killed after {seconds}{letter}; {why}",
-        Outcome.OVER: "it has ended meanwhile",
-        Outcome.HELD: "a worker holds it, and has not begun it: try again",
-        Outcome.UNSEEN: f"{why} has it, and is not to be seen: should it be gone, the task comes "
-        "back to its queue when the lease has run out",
-        Outcome.UNREACHABLE: f"not known to be cancelled: {why}",
-        Outcome.AMBIGUOUS: f"several are called so; give the name whole: {why}",
-        Outcome.UNKNOWN: f"no such task: {cancelled.task}",
-    }
-    return words[cancelled.outcome]

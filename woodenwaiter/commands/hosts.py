@@ -15,9 +15,10 @@ from ..protocol.link import Link
 from ..protocol.published import Sighting, Task, published, running
 from ..protocol.queue import Queue
 from ..text import share, size, span
+from ..verbs.traces import ENDED, traces
 from .known import require_known
 from .table import Cell, Column, name_column, text_column
-from .traces import ENDED, lines_of, traces
+from .traces import lines_of
 from .views import View, show
 
 STATES = ("running", "idle", "starting", "quiet", "leaving")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 from ..protocol.link import Link
-from ..protocol.pausing import Pause
 from ..protocol.queue import Queue
-from ..text import escaped, span
+from ..text import escaped
 from ..verbs import pausing
 from ..verbs.desk import desk_of_this_process
+from ..verbs.words import of_pause
 from .documents import document
 from .known import require_known
 from .parsers import Commands, Parents
@@ -41,13 +40,13 @@ def add_pausing(commands: Commands, parents: Parents) -> None:
 def pause_queue(given: argparse.Namespace, link: Link) -> int:
     require_known(Queue(link, given.queue, lease=1))
     change = pausing.pause(desk_of_this_process(link), given.queue, given.seconds, given.why)
-    return _print(given, change, f"{given.queue} is {described(change.now)}")
+    return _print(given, change, f"{given.queue} is {of_pause(change.now)}")
 
 
 def resume_queue(given: argparse.Namespace, link: Link) -> int:
     require_known(Queue(link, given.queue, lease=1))
     change = pausing.resume(desk_of_this_process(link), given.queue)
-    was = f"was {described(change.before)}" if change.before else "was not paused"
+    was = f"was {of_pause(change.before)}" if change.before else "was not paused"
     return _print(given, change, f"{given.queue} {was}")
 
 
@@ -59,13 +58,3 @@ def _print(given: argparse.Namespace, change: pausing.Change, line: str) -> int:
     if change.trouble:
         complain(change.trouble)
     return 0
-
-
-def described(pause: Pause | None) -> str:
-    """What there is to tell of a pause in a line: who began it when, until when, and why."""
-    if pause is None:
-        return "not paused"
-    lasts = "until it is resumed" if pause.left is None else f"for {span(pause.left)} more"
-    ago = f"{span(max(0.0, time.time() - pause.since))} ago" if pause.since else ""
-    since = " ".join(filter(None, (ago, f"by {pause.who}" if pause.who else "")))
-    return f"paused {lasts}" + f" ({since})" * bool(since) + f": {pause.why}" * bool(pause.why)

@@ -15,6 +15,7 @@ from ..protocol.trash import Kind
 from ..text import escaped
 from ..verbs.desk import desk_of_this_process
 from ..verbs.putting import Put, payload_in, payloads_in, put
+from ..verbs.words import counted
 from .asking import require_consent
 from .documents import document
 from .known import known_to
@@ -22,7 +23,6 @@ from .parsers import Commands, Parents
 from .similar import nearest
 from .steps import last_of
 from .terminal import complain
-from .trash import counted
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

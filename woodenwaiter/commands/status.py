@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EXIT_REDIS, EXIT_UNKNOWN
-from ..processes.times import RANGES, in_words, quantile
+from ..processes.times import in_words, quantile
 from ..protocol.handlers import Handlers
 from ..protocol.history import Range, Rates, Summary
 from ..protocol.link import Link
@@ -16,9 +16,9 @@ from ..protocol.overview import Overview, survey
 from ..protocol.replies import reply_of
 from ..protocol.sizes import Sizes
 from ..text import escaped, listed, span, span_between
+from ..verbs.words import of_pause
 from .fitting import fitted
 from .known import NoSuchQueue, known_to
-from .pausing import described
 from .table import Cell, Column, look_of_stdout, name_column
 from .views import View, show
 
@@ -80,15 +80,9 @@ def _a_minute(of: Callable[[Rates], float], style: str = "") -> Callable[[Status
     return cell
 
 
-def _seconds_of(handlers: Handlers | None, share: float) -> float | None:
-    """Within which this share of them ended."""
-    times = handlers.times[:RANGES] if handlers else []
-    return quantile([*times, *[0] * (RANGES - len(times))], share)
-
-
 def _within(share: float) -> Callable[[Status], Cell]:
     def cell(status: Status) -> Cell:
-        seconds = _seconds_of(status.handlers, share)
+        seconds = quantile(status.handlers.times, share) if status.handlers else None
         return NONE if seconds is None else Cell(in_words(seconds))
 
     return cell
@@ -153,7 +147,7 @@ def _notes(sizes: Sizes) -> list[str]:
     if sizes.paused is None:
         return []
     look = look_of_stdout()
-    note = f"    {escaped(described(sizes.paused))}"
+    note = f"    {escaped(of_pause(sizes.paused))}"
     return [look.styled(fitted(note, look.columns) if look.columns else note, "yellow")]
 
 
@@ -187,4 +181,4 @@ def _named(numbers: Range | Rates | None) -> dict[str, Any] | None:
 
 
 def _quantiles(handlers: Handlers) -> dict[str, float | None]:
-    return {"p50": _seconds_of(handlers, 0.5), "p99": _seconds_of(handlers, 0.99)}
+    return {"p50": quantile(handlers.times, 0.5), "p99": quantile(handlers.times, 0.99)}

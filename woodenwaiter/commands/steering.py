@@ -12,6 +12,7 @@ from ..protocol.published import Sighting, published, running
 from ..text import escaped, listed
 from ..verbs.desk import desk_of_this_process
 from ..verbs.hosts import ALL, Heard, called, named, names_of, steer
+from ..verbs.words import HEARD
 from .asking import require_consent
 from .documents import document
 from .hosts import view_of_tasks
@@ -19,16 +20,6 @@ from .parsers import Commands, Parents
 from .similar import hint_at
 from .terminal import complain
 from .views import show
-
-SAID = {
-    "quiet": "takes no new tasks",
-    "continue": "takes tasks again",
-    "drain": "leaves after its running tasks",
-    "restart": "tries the new code, and goes on with that if it can be loaded",
-    "grow": "has one worker more for each dish, if it may",
-    "shrink": "has one worker fewer for each dish, if it has several",
-}
-"""Of a supervisor that has heard it."""
 
 
 class NoSuchHost(StartupError):
@@ -44,7 +35,7 @@ def add_steering(commands: Commands, parents: Parents) -> None:
     command.add_argument(
         "name", metavar="NAME", help="of a host, as status --hosts has it; HOST:PID; or all"
     )
-    command.add_argument("verb", choices=(*SAID, "trace"), help="what it is to do")
+    command.add_argument("verb", choices=(*HEARD, "trace"), help="what it is to do")
     command.set_defaults(run=steer_host, watch=None)
 
 
@@ -83,4 +74,4 @@ def _print(heard: Heard, verb: str) -> None:
     if heard.trouble:
         complain(f"{who}: {heard.trouble}")
     else:
-        print(escaped(f"{who}: {SAID[verb]}"))
+        print(escaped(f"{who}: {HEARD[verb]}"))

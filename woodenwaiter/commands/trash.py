@@ -14,6 +14,7 @@ from ..protocol.trash import Kind, Trash, trashes_of
 from ..text import escaped, span
 from ..verbs import trash
 from ..verbs.desk import desk_of_this_process
+from ..verbs.words import counted
 from .asking import require_consent
 from .documents import document
 from .known import require_known
@@ -31,8 +32,6 @@ COLUMNS = (
     text_column("who"),
     text_column("for another"),
 )
-
-NOUNS = {Kind.TASKS: "task", Kind.DELAYED: "delayed task", Kind.LETTERS: "dead letter"}
 
 
 class NoSuchTrash(StartupError):
@@ -62,11 +61,6 @@ def add_trash(commands: Commands, parents: Parents) -> None:
     restore.add_argument("queue", metavar="TABLE:DISH")
     restore.add_argument("name", nargs="?", metavar="NAME", help="of the trash (the latest)")
     restore.set_defaults(run=restore_trash)
-
-
-def counted(number: int, kind: Kind) -> str:
-    """So many of these."""
-    return f"{number:,} {NOUNS[kind]}{'s' * (number != 1)}"
 
 
 def purge_queue(given: argparse.Namespace, link: Link) -> int:

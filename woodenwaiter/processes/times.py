@@ -19,9 +19,10 @@ def range_of(seconds: float) -> int:
 
 def quantile(counts: Sequence[int], share: float) -> float | None:
     """The seconds within which this share of them took, as if they were spread evenly over their
-    range: it may be half of what is true, or twice. None if there are none."""
-    wanted, starts = sum(counts) * share, (0.0, *ENDS)
-    for count, start, end in zip(counts, starts, (*ENDS, ENDS[-1]), strict=True):
+    range: it may be half of what is true, or twice. None if there are none. Of ``counts``, the
+    last ones may be missing."""
+    wanted, starts = sum(counts[:RANGES]) * share, (0.0, *ENDS)
+    for count, start, end in zip(counts, starts, (*ENDS, ENDS[-1]), strict=False):
         if count and wanted <= count:
             return start + (end - start) * wanted / count
         wanted -= count

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -32,6 +34,27 @@ class Ailment:
     lapsed: int
     without_lease: int
     oldest: float | None
+
+
+class Lack(str, Enum):
+    """What a queue is in want of."""
+
+    WORKERS = "workers"
+    RECOVERY = "recovery"
+    LEASES = "leases"
+    LEAVE = "leave"
+    """To go on: it is paused."""
+    CARE = "care"
+    """For its dead letters."""
+
+
+class Neglect(NamedTuple):
+    """``what`` is said before the names of the ``queues``; ``remedy``: what to do."""
+
+    lack: Lack
+    what: str
+    remedy: str
+    queues: Sequence[str]
 
 
 def ailments_of(link: Link, queues: Sequence[str]) -> list[Ailment | Exception]:
@@ -96,27 +119,46 @@ def _refused(queues: Sequence[str], *outcomes: Sequence[object]) -> Iterator[Fin
 
 
 def _neglected(sizes: Sequence[Sizes], ailments: Sequence[Ailment]) -> Iterator[Finding]:
+    neglected = neglects(sizes, ailments)
+    for each in neglected:
+        yield warning("queues", f"{each.what} {listed(each.queues)}", each.remedy)
+    if not neglected:
+        yield ok("queues", f"{len(sizes):,} are known, and somebody sees to each")
+
+
+def neglects(sizes: Sequence[Sizes], ailments: Sequence[Ailment]) -> list[Neglect]:
+    """What nobody sees to, the worst first."""
     old = {a.queue: a.oldest for a in ailments if a.oldest is not None}
-    neglected: dict[tuple[str, str], list[str]] = {
-        ("nobody takes tasks of", "Start a supervisor for it"): [
-            s.queue for s in sizes if not s.workers and s.waiting + s.claimed + s.delayed
-        ],
-        ("hosts are gone, and nobody gives their tasks to others, of", "Likewise"): [
-            a.queue for a in ailments if a.lapsed
-        ],
-        ("workers have no lease, in", "Likewise: it gives them one"): [
-            a.queue for a in ailments if a.without_lease
-        ],
-        ("somebody has paused, though tasks wait,", "woodenwaiter status says who, and why"): [
-            s.queue for s in sizes if s.paused and s.waiting
-        ],
-        (
+    found = (
+        Neglect(
+            Lack.WORKERS,
+            "nobody takes tasks of",
+            "Start a supervisor for it",
+            [s.queue for s in sizes if not s.workers and s.waiting + s.claimed + s.delayed],
+        ),
+        Neglect(
+            Lack.RECOVERY,
+            "hosts are gone, and nobody gives their tasks to others, of",
+            "Likewise",
+            [a.queue for a in ailments if a.lapsed],
+        ),
+        Neglect(
+            Lack.LEASES,
+            "workers have no lease, in",
+            "Likewise: it gives them one",
+            [a.queue for a in ailments if a.without_lease],
+        ),
+        Neglect(
+            Lack.LEAVE,
+            "somebody has paused, though tasks wait,",
+            "woodenwaiter status says who, and why",
+            [s.queue for s in sizes if s.paused and s.waiting],
+        ),
+        Neglect(
+            Lack.CARE,
             f"dead letters, up to {span(max(old.values(), default=0))} old, are in",
             "See to them: woodenwaiter dead, show, requeue, drop",
-        ): [*old],
-    }
-    for (what, remedy), queues in neglected.items():
-        if queues:
-            yield warning("queues", f"{what} {listed(queues)}", remedy)
-    if not any(neglected.values()):
-        yield ok("queues", f"{len(sizes):,} are known, and somebody sees to each")
+            [*old],
+        ),
+    )
+    return [each for each in found if each.queues]

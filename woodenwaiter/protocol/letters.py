@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .. import pace
@@ -19,7 +20,7 @@ from .entry import LONGEST_ID, Entry, Suspicion
 from .keys import Keys, text_of_name
 from .link import Command, Link
 from .looks import AT_ONCE as AT_ONE_LOOK
-from .looks import ENOUGH_BYTES, Condition, Walk, spellings, telling
+from .looks import ENOUGH_BYTES, Condition, Look, Walk, spellings, telling
 
 AT_ONCE = 200
 """Letters that are put back, added or thrown away in one request, at most."""
@@ -123,31 +124,90 @@ def walk_through(
     oldest first; in portions between which the server does other things. Each has these ``fields``,
     and so many bytes of its payload are ``shown``. Raises likewise."""
     first, last = _bounds(extent, sought)
-    asked = {*fields, *(GROUPED_BY if sought.group else ())}
-    walk = Walk(
-        link,
-        Keys(queue).dead,
-        "letters",
-        _conditions(sought),
-        at=first,
-        fields=sorted(asked),
-        shown=shown,
-    )
+    walk = _walk(link, queue, sought, "letters", b"%d-%d" % first, fields, shown)
     while look := walk.step(AT_ONE_LOOK):
-        outlines = (_outline(*told) for told in look.found)
-        found = [each for each in outlines if _order_of(each.name) <= last]
-        if sought.group:
-            found = [each for each in found if each.group == sought.group]
+        found = [each for each in _meant(look, sought) if _order_of(each.name) <= last]
         yield Portion(found, look.looked)
-        if _order_of(walk.at.decode().removeprefix("(")) >= last:
+        if _reached(walk) >= last:
             return
 
 
-def _bounds(extent: Extent, sought: Filter) -> tuple[bytes, tuple[int, int]]:
-    """Where to begin, and the order of the last one."""
-    first, last = b"-", _order_of(extent.last)
+class Page(NamedTuple):
+    """Letters of which the latest is the first; how many were ``looked`` at for them; the name of
+    the one to go on ``after``, empty where there is no more."""
+
+    found: list[Outline]
+    looked: int
+    after: str
+
+
+def walk_back(
+    link: Link,
+    queue: str,
+    extent: Extent,
+    sought: Filter,
+    after: str,
+    most: int,
+    shown: int = 0,
+) -> Iterator[Page]:
+    """The same, but the latest first, from that on which comes ``after`` the one of this name;
+    ``most`` in a portion. Raises likewise."""
+    first, last = _bounds(extent, sought)
+    if after:
+        begin = b"(" + after.encode()
+    else:
+        begin = b"%d" % last[0] if last[1] == END_OF_NUMBERS else b"%d-%d" % last
+    walk = _walk(link, queue, sought, "latest letters", begin, GROUPED_BY, shown)
+    while look := walk.step(most):
+        found = [each for each in _meant(look, sought) if _order_of(each.name) >= first]
+        is_over = _reached(walk) <= first
+        yield Page(found, look.looked, "" if is_over else _name_in(walk))
+        if is_over:
+            return
+
+
+def _walk(
+    link: Link,
+    queue: str,
+    sought: Filter,
+    order: str,
+    begin: bytes,
+    fields: Sequence[str],
+    shown: int,
+) -> Walk:
+    asked = {*fields, *(GROUPED_BY if sought.group else ())}
+    return Walk(
+        link,
+        Keys(queue).dead,
+        order,
+        _conditions(sought),
+        at=begin,
+        fields=sorted(asked),
+        shown=shown,
+    )
+
+
+def _meant(look: Look, sought: Filter) -> Iterator[Outline]:
+    for told in look.found:
+        outline = _outline(*told)
+        if not sought.group or outline.group == sought.group:
+            yield outline
+
+
+def _reached(walk: Walk) -> tuple[int, int]:
+    """The order of the letter that was looked at last."""
+    return _order_of(_name_in(walk))
+
+
+def _name_in(walk: Walk) -> str:
+    return walk.at.decode().removeprefix("(")
+
+
+def _bounds(extent: Extent, sought: Filter) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The orders of the first and of the last one."""
+    first, last = (0, 0), _order_of(extent.last)
     if sought.newer is not None:
-        first = b"%d" % max(0, int((extent.now - sought.newer) * 1000))
+        first = max(0, int((extent.now - sought.newer) * 1000)), 0
     if sought.older is not None:
         last = min(last, (int((extent.now - sought.older) * 1000), END_OF_NUMBERS))
     return first, last
@@ -203,7 +263,7 @@ def _glance(queue: str, name: str, fields: Sequence[str]) -> Call:
     return scripts.LOOK, [Keys(queue).dead], arguments
 
 
-def whole(link: Link, queue: str, names: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
+def whole(link: Link, queue: str, names: Iterable[str]) -> Iterator[tuple[str, list[bytes]]]:
     """The dead letters of these names that are there: their fields and values in turn, whoever
     wrote them. Raises likewise."""
     key = Keys(queue).dead
@@ -214,8 +274,10 @@ def whole(link: Link, queue: str, names: Sequence[str]) -> Iterator[tuple[str, l
                 yield letter.decode(), flat
 
 
-def _portions(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-    return (names[start : start + most] for start in range(0, len(names), most))
+def _portions(names: Iterable[str], most: int) -> Iterator[list[str]]:
+    left = iter(names)
+    while some := [*islice(left, most)]:
+        yield some
 
 
 # What becomes of them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -75,6 +75,10 @@ class Index(NamedTuple):
         written = dict(zip(map(text_of_name, flat[::2]), moments, strict=True))
         return cls(written, int(seconds) + int(microseconds) / 1e6)
 
+    def ago(self, name: str) -> float:
+        """How many seconds ago that was."""
+        return max(0.0, self.now - self.written[name])
+
     @property
     def questions(self) -> list[Command]:
         """What to ask for next."""
@@ -87,16 +91,21 @@ class Index(NamedTuple):
         return {name: document for name, document in found if document is not None}
 
 
-def published(link: Link) -> list[Sighting]:
-    """All that is there, by name, in two round trips. Raises what is in `link.ServerTrouble`."""
+def published(link: Link, known: Iterable[Sighting] = ()) -> list[Sighting]:
+    """All that is there, by name, in two round trips; what is ``known`` from before, and was not
+    written anew, is not fetched again. Raises what is in `link.ServerTrouble`."""
     index = Index.of(answers_to(link, INDEX))
-    documents = index.documents(answers_to(link, index.questions))
-    return [_sighting(index, name, document) for name, document in sorted(documents.items())]
+    old = [seen for seen in known if index.written.get(seen.name) == seen.written]
+    found = {seen.name: replace(seen, ago=index.ago(seen.name)) for seen in old}
+    new = {name: at for name, at in index.written.items() if name not in found}
+    fresh = Index(new, index.now)
+    for name, document in fresh.documents(answers_to(link, fresh.questions)).items():
+        found[name] = _sighting(index, name, document)
+    return [found[name] for name in sorted(found)]
 
 
 def _sighting(index: Index, name: str, document: bytes) -> Sighting:
-    written = index.written[name]
-    ago = max(0.0, index.now - written)
+    written, ago = index.written[name], index.ago(name)
     try:
         return Sighting(name, written, ago, decoded(document))
     except Unreadable as unreadable:

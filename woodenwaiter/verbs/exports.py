@@ -14,7 +14,7 @@ from ..protocol.letters import Imported, mark_of
 from ..protocol.link import Link
 from .audit import audited
 from .desk import Desk
-from .letters import Choice
+from .letters import Choice, Stream
 
 VERSION = 1
 
@@ -35,9 +35,9 @@ class Added:
     trouble: str = ""
 
 
-def exported(link: Link, queue: str, choice: Choice) -> Iterator[str]:
+def exported(link: Link, queue: str, choice: Choice | Stream) -> Iterator[str]:
     """A line for each of these that is still there. Raises what is in `link.ServerTrouble`."""
-    for name, flat in letters.whole(link, queue, [pick.name for pick in choice.picks]):
+    for name, flat in letters.whole(link, queue, (pick.name for pick in choice.picks)):
         yield line_of(queue, name, flat)
 
 

@@ -66,6 +66,19 @@ class Choice(NamedTuple):
     what: str
     missing: Sequence[str] = ()
 
+    @property
+    def total(self) -> int:
+        return len(self.picks)
+
+
+class Stream(NamedTuple):
+    """The same, of letters that are sought while something is done with them: of ``total`` that are
+    there, nobody knows yet how many they are."""
+
+    picks: Iterator[Pick]
+    what: str
+    total: int
+
 
 @dataclass(frozen=True)
 class Requeued:
@@ -154,6 +167,23 @@ def sought(link: Link, queue: str, what: Filter, hear: Hear = unheard) -> Choice
     return Choice(picks, described(what))
 
 
+def streamed(link: Link, queue: str, what: Filter, hear: Hear = unheard) -> Stream:
+    """The dead letters that are sought, of those that are there now: however many they are, it
+    takes no memory. Raises likewise, also later."""
+    extent = letters.extent_of(link, queue)
+
+    def picks(extent: letters.Extent) -> Iterator[Pick]:
+        looked = 0
+        for portion in letters.walk_through(link, queue, extent, what, ["id"]):
+            looked += portion.looked
+            hear(looked, extent.number)
+            yield from map(_pick, portion.found)
+
+    if extent is None:
+        return Stream(iter(()), described(what), 0)
+    return Stream(picks(extent), described(what), extent.number)
+
+
 def _pick(outline: Outline) -> Pick:
     return Pick(outline.name, outline.size, outline.fields.get("id", ""))
 
@@ -175,7 +205,7 @@ def described(what: Filter) -> str:
 def requeue(
     desk: Desk,
     queue: str,
-    choice: Choice,
+    choice: Choice | Stream,
     *,
     delay: float = 0.0,
     payload: bytes = b"",
@@ -185,7 +215,7 @@ def requeue(
     seconds, each with the id that its task had. ``payload``: instead of each one's own. In batches
     of ``at_once``; yields what has been done so far. Each is put back once, whoever else does the
     same, and however often. Raises what is in `link.ServerTrouble`."""
-    so_far = Requeued(len(choice.picks))
+    so_far = Requeued(choice.total)
     how = [choice.what, f"after {span(delay)}" if delay else "", "edited" if payload else ""]
     with audited(desk, "requeue", queue, ", ".join(filter(None, how))) as doing:
         for batch in letters.batches(choice.picks, at_once):
@@ -197,10 +227,10 @@ def requeue(
     yield replace(so_far, trouble=doing.trouble)
 
 
-def drop(desk: Desk, queue: str, choice: Choice) -> Generator[Dropped, None, None]:
+def drop(desk: Desk, queue: str, choice: Choice | Stream) -> Generator[Dropped, None, None]:
     """Move these to a trash, from which they can be had back for a day; in batches; yields what has
     been done so far. Raises likewise."""
-    so_far = Dropped(len(choice.picks), trash.new_name())
+    so_far = Dropped(choice.total, trash.new_name())
     with audited(desk, "drop", queue, f"{choice.what}, to trash {so_far.trash}") as doing:
         for batch in letters.batches(choice.picks):
             names = [pick.name for pick in batch]

@@ -19,12 +19,12 @@ from ...protocol.trash import Kind
 from ...text import escaped
 from ...verbs.desk import desk_of_this_process
 from ...verbs.exports import Added, add, checked, exported
+from ...verbs.words import counted
 from ..asking import require_consent
 from ..documents import document
 from ..known import NoSuchQueue, require_known
 from ..steps import last_of, seen_to
 from ..terminal import complain
-from ..trash import counted
 from .choosing import ALL, chosen, complain_of_missing, filter_of
 
 

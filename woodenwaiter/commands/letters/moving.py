@@ -13,11 +13,11 @@ from ...protocol.trash import Kind
 from ...text import escaped, span
 from ...verbs.desk import desk_of_this_process
 from ...verbs.letters import Choice, Dropped, NoSuchLetter, Requeued, drop, requeue
+from ...verbs.words import counted
 from ..asking import require_consent
 from ..documents import document
 from ..steps import last_of
 from ..terminal import complain
-from ..trash import counted
 from .choosing import chosen, complain_of_missing
 from .editing import Editing
 

@@ -11,8 +11,8 @@ from ...protocol.looks import Task
 from ...protocol.overview import Overview
 from ...protocol.published import Sighting, running
 from ...text import escaped, share, size, span
+from ...verbs.words import of_pause
 from ..fitting import columns_of, fitted, fitted_name
-from ..pausing import described
 from ..table import Cell
 from ..tasks import facts_of, text_of
 from .grid import Column, Line, between, grid, short, spark
@@ -80,7 +80,7 @@ def _facts(overview: Overview) -> str:
     sizes, summary = overview.sizes, overview.summary
     facts = [escaped(sizes.queue)]
     if sizes.paused:
-        facts.append(escaped(described(sizes.paused)))
+        facts.append(escaped(of_pause(sizes.paused)))
     if sizes.next_due is not None:
         facts.append(f"next retry in {span(sizes.next_due)}")
     if summary and summary.drained:
