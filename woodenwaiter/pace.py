@@ -251,6 +251,29 @@ OPERATOR_WAIT = 10.0
 WATCH = 2.0
 """Between two looks at queues that somebody watches, unless told otherwise."""
 
+LATE = 300.0
+"""That a task may wait before a page says so, unless told otherwise: as the alerts in
+woodenwaiter/operators have it."""
+
+CHECKED = 30.0
+"""Between two looks of a page at what seldom changes, such as how a server is set up."""
+
+LATELY = 600.0
+"""For which a page tells of a worker that was replaced, or of a host that is gone."""
+
+LOOK_SHARE = 10
+"""A page's look that took some time is followed by as many times that: by so much less than a core
+looks take, of this process and of the server, however much there is to be seen."""
+
+UNWATCHED = 30.0
+"""For which a page keeps what it knows of a view that nobody looks at: they may come back to it."""
+
+STREAM_ALIVE = 2 * WATCH
+"""Between two messages to a viewer, at most: one who hears nothing for longer is cut off."""
+
+JOB_TOLD = 300.0
+"""For which a page tells of what a viewer had done."""
+
 PROGRESS = 0.2
 """Between two times that a command that takes long shows how far it has come."""
 

@@ -27,7 +27,16 @@ from woodenwaiter.verbs import exports
 from woodenwaiter.verbs.audit import audit
 from woodenwaiter.verbs.desk import Desk
 from woodenwaiter.verbs.exports import checked, exported, letter_in, line_of
-from woodenwaiter.verbs.letters import Choice, drop, groups, listed, named, requeue, sought
+from woodenwaiter.verbs.letters import (
+    Choice,
+    drop,
+    groups,
+    listed,
+    named,
+    requeue,
+    sought,
+    streamed,
+)
 
 from ..counting import accounts
 from ..interrupted import InterruptedLink
@@ -187,6 +196,72 @@ def test_batches_are_small_and_have_all(sizes: list[int], most: int) -> None:
     for batch in found:
         assert 1 <= len(batch) <= most
         assert len(batch) == 1 or sum(pick.size for pick in batch) <= ENOUGH_BYTES
+
+
+# From the latest on.
+
+
+def back(link: Link, what: Filter = ANY, most: int = 3) -> list[list[str]]:
+    """The names on each page, each of which goes on after the one before."""
+    extent, pages, after = extent_of(link, "t:d"), [], ""
+    assert extent
+    while True:
+        page = next(letters.walk_back(link, "t:d", extent, what, after, most), None)
+        if page is None:
+            return pages
+        pages.append([each.name for each in page.found])
+        if not (after := page.after):
+            return pages
+
+
+def test_letters_are_paged_from_the_latest_on(link: Link, client: Any) -> None:
+    names = bury_all(client)
+    assert back(link) == [names[:-4:-1], names[-4:-7:-1], names[-7:-10:-1], names[:1]]
+    assert back(link, most=NUMBER) in ([names[::-1]], [names[::-1], []])
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_pages_have_what_is_sought_and_nothing_else(data: Any, link: Link, client: Any) -> None:
+    client.delete(DEAD)
+    times = sorted(data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=12)))
+    now = client.time()[0]
+    for number, ago in enumerate(reversed(times)):
+        client.xadd(
+            DEAD, {"error": f"E: {ago % 3}", "payload": "{}"}, f"{(now - ago) * 1000}-{number}"
+        )
+    what = Filter(
+        older=data.draw(st.none() | st.integers(0, 40)),
+        newer=data.draw(st.none() | st.integers(0, 40)),
+        error=data.draw(st.sampled_from(["", "E: 1", "E: 9"])),
+    )
+    pages = back(link, what, data.draw(st.integers(1, 5)))
+    forth = [outline.name for outline in listed(link, "t:d", what, NUMBER * 10)]
+    assert [name for page in pages for name in page] == forth[::-1]
+
+
+def test_letters_that_are_streamed_are_those_that_are_sought(link: Link, client: Any) -> None:
+    bury_all(client)
+    bury(client, error="F")
+    heard: list[tuple[int, int]] = []
+    stream = streamed(link, "t:d", Filter(error="E"), lambda *far: heard.append(far))
+    assert stream.total == NUMBER + 1
+    assert [*stream.picks] == [*everything(link, Filter(error="E")).picks]
+    assert heard[-1] == (NUMBER + 1, NUMBER + 1)
+
+
+def test_what_becomes_a_letter_while_they_are_streamed_is_not_among_them(
+    link: Link, client: Any, small_batches: None
+) -> None:
+    bury_all(client)
+    stream = streamed(link, "t:d", ANY)
+    for _ in drop(desk(link), "t:d", stream):
+        bury(client, id="later", payload="{}")
+    assert {*payloads(client)} == {b"{}"}
+
+
+def test_none_are_streamed_where_there_are_none(link: Link) -> None:
+    assert (streamed(link, "t:d", ANY).total, [*streamed(link, "t:d", ANY).picks]) == (0, [])
 
 
 # Putting back.

@@ -218,3 +218,19 @@ def test_full_server_takes_it(make_server: Callable[..., Server]) -> None:
     publish(link, "a/0")
     assert shown(link) == {"a/0": HOST}
     link.close()
+
+
+def test_what_is_known_is_not_fetched_again(link: Link, client: Any) -> None:
+    for name in ("a/0", "b/0", "gone/0"):
+        publish(link, name)
+    known = published(link)
+    link.exchange(withdrawal("gone/0"))
+    time.sleep(0.002)  # a document is known by its time, in ms
+    publish(link, "b/0", replace(HOST, alive=2))
+    client.set(host_key("a/0"), "not read")
+    found = published(link, known)
+    assert [(seen.name, seen.host and seen.host.alive) for seen in found] == [
+        ("a/0", 1),
+        ("b/0", 2),
+    ]
+    assert found[0].ago >= known[0].ago

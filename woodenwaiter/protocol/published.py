@@ -92,11 +92,13 @@ class Index(NamedTuple):
 
 
 def published(link: Link, known: Iterable[Sighting] = ()) -> list[Sighting]:
-    """All that is there, by name, in two round trips; what is ``known`` from before, and was not
-    written anew, is not fetched again. Raises what is in `link.ServerTrouble`."""
+    """All that is there, by name, in two round trips; what is ``known`` from before, was not
+    written anew, and cannot be gone by now, is not fetched again. Raises what is in
+    `link.ServerTrouble`."""
     index = Index.of(answers_to(link, INDEX))
     old = [seen for seen in known if index.written.get(seen.name) == seen.written]
     found = {seen.name: replace(seen, ago=index.ago(seen.name)) for seen in old}
+    found = {name: seen for name, seen in found.items() if seen.ago < pace.REPUBLISH}
     new = {name: at for name, at in index.written.items() if name not in found}
     fresh = Index(new, index.now)
     for name, document in fresh.documents(answers_to(link, fresh.questions)).items():

@@ -1,0 +1,107 @@
+"""Dead letters that a viewer asks for: some of them, one, a part of one, or all in a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from .. import pace
+from ..protocol.letters import Filter, extent_of, outlines_of, walk_back, whole
+from ..protocol.link import Link
+from ..protocol.queue import fields_in
+from ..verbs.exports import line_of
+from ..verbs.letters import streamed
+from .asked import Asked
+from .redaction import Redaction
+from .views import letters as views
+
+MOST = 200
+"""Letters in a list."""
+
+LARGEST = 1 << 26
+"""Bytes of a payload that is shown at all; a command shows any."""
+
+FOR_REDACTION = 1 << 14
+"""Bytes of a payload in a list that are fetched where values are to be hidden in it: of what has
+more, nothing is shown there."""
+
+
+class NoSuchLetter(LookupError):
+    """The queue has no dead letter of that name."""
+
+
+class TooLarge(ValueError):
+    """It is not shown."""
+
+
+def page(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
+    """Letters that are sought, the latest first, as many as are found in a moment. Raises what is
+    in `link.ServerTrouble`."""
+    queue, sought, most = asked.queue, asked.filter, asked.number("most", 50, MOST)
+    after = asked.letter("after") if asked.text("after") else ""
+    told: dict[str, Any] = {"letters": [], "next": None, "looked": 0, "of": 0}
+    if (extent := extent_of(link, queue)) is None:
+        return told
+    told["of"] = extent.number
+    shown = FOR_REDACTION if redaction else views.IN_LIST
+    until = time.monotonic() + pace.WATCH
+    for found in walk_back(link, queue, extent, sought, after, most, shown):
+        told["letters"] += [views.outline(each, redaction) for each in found.found]
+        told["looked"] += found.looked
+        told["next"] = found.after or None
+        if len(told["letters"]) >= most or time.monotonic() > until:
+            break
+    return told
+
+
+def letter(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
+    """One letter. Raises NoSuchLetter and TooLarge."""
+    queue, name = asked.queue, asked.letter()
+    [outline] = outlines_of(link, queue, [name])
+    if outline is None:
+        raise NoSuchLetter(name)
+    fields = _fields(link, queue, name, outline.size)
+    return views.whole(queue, name, fields, outline.group, redaction)
+
+
+def payload(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
+    """A part of a letter's payload. Raises likewise."""
+    queue, name = asked.queue, asked.letter()
+    [outline] = outlines_of(link, queue, [name])
+    if outline is None:
+        raise NoSuchLetter(name)
+    fields = _fields(link, queue, name, outline.size)
+    return views.part(
+        redaction.payload(fields.get("payload", b"")), asked.number("from", 0, LARGEST)
+    )
+
+
+def _fields(link: Link, queue: str, name: str, size: int) -> dict[str, bytes]:
+    if size > LARGEST:
+        raise TooLarge(f"its payload has {size:,} bytes: woodenwaiter show {queue} {name} shows it")
+    for _, flat in whole(link, queue, [name]):
+        return fields_in(flat)
+    raise NoSuchLetter(name)
+
+
+def exported(link: Link, queue: str, sought: Filter, redaction: Redaction) -> Iterator[bytes]:
+    """A line for each, as `exports.line_of` makes them; hidden values are hidden there, too."""
+    names = (pick.name for pick in streamed(link, queue, sought).picks)
+    for name, flat in whole(link, queue, names):
+        yield line_of(queue, name, _without_hidden(flat, redaction)).encode() + b"\n"
+
+
+def _without_hidden(flat: list[bytes], redaction: Redaction) -> list[bytes]:
+    payload = fields_in(flat).get("payload", b"")
+    if not redaction:
+        return flat
+    hidden = [
+        redaction.payload(value)
+        if field == b"payload"
+        else redaction.text(value.decode(errors="surrogateescape"), payload).encode(
+            errors="surrogateescape"
+        )
+        for field, value in zip(flat[::2], flat[1::2], strict=True)
+    ]
+    return [part for pair in zip(flat[::2], hidden, strict=True) for part in pair]

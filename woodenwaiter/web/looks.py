@@ -1,0 +1,151 @@
+"""What is read for each view, again and again: a few requests, whoever looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..protocol.link import Link, ServerTrouble
+from ..protocol.looks import Task, delayed, peek
+from ..protocol.overview import Overview
+from ..protocol.replies import is_outage
+from ..protocol.trash import trashes_of
+from ..verbs.audit import audit
+from .names import key_of
+from .options import Options
+from .plane import Plane
+from .redaction import Redaction
+from .views import hosts, queues, tasks
+from .views.troubles import Known, troubles
+
+FEW = 20
+"""Tasks of a queue that are shown in each state."""
+
+LINES = 200
+"""Of the audit."""
+
+CLOCK = "clock"
+"""A view of what time it is, and whether the server is there."""
+
+Parts = dict[str, Any]
+
+Look = Callable[[Link], Parts]
+"""Raises what is in `link.ServerTrouble`."""
+
+
+class Topic(NamedTuple):
+    """What somebody looks at. ``name``: of a queue, or of a host's document."""
+
+    view: str
+    name: str = ""
+
+
+class Looks:
+    """How each topic is looked at, by one thread, for all viewers."""
+
+    def __init__(self, plane: Plane, options: Options) -> None:
+        self._plane = plane
+        self._late = options.late
+        self._redaction = Redaction(options.redact)
+        self._views: Mapping[str, Callable[[Link, str], Parts]] = {
+            "overview": self._overview,
+            "queue": self._queue,
+            "dead": self._dead,
+            "hosts": self._hosts,
+            "host": self._host,
+            "audit": self._audit,
+            CLOCK: self._clock,
+        }
+
+    def topic(self, view: str, name: str) -> Topic:
+        """What is to be looked at for this view, for which there may be nothing to be read."""
+        if view not in self._views:
+            return Topic(CLOCK)
+        return Topic(view, name)
+
+    def of(self, topic: Topic, link: Link) -> Parts:
+        """All that there is to be seen. Raises what is in `link.ServerTrouble`, and
+        RedisUnusable."""
+        return self._views[topic.view](link, topic.name)
+
+    def _overview(self, link: Link, _: str) -> Parts:
+        plane = self._plane
+        plane.look_at_hosts(link)
+        found = plane.look_at_queues(link)
+        plane.check(link)
+        hours = plane.hours(link, found)
+        rows = {queue: self._row(queue, each) for queue, each in found.items()}
+        known = Known(
+            found,
+            plane.ailments,
+            plane.findings,
+            plane.restarts,
+            [gone.host for gone in plane.gone],
+            [f"{s.name}: {s.trouble}" for s in plane.sightings if s.trouble],
+            self._late,
+        )
+        return {
+            **{f"queue/{row['key']}": row for row in rows.values()},
+            **{f"hour/{key_of(queue)}": queues.hour(rates) for queue, rates in hours.items()},
+            "totals": queues.totals(rows.values(), len(plane.sightings)),
+            "findings": troubles(known),
+        }
+
+    def _row(self, queue: str, found: Overview | Exception) -> Parts:
+        return queues.row(queue, found, self._plane.handlers(queue))
+
+    def _one(self, link: Link, queue: str) -> Parts:
+        """A queue's own row, and its trash."""
+        self._plane.look_at_hosts(link)
+        found = self._plane.look_at(link, queue)
+        [trashes] = trashes_of(link, [queue])
+        if isinstance(trashes, Exception):
+            trashes = []
+        key, now = key_of(queue), self._plane.now
+        hours = self._plane.hours(link, {queue: found})
+        return {
+            f"queue/{key}": self._row(queue, found),
+            f"hour/{key}": queues.hour(hours[queue]) if queue in hours else None,
+            "trashes": [tasks.trash(each, now) for each in trashes],
+        }
+
+    def _queue(self, link: Link, queue: str) -> Parts:
+        parts = self._one(link, queue)
+        for name, look in (("next", peek), ("delayed", delayed)):
+            parts[name] = self._tasks(link, queue, look)
+        parts["running"] = hosts.tasks(self._plane.sightings, queue)
+        return parts
+
+    def _tasks(
+        self, link: Link, queue: str, look: Callable[[Link, str, int], Sequence[Task]]
+    ) -> list[Parts]:
+        """None where the key is somebody else's: the row says so."""
+        try:
+            found = look(link, queue, FEW)
+        except ServerTrouble as error:
+            if is_outage(error):
+                raise
+            return []
+        now = self._plane.now
+        return [tasks.task(each, now, self._redaction) for each in found]
+
+    def _dead(self, link: Link, queue: str) -> Parts:
+        return self._one(link, queue)
+
+    def _hosts(self, link: Link, _: str) -> Parts:
+        self._plane.look_at_hosts(link)
+        found = [*map(hosts.summary, self._plane.sightings)]
+        return {f"host/{each['document']}": each for each in found}
+
+    def _host(self, link: Link, name: str) -> Parts:
+        self._plane.look_at_hosts(link)
+        seen = next((each for each in self._plane.sightings if each.name == name), None)
+        return hosts.whole(seen) if seen else {}
+
+    def _clock(self, link: Link, _: str) -> Parts:
+        self._plane.look_at_hosts(link)
+        return {}
+
+    def _audit(self, link: Link, _: str) -> Parts:
+        self._plane.look_at_hosts(link)
+        return {"audit": [*map(tasks.line, audit(link, LINES))]}

@@ -1,0 +1,80 @@
+"""Values that nobody is to see on a page, nor in what it hands out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+HIDDEN = "•••"
+
+SHORTEST = 4
+"""Characters of a hidden value that is looked for in other texts: shorter ones are everywhere."""
+
+
+class Redaction:
+    """Hides what stands in payloads under any of these ``keys``, in whatever case and depth."""
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._keys = {key.casefold() for key in keys}
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def payload(self, payload: bytes, *, is_whole: bool = True) -> bytes:
+        """The payload without these values. Of what is no JSON, or not whole, nobody knows where
+        they are: nothing of it is left but how much it was."""
+        if not self:
+            return payload
+        try:
+            value = json.loads(payload) if is_whole else None
+        except (ValueError, RecursionError):
+            value = None
+        if value is None:
+            return f"{HIDDEN} ({len(payload):,} bytes)".encode()
+        hidden = self._without(value)
+        return payload if hidden == value else json.dumps(hidden).encode()
+
+    def text(self, text: str, payload: bytes) -> str:
+        """A text about this payload, such as an error, without its hidden values."""
+        for secret in sorted(self._secrets_in(payload), key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    def _without(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: HIDDEN if key.casefold() in self._keys else self._without(each)
+                for key, each in value.items()
+            }
+        return [*map(self._without, value)] if isinstance(value, list) else value
+
+    def _secrets_in(self, payload: bytes) -> set[str]:
+        if not self:
+            return set()
+        try:
+            found = self._hidden_in(json.loads(payload))
+            return {text for text in found if len(text) >= SHORTEST}
+        except (ValueError, RecursionError):
+            return set()
+
+    def _hidden_in(self, value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, each in value.items():
+                if key.casefold() in self._keys:
+                    yield from _texts_in(each)
+                else:
+                    yield from self._hidden_in(each)
+        elif isinstance(value, list):
+            for each in value:
+                yield from self._hidden_in(each)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(each)
+    elif isinstance(value, str):
+        yield from (value, repr(value)[1:-1], json.dumps(value)[1:-1])
+    else:
+        yield json.dumps(value)
