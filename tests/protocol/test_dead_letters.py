@@ -203,7 +203,8 @@ def test_batches_are_small_and_have_all(sizes: list[int], most: int) -> None:
 
 def back(link: Link, what: Filter = ANY, most: int = 3) -> list[list[str]]:
     """The names on each page, each of which goes on after the one before."""
-    extent, pages, after = extent_of(link, "t:d"), [], ""
+    extent, after = extent_of(link, "t:d"), ""
+    pages: list[list[str]] = []
     assert extent
     while True:
         page = next(letters.walk_back(link, "t:d", extent, what, after, most), None)

@@ -63,7 +63,7 @@ class Viewer:
 
 
 class Site:
-    def __init__(self, server: Server, **options: Any) -> None:
+    def __init__(self, server: Server, port: int = 0, **options: Any) -> None:
         self._client = redis.Redis.from_url(server.url)
         app = pages(self._client, Options(**options))
 
@@ -72,7 +72,7 @@ class Site:
                 scope.setdefault("state", {}).update(user="me", token="token")
             await app(scope, receive, send)
 
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self.headers: dict[str, str] = {}
         config = uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=1)
@@ -113,7 +113,9 @@ class Site:
 
     def get(self, what: str, status: int = 200, **asked: str) -> Any:
         """What there is under /api."""
-        got, content = self.ask("GET", f"/api/{what}?{urlencode(asked)}")
+        names = {"start": "from"}
+        query = urlencode({names.get(name, name): value for name, value in asked.items()})
+        got, content = self.ask("GET", f"/api/{what}?{query}")
         assert got == status, content
         return json.loads(content)
 

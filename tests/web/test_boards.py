@@ -39,7 +39,7 @@ class Viewer:
 @given(st.lists(STEPS, max_size=30), st.integers(0, 3))
 def test_viewers_know_what_is_up(steps: list[Any], most_gone: int) -> None:
     board, truth = Board(), dict[str, Any]()
-    board.MOST_GONE = most_gone  # type: ignore[misc]
+    board.MOST_GONE = most_gone
     quick, slow = Viewer(), Viewer()
     for step in steps:
         if step == "take":

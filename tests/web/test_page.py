@@ -115,7 +115,7 @@ def test_hosts_and_one_of_them(site: Site, client: Any, link: Link) -> None:
     [host] = [each for n, each in site.view("hosts").parts.items() if n.startswith("host/")]
     assert (host["host"], host["state"], host["running"]) == ("h", "serving", 1)
     parts = site.view("host", host=host["document"]).parts
-    assert [crew["name"] for crew in parts["crews"]] == ["t:d"]
+    assert [crew["queue"] for crew in parts["crews"]] == ["t:d"]
     assert len(parts["workers"]) == 1
 
 
@@ -147,9 +147,9 @@ def test_all_viewers_of_a_view_cost_what_one_does(site: Site, client: Any) -> No
 
     def calls_in(messages: int) -> float:
         first = viewers[0]
-        before, start = client.info("stats")["total_commands_processed"], first.messages
+        before, start = int(client.info("stats")["total_commands_processed"]), first.messages
         first.until(lambda v: v.messages >= start + messages)
-        return (client.info("stats")["total_commands_processed"] - before) / messages
+        return (int(client.info("stats")["total_commands_processed"]) - before) / messages
 
     viewers = [site.view("overview")]
     alone = calls_in(10)
@@ -230,7 +230,7 @@ def test_one_letter_and_its_payload_in_parts(site: Site, client: Any) -> None:
     assert (letter["size"], letter["whole"]) == (len(payload), False)
     text, start = letter["payload"], letter["to"]
     while start < letter["size"]:
-        part = site.get("payload", **{"queue": "t%3Ad", "letter": name, "from": str(start)})
+        part = site.get("payload", queue="t%3Ad", letter=name, start=str(start))
         text, start = text + part["text"], part["to"]
     assert text == payload
     assert ["traceback", "Traceback\n  File <script>"] in letter["fields"]

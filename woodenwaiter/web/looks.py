@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..protocol.link import Link, ServerTrouble
@@ -29,9 +29,6 @@ CLOCK = "clock"
 
 Parts = dict[str, Any]
 
-Look = Callable[[Link], Parts]
-"""Raises what is in `link.ServerTrouble`."""
-
 
 class Topic(NamedTuple):
     """What somebody looks at. ``name``: of a queue, or of a host's document."""
@@ -47,7 +44,7 @@ class Looks:
         self._plane = plane
         self._late = options.late
         self._redaction = Redaction(options.redact)
-        self._views: Mapping[str, Callable[[Link, str], Parts]] = {
+        self._views: Mapping[str, Callable[[Link, str], Iterator[Parts]]] = {
             "overview": self._overview,
             "queue": self._queue,
             "dead": self._dead,
@@ -63,18 +60,29 @@ class Looks:
             return Topic(CLOCK)
         return Topic(view, name)
 
-    def of(self, topic: Topic, link: Link) -> Parts:
-        """All that there is to be seen. Raises what is in `link.ServerTrouble`, and
-        RedisUnusable."""
+    def of(self, topic: Topic, link: Link) -> Iterator[Parts]:
+        """All that there is to be seen; where that takes long, first the half of it. Raises what
+        is in `link.ServerTrouble`, and RedisUnusable."""
         return self._views[topic.view](link, topic.name)
 
-    def _overview(self, link: Link, _: str) -> Parts:
+    def _overview(self, link: Link, _: str) -> Iterator[Parts]:
         plane = self._plane
-        plane.look_at_hosts(link)
         found = plane.look_at_queues(link)
+        if not plane.sightings:  # nobody has looked for long: sizes come first
+            yield _rows(self._row(queue, each) for queue, each in found.items())
+        plane.look_at_hosts(link)
         plane.check(link)
         hours = plane.hours(link, found)
-        rows = {queue: self._row(queue, each) for queue, each in found.items()}
+        rows = _rows(self._row(queue, each) for queue, each in found.items())
+        yield {
+            **rows,
+            **{f"hour/{key_of(queue)}": queues.hour(rates) for queue, rates in hours.items()},
+            "totals": queues.totals(rows.values(), len(plane.sightings)),
+            "findings": self._troubles(found),
+        }
+
+    def _troubles(self, found: Mapping[str, Overview | Exception]) -> list[Parts]:
+        plane = self._plane
         known = Known(
             found,
             plane.ailments,
@@ -84,12 +92,7 @@ class Looks:
             [f"{s.name}: {s.trouble}" for s in plane.sightings if s.trouble],
             self._late,
         )
-        return {
-            **{f"queue/{row['key']}": row for row in rows.values()},
-            **{f"hour/{key_of(queue)}": queues.hour(rates) for queue, rates in hours.items()},
-            "totals": queues.totals(rows.values(), len(plane.sightings)),
-            "findings": troubles(known),
-        }
+        return troubles(known)
 
     def _row(self, queue: str, found: Overview | Exception) -> Parts:
         return queues.row(queue, found, self._plane.handlers(queue))
@@ -109,12 +112,12 @@ class Looks:
             "trashes": [tasks.trash(each, now) for each in trashes],
         }
 
-    def _queue(self, link: Link, queue: str) -> Parts:
+    def _queue(self, link: Link, queue: str) -> Iterator[Parts]:
         parts = self._one(link, queue)
         for name, look in (("next", peek), ("delayed", delayed)):
             parts[name] = self._tasks(link, queue, look)
         parts["running"] = hosts.tasks(self._plane.sightings, queue)
-        return parts
+        yield parts
 
     def _tasks(
         self, link: Link, queue: str, look: Callable[[Link, str, int], Sequence[Task]]
@@ -129,23 +132,27 @@ class Looks:
         now = self._plane.now
         return [tasks.task(each, now, self._redaction) for each in found]
 
-    def _dead(self, link: Link, queue: str) -> Parts:
-        return self._one(link, queue)
+    def _dead(self, link: Link, queue: str) -> Iterator[Parts]:
+        yield self._one(link, queue)
 
-    def _hosts(self, link: Link, _: str) -> Parts:
+    def _hosts(self, link: Link, _: str) -> Iterator[Parts]:
         self._plane.look_at_hosts(link)
         found = [*map(hosts.summary, self._plane.sightings)]
-        return {f"host/{each['document']}": each for each in found}
+        yield {f"host/{each['document']}": each for each in found}
 
-    def _host(self, link: Link, name: str) -> Parts:
+    def _host(self, link: Link, name: str) -> Iterator[Parts]:
         self._plane.look_at_hosts(link)
         seen = next((each for each in self._plane.sightings if each.name == name), None)
-        return hosts.whole(seen) if seen else {}
+        yield hosts.whole(seen) if seen else {}
 
-    def _clock(self, link: Link, _: str) -> Parts:
+    def _clock(self, link: Link, _: str) -> Iterator[Parts]:
         self._plane.look_at_hosts(link)
-        return {}
+        yield {}
 
-    def _audit(self, link: Link, _: str) -> Parts:
+    def _audit(self, link: Link, _: str) -> Iterator[Parts]:
         self._plane.look_at_hosts(link)
-        return {"audit": [*map(tasks.line, audit(link, LINES))]}
+        yield {"audit": [*map(tasks.line, audit(link, LINES))]}
+
+
+def _rows(rows: Iterable[Parts]) -> Parts:
+    return {f"queue/{row['key']}": row for row in rows}

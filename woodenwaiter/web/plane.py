@@ -25,7 +25,7 @@ HOUR = 60
 """Minutes."""
 
 AT_ONCE = 200
-"""Queues whose last hour is read in one request: some 700 KB of it."""
+"""Queues whose last hour is read at a look: some 700 KB."""
 
 
 class Gone(NamedTuple):
@@ -65,8 +65,7 @@ class Plane:
             return
         found = published(link, self.sightings)
         self._hosts_at = now
-        if found:
-            self._server_time, self._told_at = found[0].written + found[0].ago, time.monotonic()
+        self._heed_time(found[0].written + found[0].ago if found else _time_of(link))
         self._note_gone(found, now)
         self._note_restarts(found, now)
         self.sightings = found
@@ -134,7 +133,10 @@ class Plane:
     def _heed(self, found: Mapping[str, Overview | Exception]) -> None:
         for each in found.values():
             if isinstance(each, Overview) and each.now:
-                self._server_time, self._told_at = each.now.time, time.monotonic()
+                self._heed_time(each.now.time)
+
+    def _heed_time(self, now: float) -> None:
+        self._server_time, self._told_at = now, time.monotonic()
 
     def check(self, link: Link) -> None:
         """What seldom changes: what is wrong with the server, and with queues that nobody sees
@@ -150,21 +152,24 @@ class Plane:
     def hours(
         self, link: Link, found: Mapping[str, Overview | Exception]
     ) -> Mapping[str, Sequence[Rates | None]]:
-        """Of these queues, the rates of each minute of the last hour, without the present one; read
-        once a minute, and not where nothing has happened in this hour."""
+        """Of these queues, the rates of each minute of the last hour, without the present one, as
+        far as they are known: each is read once a minute, and of many, some at each look."""
         beats = {q: o.now for q, o in found.items() if isinstance(o, Overview) and o.now}
-        due = [q for q, now in beats.items() if self._is_due(q, now)]
-        for start in range(0, len(due), AT_ONCE):
-            some = due[start : start + AT_ONCE]
-            for queue, minutes in zip(some, minutes_of(link, some, HOUR + 1), strict=True):
-                if not isinstance(minutes, Exception):
-                    hour = by_minute(minutes, beats[queue], HOUR + 1)[:-1]
-                    self._hours[queue] = int(beats[queue].time // A_MINUTE), hour
+        due = [q for q, now in beats.items() if self._is_due(q, now)][:AT_ONCE]
+        for queue, minutes in zip(due, minutes_of(link, due, HOUR + 1), strict=True):
+            if not isinstance(minutes, Exception):
+                hour = by_minute(minutes, beats[queue], HOUR + 1)[:-1]
+                self._hours[queue] = int(beats[queue].time // A_MINUTE), hour
         return {queue: self._hours[queue][1] for queue in beats if queue in self._hours}
 
     def _is_due(self, queue: str, now: Beat) -> bool:
         known = self._hours.get(queue)
         return known is None or known[0] != int(now.time // A_MINUTE)
+
+
+def _time_of(link: Link) -> float:
+    seconds, microseconds = link.call("TIME")
+    return int(seconds) + int(microseconds) / 1e6
 
 
 def _restarts_of(host: Host) -> Counter[tuple[str, str]]:

@@ -97,7 +97,8 @@ class Reader:
         began = time.monotonic()
         try:
             with self._links.lent() as link:
-                watched.board.put_up(self._looks.of(topic, link), self._plane.now)
+                for parts in self._looks.of(topic, link):
+                    watched.board.put_up(parts, self._plane.now)
         except ServerTrouble as error:
             watched.board.complain(str(unusable(self._links.address, error)))
         except RedisUnusable as error:

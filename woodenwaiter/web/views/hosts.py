@@ -11,7 +11,7 @@ from ...protocol.hosts import Crew
 from ...protocol.published import Sighting, Task, running
 from ...text import escaped
 from ..names import key_of
-from .queues import belonging, named
+from .queues import belonging
 
 
 def summary(seen: Sighting) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def whole(seen: Sighting) -> dict[str, Any]:
 def _crew(crew: Crew) -> dict[str, Any]:
     numbers = ("least", "most", "starting", "idle", "running", "quiet", "leaving")
     return {
-        **named(crew.queue),
+        **belonging(crew.queue),
         **{name: getattr(crew, name) for name in numbers},
         "restarts": {escaped(cause): number for cause, number in crew.restarts.items()},
         "tally": {escaped(name): number for name, number in crew.tally.items()},
