@@ -20,7 +20,15 @@ from woodenwaiter import pace
 from woodenwaiter.protocol import beats, history, scripts
 from woodenwaiter.protocol.beats import Noted, beat_of, minutes_of
 from woodenwaiter.protocol.entry import load
-from woodenwaiter.protocol.history import Account, Beat, Range, by_minute, oldest_of, summary
+from woodenwaiter.protocol.history import (
+    Account,
+    Beat,
+    Range,
+    by_minute,
+    by_step,
+    oldest_of,
+    summary,
+)
 from woodenwaiter.protocol.keys import Keys
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.pulse import Pulse
@@ -348,6 +356,59 @@ def test_minutes_tell_when(shop: Shop) -> None:
     assert came[-9:] == [1, 0, 0, 9, 0, 0, 0, 0, 7]
     assert came[0] is None, "nothing was noted yet"
     assert len(noted) < 6, "none where nothing changes"
+
+
+def noted_minutes(shop: Shop) -> list[Beat]:
+    [noted] = minutes_of(shop.link, ["t:d"])
+    assert not isinstance(noted, Exception)
+    return noted
+
+
+def test_minutes_tell_what_waited(shop: Shop) -> None:
+    shop.wait(int(300 - shop.now() % 300) + 1)
+    shop.push(5)
+    shop.wait(280)
+    shop.claim(2)
+    shop.wait(120)
+    shop.run(2)
+    shop.claim(0)
+    shop.wait(200)
+    shop.push(4)
+    shop.wait(600)
+    shop.push(1)
+    steps = by_step(noted_minutes(shop), shop.account().now, 300, 12)
+    assert [step.waiting for step in steps][-5:] == [3, 3, 7, 7, 8]
+    assert [step.sums and step.sums[:2] for step in steps][-4:] == [(0, 2), (4, 0), (0, 0), (1, 0)]
+    assert steps[0].sums is None
+    assert steps[0].waiting is None
+
+
+def test_what_workers_claim_is_noted_of_the_minute_alone(shop: Shop) -> None:
+    shop.push(3)
+    shop.wait(70)
+    beats, minutes = shop.client.llen(KEYS.beats), shop.client.llen(KEYS.minutes)
+    shop.claim(2)
+    shop.wait(10)
+    assert noted_minutes(shop)[0].waiting == 1
+    assert shop.client.llen(KEYS.beats) == beats
+    assert shop.client.llen(KEYS.minutes) == minutes + 1
+    shop.wait(600)
+    assert shop.client.llen(KEYS.minutes) == minutes + 1, "nothing changes any more"
+    assert all(beat.waiting is None for beat in shop.beats()), "which earlier releases read"
+
+
+def test_notes_of_an_earlier_release_tell_nothing_of_what_waited(shop: Shop) -> None:
+    shop.push(3)
+    shop.wait(10)
+    for key in (KEYS.beats, KEYS.minutes):
+        first = shop.client.lpop(key).split()[:6]
+        shop.client.lpush(key, b" ".join(first))
+    assert noted_minutes(shop)[0].waiting is None
+    shop.wait(100)
+    noted = noted_minutes(shop)
+    assert noted[0].waiting == 3
+    shop.wait(100)
+    assert noted_minutes(shop) == noted
 
 
 # What is kept.

@@ -216,12 +216,17 @@ def test_oldest_of_what_nobody_has_noted(link: CountingLink, client: Any) -> Non
     assert summary.oldest == Range(0, None)
 
 
-@pytest.mark.parametrize("note", ["", "no note", "1 2 3", "1 2 3 4 5 6 7 8 9", b"\xff"])
+@pytest.mark.parametrize(
+    "note", ["", "no note", "1 2 3", "1 2 3 4 5 6 7 8", f"{'9' * 400} 2 3 4 5 6", b"\xff"]
+)
 def test_note_that_is_none_costs_its_queue_its_minutes_alone(
     link: CountingLink, server: Server, note: str
 ) -> None:
     server.client.rpush("{t:d}:minutes", note)
     server.client.rpush("{u:d}:minutes", "1000 2 3 4 5 6000")
     wrong, right = minutes_of(link, ["t:d", "u:d"])
-    assert isinstance(wrong, ValueError)
+    assert isinstance(wrong, ValueError | OverflowError)
     assert [right] == minutes_of(link, ["u:d"]) == [[Beat(1, 2, 3, 4, 5, 6)]]
+    server.client.lpush("{u:d}:minutes", "2000 2 3 4 5 6000 9")
+    [found] = minutes_of(link, ["u:d"])
+    assert found == [Beat(2, 2, 3, 4, 5, 6, waiting=9), Beat(1, 2, 3, 4, 5, 6)]

@@ -69,7 +69,7 @@ def accounted(reply: list[Any]) -> Account:
     waiting, claimed, delayed = held
     done, failed, buried, requeued, purged = counted
     came = sum(held) + done + buried + purged
-    now = Beat(time, came, done, failed, buried, 0 if waiting else time)
+    now = Beat(time, came, done, failed, buried, 0 if waiting else time, waiting)
     beats = (None if note is None else beat_of(note) for note in notes)
     return Account(now, waiting, claimed, delayed, requeued, purged, *beats)
 
@@ -94,11 +94,13 @@ def minutes_of(
 def _beats(reply: Any) -> list[Beat] | Exception:
     try:
         return reply if isinstance(reply, Exception) else [*map(beat_of, reply)]
-    except ValueError as error:  # of what somebody else wrote there
+    except (ValueError, OverflowError) as error:  # of what somebody else wrote there
         return error
 
 
 def beat_of(note: bytes) -> Beat:
-    """As it was noted."""
-    time, came, done, failed, buried, empty_at = map(int, note.split())
-    return Beat(time / 1000, came, done, failed, buried, empty_at / 1000)
+    """As it was noted. Of a minute, and by this release, with what waited."""
+    time, came, done, failed, buried, empty_at, *others = map(int, note.split())
+    if len(others) > 1:
+        raise ValueError("this is no note")
+    return Beat(time / 1000, came, done, failed, buried, empty_at / 1000, *others)

@@ -20,8 +20,8 @@ A_MINUTE = 60
 class Beat(NamedTuple):
     """A queue's sums at a time: how many entries had come, requeued ones once more; how many of
     them were done; how many deliveries had failed; how many entries were buried. ``empty_at``: when
-    the queue was last seen to have nothing waiting, 0 for never. Times are the server's, in
-    seconds.
+    the queue was last seen to have nothing waiting, 0 for never; ``waiting``: how many entries
+    did, None where that is not known. Times are the server's, in seconds.
     """
 
     time: float
@@ -30,6 +30,7 @@ class Beat(NamedTuple):
     failed: int
     buried: int
     empty_at: float
+    waiting: int | None = None
 
     @property
     def sums(self) -> tuple[int, int, int, int]:
@@ -137,8 +138,11 @@ def oldest_of(account: Account) -> Range | None:
 def _went_back(account: Account) -> bool:
     """Whether less has come or left than was noted, or the time is less: somebody deleted entries
     since, or sums, or put the clock back."""
-    last = account.last or account.now
-    pairs = zip((account.now.time, *account.now.sums), (last.time, *last.sums), strict=True)
+    return _is_back(account.last or account.now, account.now)
+
+
+def _is_back(before: Beat, after: Beat) -> bool:
+    pairs = zip((after.time, *after.sums), (before.time, *before.sums), strict=True)
     return any(present < past for present, past in pairs)
 
 
@@ -175,17 +179,51 @@ def drained_in(waiting: int, rates: Rates | None) -> Range | None:
     return Range(waiting / rates.left * A_MINUTE, most)
 
 
+# By the clock.
+
+
 def by_minute(minutes: Sequence[Beat], now: Beat, most: int) -> list[Rates | None]:
     """Of each of the last ``most`` minutes, by the clock, the present one last; None where nothing
     was noted yet. ``minutes``: what `beats.minutes_of` returns."""
-    last: dict[int, Beat] = {int(beat.time // A_MINUTE): beat for beat in [*reversed(minutes), now]}
-    known = sorted(last)
-    sums = {
-        this: Rates(*(b - a for b, a in zip(last[this].sums, last[former].sums, strict=True)))
-        for former, this in pairwise(known)
-    }
-    present = known[-1]
-    return [
-        sums.get(minute, NOTHING) if minute > known[0] else None
-        for minute in range(present - most + 1, present + 1)
-    ]
+    steps = by_step(minutes, now, A_MINUTE, most)
+    return [None if step.sums is None else Rates(*step.sums) for step in steps]
+
+
+class Step(NamedTuple):
+    """Of some seconds from ``start`` on, in Unix time by the server's clock. ``sums``: how many
+    entries came, requeued ones once more, and were done; how many deliveries failed; how many
+    entries were buried; None where nothing was noted yet. ``waiting``: how many entries did at the
+    end, None where that is not known."""
+
+    start: int
+    sums: tuple[int, int, int, int] | None
+    waiting: int | None
+
+
+def by_step(minutes: Sequence[Beat], now: Beat, seconds: int, most: int) -> list[Step]:
+    """The last ``most`` steps of so many ``seconds``, whole minutes, by the clock, the present one
+    last, up to ``now``. ``minutes``: what `beats.minutes_of` returns. Where nobody noted anything,
+    nothing changed, or nobody was there: then what came or left meanwhile stands in the next."""
+    beats = _since_a_step_back([*reversed(minutes), now])
+    last = {int(beat.time // seconds): beat for beat in beats}
+    first = int(now.time // seconds) - most + 1
+    former = next((last[number] for number in sorted(last, reverse=True) if number < first), None)
+    steps = []
+    for number in range(first, first + most):
+        beat = last.get(number, former)
+        sums = beat and former and _difference(beat, former)
+        steps.append(Step(number * seconds, sums, beat and beat.waiting))
+        former = beat
+    return steps
+
+
+def _difference(later: Beat, earlier: Beat) -> tuple[int, int, int, int]:
+    came, done, failed, buried = (b - a for b, a in zip(later.sums, earlier.sums, strict=True))
+    return came, done, failed, buried
+
+
+def _since_a_step_back(beats: Sequence[Beat]) -> Sequence[Beat]:
+    """Of these, the oldest first, those after which neither the time nor a sum is less than before:
+    what was noted earlier means nothing any more."""
+    starts = [n for n, (a, b) in enumerate(pairwise(beats), 1) if _is_back(a, b)]
+    return beats[starts[-1] :] if starts else beats

@@ -29,7 +29,8 @@ Beside the list ``Q`` that producers push to:
 ``{Q}:beats``         list    what had come and left at one time and another, some seconds apart,
                               the newest at the left; see `beats`. It is gone after a day without
                               use
-``{Q}:minutes``       list    the same at the end of each minute, for a day; likewise
+``{Q}:minutes``       list    the same at the end of each minute, and how much waited, for a day;
+                              likewise
 ====================  ======  ==================================================================
 
 Beside all queues, for operators:
