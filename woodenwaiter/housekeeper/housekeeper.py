@@ -37,6 +37,7 @@ from .portrait import Portrait
 from .publisher import Publisher
 from .site import Site
 from .steering import Steering
+from .timing import Timing
 from .tracing import tracer
 
 DATABASE = re.compile(r"(/|\?db=)\d+$")
@@ -104,6 +105,8 @@ class Housekeeper:
             }
             name = f"{scoreboard.pool}/{number}"
             site.publisher = Publisher(site.link, name, portrait, verbs)
+            for queue, places in portrait.places.items():
+                site.time(queue, Timing(scoreboard, places, name))
         setproctitle("woodenwaiter: housekeeper")
 
     def serve(self) -> None:
@@ -126,7 +129,8 @@ class Housekeeper:
                 self._scoreboard.note_emptied()
                 ring(self._bell)
             self._sleep(min(pace.LOOK, look_at - time.monotonic()))
-        self._withdraw()
+        for site in self._sites:
+            site.conclude()
         self._calls.end()
         if self._orphaned and self._stops_server:
             self._stop_server()
@@ -154,11 +158,6 @@ class Housekeeper:
         except ServerTrouble:  # the next look tells of it
             return [None]
         return [each if isinstance(each, Remains) else None for each in told]
-
-    def _withdraw(self) -> None:
-        for site in self._sites:
-            if site.publisher and site.retry_at <= time.monotonic():
-                site.publisher.withdraw()
 
     def _stop_server(self) -> None:
         """End the embedded server, which is the first consumer's: the others are not ours."""

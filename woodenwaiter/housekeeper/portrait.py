@@ -50,9 +50,10 @@ class Portrait:
         self._settings = {name: getattr(settings, name) for name in SETTINGS}
         self._supervisor = supervisor
         self._bounds: dict[str, tuple[int, int]] = {}
-        self._places: dict[str, list[int]] = {}
+        self.places: dict[str, list[int]] = {}
+        """Of each queue."""
         for place, consumer in consumers.items():
-            self._places.setdefault(consumer.queue, []).append(place)
+            self.places.setdefault(consumer.queue, []).append(place)
             former, bounds = self._bounds.get(consumer.queue, (0, 0)), consumer.bounds
             self._bounds[consumer.queue] = former[0] + bounds[0], former[1] + bounds[1]
 
@@ -83,7 +84,7 @@ class Portrait:
 
     def _crew(self, queue: str, rows: Sequence[Row]) -> Crew:
         ends: Counter[End] = Counter()
-        for place in self._places[queue]:
+        for place in self.places[queue]:
             ends.update(self._scoreboard.ends[place])
         restarts = {f"{end}": number for end, number in ends.items() if end.is_replaced}
         told: dict[str, Any] = {"restarts": restarts}
@@ -96,7 +97,7 @@ class Portrait:
         crews = (
             _with_totals(
                 crew,
-                reduce(Totals.plus, (of_places[place] for place in self._places[crew.queue])),
+                reduce(Totals.plus, (of_places[place] for place in self.places[crew.queue])),
             )
             for crew in host.queues
         )

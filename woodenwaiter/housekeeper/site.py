@@ -7,11 +7,9 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from .. import pace
-from ..errors import RedisUnusable
 from ..events import about
 from ..hooks import Hear, unheard
 from ..logs import log
@@ -20,86 +18,27 @@ from ..processes.demands import Demand
 from ..processes.row import Row
 from ..processes.signals import BELL
 from ..protocol.backlog import counted
+from ..protocol.calls import run_all
 from ..protocol.capacity import explained
 from ..protocol.client import Client
-from ..protocol.grace import Leases, ServerClock
 from ..protocol.introduction import introduced
-from ..protocol.link import Command, Link, ServerTrouble, require_usable, unusable
+from ..protocol.keys import Keys
+from ..protocol.link import Command, Link, ServerTrouble
 from ..protocol.outage import Outage
-from ..protocol.pulse import Pulse
 from ..protocol.queue import Queue
-from ..protocol.recovery import Sweep, expired_by
+from ..protocol.recovery import Sweep
 from ..protocol.replies import is_outage, is_silence
-from ..protocol.rights import RightsMissing, require_rights
 from ..protocol.stranded import Search
-from ..protocol.tending import Tended, Visit, tend_together
+from ..protocol.tending import Visit, tend_together
+from ..protocol.times import adding
 from ..protocol.verdict import Policy
+from .admission import Admission
 from .backlog import Backlog
+from .care import Care, Node
 from .publisher import Publisher
+from .timing import Timing
 from .trimming import Trimming
 from .upkeep import Upkeep
-
-
-class Node:
-    """What is known of one server."""
-
-    def __init__(self, address: str, lease: float) -> None:
-        self.address = address
-        self.outage = Outage(f"Redis at {address}", lease)
-        self.clock = ServerClock(lease)
-        self._lease = lease
-
-    def expired(self, tended: Tended, sent: float, received: float) -> Leases:
-        """None where it took long, perhaps as another server kept this one's answer waiting: it
-        says too little of the clock."""
-        if received - sent > pace.unnoticed_step(self._lease):
-            return {}
-        return expired_by(self.clock, tended, sent, received, self.address, self._lease)
-
-
-@dataclass(eq=False)
-class Care:
-    """For one queue: what is done for it, and what is wrong with that queue alone; in this look:
-    its workers, and the leases that ran out."""
-
-    sweep: Sweep
-    upkeep: Upkeep
-    backlog: Backlog
-    trimming: Trimming
-    outage: Outage
-    node: Node
-    rows: Sequence[Row] = ()
-    expired: Leases = field(default_factory=dict)
-    answered_at: float = 0.0  # when its server did last (monotonic seconds)
-    pulse: Pulse = field(default_factory=lambda: Pulse(random.random))
-
-    def is_due(self, now: float) -> bool:
-        """Whether the queue is to be tended: some of these workers may have delayed a retry."""
-        retries = [row.retry_due for row in self.rows]
-        return self.sweep.rounds.is_due(now, retries) or self.pulse.is_due(now, self._progress)
-
-    def visit(self, now: float) -> Visit:
-        """What to ask for."""
-        owners = [row.owner for row in self.rows]
-        visit = self.sweep.visit(owners, now, self.node.clock.reads(now))
-        is_due = self.pulse.is_due(now, self._progress)
-        if not is_due:
-            return visit
-        return visit._replace(seen=self.pulse.seen, max_dead=self.trimming.kept)
-
-    def visited(self, visit: Visit, tended: Tended, sent: float, received: float) -> None:
-        """By a request that was sent and answered then."""
-        self.upkeep.renewed(sent, received)
-        self.sweep.made(visit, tended, sent)
-        hosts = self.sweep.rounds.hosts
-        if trouble := self.pulse.visited(tended, sent, received, hosts, self._progress):
-            log.warning("what %s does is not noted: %s", self.sweep.queue.name, trouble)
-        if self.trimming.heard(tended.trimmed):
-            self.pulse.stir()
-
-    @property
-    def _progress(self) -> int:
-        return sum(row.started + row.completed for row in self.rows)
 
 
 class Site:
@@ -118,7 +57,7 @@ class Site:
         self.link = Link(client, timeout, introduced("housekeeper"))
         self._workers, self._places = 0, places
         self._hear, self._max_dead = hear, max_dead
-        self._client = client
+        self._admission = Admission(client, lease, timeout, self.link.address)
         self._lease = lease
         self._phase = random.random()
         self.has_news = False
@@ -126,8 +65,6 @@ class Site:
         self._cares: dict[str, Care] = {}
         self._nodes: dict[str, Node] = {}
         self._troubled: set[Outage] = set()  # of those, what this look has met
-        self._lack = Outage(f"Redis at {self.link.address}", lease)  # of rights, at the start
-        self._is_lacking = self.is_reached = False
         self._primary: str | None = None
         self._register_at = -math.inf
         self._search = Search(self.link, time.monotonic())
@@ -146,6 +83,10 @@ class Site:
         if demand:
             self._cares[name].backlog.add(demand)
 
+    def time(self, name: str, timing: Timing) -> None:
+        """Tell how long handlers of this queue take, too."""
+        self._cares[name].timing = timing
+
     def _node(self, queue: str = "") -> Node:
         """The one that has this queue at present; without one, the one that is asked first."""
         address = self.link.address_for(queue) if queue else self.link.address
@@ -159,36 +100,12 @@ class Site:
         return max((node.outage.retry_at for node in self._nodes.values()), default=0.0)
 
     def try_out(self, deadline: float) -> bool:
-        """Whether the server is usable, as far as it is time for another try.
+        """Whether the server is usable, see `Admission`."""
+        return self._admission.try_out(deadline, self._cares, self._node().outage, self.connections)
 
-        Raises RedisUnusable after ``deadline``, or at once where time will not help. Where only
-        rights are missing, it is to be attended meanwhile: workers do what they may.
-        """
-        outage = self._node().outage
-        if time.monotonic() < min(max(outage.retry_at, self._lack.retry_at), deadline):
-            return False
-        left = max(pace.LEAST_TRY, deadline - time.monotonic())
-        link = Link(self._client, min(self.link.timeout, left), introduced("housekeeper"))
-        try:
-            require_usable(link)
-            self.is_reached = True
-            require_rights(link, self._cares)
-        except RightsMissing as error:
-            if time.monotonic() >= deadline:
-                raise RedisUnusable(f"Redis at {link.address}: {error}") from None
-            self._lack.note(error)
-            self._is_lacking = True
-            return False
-        except ServerTrouble as error:
-            if time.monotonic() >= deadline:
-                raise unusable(link.address, explained(error, self.connections)) from None
-            outage.note(explained(error, self.connections))
-            return False
-        finally:
-            link.close()
-        outage.over()
-        self._is_lacking = False
-        return True
+    @property
+    def is_reached(self) -> bool:
+        return self._admission.is_reached
 
     @property
     def connections(self) -> int:
@@ -212,6 +129,18 @@ class Site:
         for care in self._cares.values():
             care.backlog.end()
 
+    def conclude(self) -> None:
+        """Tell at the end what is left to be told, as far as that can be done at once."""
+        if self.retry_at > time.monotonic():
+            return
+        timings = {name: care.timing for name, care in self._cares.items() if care.timing}
+        left = {name: rest for name, timing in timings.items() if (rest := timing.rest)}
+        with suppress(*ServerTrouble):
+            calls = [adding(Keys(name), addition) for name, addition in left.items()]
+            run_all(self.link, calls, pace.PUBLISH_WAIT)
+            if self.publisher:
+                self.publisher.withdraw()
+
     def attend(self, rows: Mapping[str, Sequence[Row]]) -> float:
         """Do what is due for every queue; ``rows`` are the workers of each. Returns when there may
         be more to see, should that be soon.
@@ -234,8 +163,8 @@ class Site:
             self._look_for_stranded(awake, now)
         self._note_what_is_well(awake)
         self._tell_primary()
-        if not (self._troubled or self._is_lacking):
-            self._lack.over()
+        if not self._troubled:
+            self._admission.is_well()
         return look_at
 
     def _tell_primary(self) -> None:

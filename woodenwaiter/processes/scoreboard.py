@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import mmap
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import reduce
 
 from ..names import unique_name
@@ -15,6 +15,7 @@ from .demands import DEMAND_BYTES, Demand
 from .diary import DIARY_BYTES, Diary
 from .ends import EndCounts
 from .row import ROW_BYTES, Row, State
+from .told import ToldTimes
 from .totals import Totals
 from .traced import Traced
 
@@ -33,7 +34,8 @@ _IS_EMPTIED = 13
 class Scoreboard:
     """The rows of one supervisor's workers, made before the first fork, behind a header;
     ``demands``, one for each of its places; and ``ends``: how many workers ended why, likewise.
-    ``traced``: where they are, for who asks. ``made_at``: in monotonic seconds."""
+    ``traced``: where they are, for who asks; ``told_times``: how long tasks took, as far as servers
+    have it. ``made_at``: in monotonic seconds."""
 
     def __init__(self, rows: int = ROWS, places: int = 0) -> None:
         self.pool = unique_name()
@@ -49,6 +51,7 @@ class Scoreboard:
         queues = max(rows, places)
         self._books = Books(queues)
         self.ends = EndCounts(queues)
+        self.told_times = ToldTimes(queues)
         self.traced = Traced()
         self._rows: list[Row] = []  # of this process: made when first seen, as most never are
 
@@ -80,14 +83,17 @@ class Scoreboard:
 
     def totals(self) -> list[Totals]:
         """What all the workers did that a place ever had, for each of them."""
-        queues = range(len(self.demands))
+        return [*self.totals_of(range(len(self.demands))).values()]
+
+    def totals_of(self, places: Collection[int]) -> dict[int, Totals]:
+        """The same of these places alone."""
         for _ in range(ATTEMPTS):
-            editions = [self._books.edition(queue) for queue in queues]
-            totals = [self._books[queue] for queue in queues]
+            editions = [self._books.edition(place) for place in places]
+            totals = {place: self._books[place] for place in places}
             for row in self:
-                if row.state != State.FREE and not row.is_entered:
+                if row.queue in totals and row.state != State.FREE and not row.is_entered:
                     totals[row.queue] = totals[row.queue].plus(row.totals)
-            if editions == [self._books.edition(queue) for queue in queues]:
+            if editions == [self._books.edition(place) for place in places]:
                 break  # nobody went from the rows to the books meanwhile
         return totals
 

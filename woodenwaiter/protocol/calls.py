@@ -15,10 +15,10 @@ Call = tuple[Script, list[str], list[Any]]
 """A script, its keys and its arguments."""
 
 
-def run_all(link: Link, calls: Sequence[Call]) -> list[Any]:
-    """Run all of them in one round trip, or in two where a server does not know them yet; return
-    what `Link.exchange` does."""
-    return _run_all(link, calls, "")
+def run_all(link: Link, calls: Sequence[Call], within: float | None = None) -> list[Any]:
+    """Run all of them in one round trip, or in two where a server does not know them yet, each of
+    ``within`` seconds; return what `Link.exchange` does."""
+    return _run_all(link, calls, "", within=within)
 
 
 def read_all(link: Link, calls: Sequence[Call], along: Sequence[Command] = ()) -> list[Any]:
@@ -44,14 +44,18 @@ def answers_to(link: Link, commands: Sequence[Command]) -> list[Any]:
 
 
 def _run_all(
-    link: Link, calls: Sequence[Call], suffix: str, along: Sequence[Command] = ()
+    link: Link,
+    calls: Sequence[Call],
+    suffix: str,
+    along: Sequence[Command] = (),
+    within: float | None = None,
 ) -> list[Any]:
     numbered = [(len(keys), *keys, *arguments) for _, keys, arguments in calls]
     named = [(script.sha, *each) for (script, *_), each in zip(calls, numbered, strict=True)]
-    outcomes = link.exchange([(f"EVALSHA{suffix}", *each) for each in named], along)
+    outcomes = link.exchange([(f"EVALSHA{suffix}", *each) for each in named], along, within)
     unknown = [i for i, outcome in enumerate(outcomes[: len(calls)]) if _needs_source(outcome)]
     sources = [(calls[i][0].source.encode(), *numbered[i]) for i in unknown]
-    again = link.exchange([(f"EVAL{suffix}", *each) for each in sources])
+    again = link.exchange([(f"EVAL{suffix}", *each) for each in sources], within=within)
     for i, outcome in zip(unknown, again, strict=True):
         outcomes[i] = outcome
     return outcomes

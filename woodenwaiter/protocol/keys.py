@@ -31,6 +31,9 @@ Beside the list ``Q`` that producers push to:
                               use
 ``{Q}:minutes``       list    the same at the end of each minute, and how much waited, for a day;
                               likewise
+``{Q}:times``         hash    number of a slot of ten minutes -> how many handlers took how long,
+                              as hosts told it then, for a day; name of a host's document -> what of
+                              its counts is there; see `times`. It is gone after a day without use
 ====================  ======  ==================================================================
 
 Beside all queues, for operators:
@@ -90,6 +93,7 @@ class Keys:
         self._any_put = prefix + "put:"
         self.beats = prefix + "beats"
         self.minutes = prefix + "minutes"
+        self.times = prefix + "times"
         self.clock = prefix + "clock"
         self.any_claims = prefix + "claims:"
         self._shared = [

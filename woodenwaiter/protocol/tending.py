@@ -6,7 +6,7 @@ together cost the server less than half of the script that does what there is to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -18,6 +18,7 @@ from .calls import Call, run_all
 from .keys import Keys, text_of_name
 from .link import Command, Link
 from .replies import Meaning, meaning_of
+from .times import Addition, adding
 from .trimming import trimming
 
 COMMANDS = 4
@@ -35,7 +36,8 @@ class Tended(NamedTuple):
     many there are, None where a glance did; ``expired``: the owners whose leases ran out, and when
     each did; ``lapse``: seconds until the next one does, None where some have, or none will;
     ``waiting``: how many entries wait; ``beat``: what came of it where one was to be noted;
-    ``trimmed``: how many dead letters were thrown away, likewise where some were to be.
+    ``trimmed``: how many dead letters were thrown away, likewise where some were to be; ``untold``:
+    why times could not be added.
     """
 
     promoted: int
@@ -47,6 +49,7 @@ class Tended(NamedTuple):
     waiting: int
     beat: Noted | Exception | None = None
     trimmed: int | Exception = 0
+    untold: Exception | None = None
 
 
 class Visit(NamedTuple):
@@ -57,7 +60,8 @@ class Visit(NamedTuple):
 
     ``lease``: seconds; ``time``: the server's, in seconds, as far as it is known: then a glance may
     do; ``seen``: where a beat is to be noted, and of dead letters the oldest to be thrown away, as
-    far as there are more than ``max_dead``; 0: none.
+    far as there are more than ``max_dead``; 0: none; ``times``: how long handlers took, where that
+    is to be added.
     """
 
     keys: Keys
@@ -67,6 +71,7 @@ class Visit(NamedTuple):
     time: float | None = None
     seen: Seen | None = None
     max_dead: int = 0
+    times: Addition | None = None
 
 
 def tend_together(link: Link, visits: Sequence[Visit], along: Sequence[Command] = ()) -> list[Any]:
@@ -76,26 +81,34 @@ def tend_together(link: Link, visits: Sequence[Visit], along: Sequence[Command] 
     `link.ServerTrouble`."""
     outcomes, answers = _glance(link, visits, along)
     rest = [i for i, outcome in enumerate(outcomes) if outcome is None]
-    beats = {i: noting(visit.keys, visit.seen) for i, visit in enumerate(visits) if visit.seen}
-    trims = {
-        i: trimming(visit.keys, visit.max_dead)
-        for i, visit in enumerate(visits)
-        if visit.seen and visit.max_dead
-    }
-    calls = [*(_tending(visits[i]) for i in rest), *beats.values(), *trims.values()]
+    extras = [(i, extra) for i, visit in enumerate(visits) for extra in _extras(visit)]
+    calls = [*(_tending(visits[i]) for i in rest), *(extra.call for _, extra in extras)]
     replies = iter(run_all(link, calls))
     for i in rest:
         reply = next(replies)
         outcomes[i] = reply if isinstance(reply, Exception) else _tended(reply)
-    for i in beats:
-        beat = noted(next(replies))
+    for i, extra in extras:
+        reply = next(replies)
         if isinstance(tended := outcomes[i], Tended):
-            outcomes[i] = tended._replace(beat=beat)
-    for i in trims:
-        trimmed = next(replies)
-        if isinstance(tended := outcomes[i], Tended):
-            outcomes[i] = tended._replace(trimmed=trimmed)
+            outcomes[i] = tended._replace(**{extra.name: extra.meaning(reply)})
     return [*outcomes, *answers]
+
+
+class _Extra(NamedTuple):
+    """What is asked for besides, and under which name of `Tended` what its reply means is told."""
+
+    name: str
+    call: Call
+    meaning: Callable[[Any], Any]
+
+
+def _extras(visit: Visit) -> Iterator[_Extra]:
+    if visit.seen:
+        yield _Extra("beat", noting(visit.keys, visit.seen), noted)
+    if visit.seen and visit.max_dead:
+        yield _Extra("trimmed", trimming(visit.keys, visit.max_dead), lambda reply: reply)
+    if visit.times:
+        yield _Extra("untold", adding(visit.keys, visit.times), lambda reply: reply)
 
 
 def _tending(visit: Visit) -> Call:
