@@ -123,7 +123,8 @@ class Housekeeper:
             Queue(self.site.link, name, LEASE).enroll(row.owner, 0, 1)
         consumers = [Consumer(name, client, print, 1.0, 1, Policy()) for name in names]
         portrait = Portrait(scoreboard, Settings(), dict(enumerate(consumers)), 0)
-        self.site.publisher = Publisher(self.site.link, f"{scoreboard.pool}/0", portrait)
+        name, happenings = f"{scoreboard.pool}/0", self.site.happenings
+        self.site.publisher = Publisher(self.site.link, name, portrait, happenings)
 
     def look(self) -> None:
         self.site.attend(self._rows)

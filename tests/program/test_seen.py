@@ -21,6 +21,7 @@ import pytest
 from woodenwaiter import __version__, pace
 from woodenwaiter.commands.operate import main
 from woodenwaiter.errors import EXIT_REDIS, EXIT_UNKNOWN, EXIT_USAGE
+from woodenwaiter.housekeeper.happenings import Happenings
 from woodenwaiter.housekeeper.portrait import Portrait
 from woodenwaiter.housekeeper.publisher import Publisher
 from woodenwaiter.housekeeper.site import Site
@@ -249,7 +250,7 @@ def test_silent_node_holds_up_no_other(cluster: Cluster) -> None:
     site.add(queue_on(cluster, beside=False), Policy(), 1)
     site.attend({})
     portrait = Portrait(Scoreboard(1), Settings(), {}, os.getpid())
-    site.publisher = Publisher(site.link, "a/0", portrait)
+    site.publisher = Publisher(site.link, "a/0", portrait, site.happenings)
     node = cluster.owner(HOSTS)
     node.pause()
     began = time.monotonic()
@@ -261,6 +262,72 @@ def test_silent_node_holds_up_no_other(cluster: Cluster) -> None:
     assert time.monotonic() - began < pace.PUBLISH_WAIT
     site.link.close()
     node.go_on()
+
+
+# What happened of late.
+
+
+def events(host: Host) -> list[str]:
+    """The latest one first."""
+    return [f"{event.level}: {event.text}" for event in host.events]
+
+
+def told(viewer: Viewer, text: str) -> Host:
+    """The host, once it tells of that."""
+    return viewer.host(lambda host: any(text in event for event in events(host)))
+
+
+def test_what_happened_is_told(app: Application, viewer: Viewer) -> None:
+    app.write(processes=1, max_deliveries=1)
+    supervisor = app.serve().ready(1)
+    assert viewer.host().events == ()
+    app.push({"n": 0, "kill": 9})
+    host = told(viewer, "became a dead letter")
+    assert "error: a worker of t:d died of signal 9 (SIGKILL) while it ran a task" in events(host)
+    assert all(0 <= event.seconds < SOON for event in host.events)
+    supervisor.signal(signal.SIGTSTP)
+    told(viewer, "info: its workers claim no tasks for now")
+    supervisor.signal(signal.SIGCONT)
+    supervisor.housekeeper().kill()
+    assert events(told(viewer, "its housekeeper died"))[-1].startswith("error: its housekeeper")
+    assert supervisor.stop() == 0
+
+
+def test_who_asked_and_what_an_outage_was_are_told(app: Application, viewer: Viewer) -> None:
+    supervisor = app.serve("--lease-seconds", "1").ready(2)
+    viewer.host()
+    [name] = {seen.name for seen in viewer.sightings()}
+    ask(viewer.link, [name], "quiet", {}, who="anna\x1b")
+    host = told(viewer, r"info: anna\x1b asks for: quiet")
+    assert "info: its workers claim no tasks for now" in events(host)
+    app.client.set("{t:d}:leases", "text")
+    host = told(viewer, "error: queue t:d: WRONGTYPE")
+    app.client.delete("{t:d}:leases")
+    told(viewer, "info: queue t:d works again")
+    for connection in app.client.client_list():
+        if connection["name"].endswith("housekeeper"):
+            app.client.client_kill(connection["addr"])
+    host = told(viewer, "info: Redis works again")
+    assert "error: Redis: no connection" in events(host)
+    assert not any("127.0.0.1" in event for event in events(host))
+    assert supervisor.stop() == 0
+
+
+def test_last_hour_is_told(server: Server, viewer: Viewer) -> None:
+    """By a housekeeper for which the time flies."""
+    link = Link(server.client, 10)
+    portrait = Portrait(Scoreboard(1), Settings(), {}, os.getpid())
+    publisher = Publisher(link, "a/0", portrait, Happenings())
+    start = time.monotonic()
+    for minute in range(70):
+        now = start + minute * 60
+        commands = publisher.along({}, [link.address], now, is_asking=True)
+        publisher.heed(link.exchange(commands), now)
+    hour = viewer.host().hour
+    assert len(hour.cpu) == len(hour.memory) == 60
+    assert all(minute is not None and minute > 0 for minute in hour.memory)
+    assert hour.cpu[-1] is not None
+    link.close()
 
 
 # What people see.

@@ -11,10 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from woodenwaiter.protocol.hosts import (
+    HOUR,
     MOST_BYTES,
+    MOST_EVENTS,
+    MOST_TEXT,
     VERSION,
     Crew,
+    Event,
     Host,
+    Hour,
     Running,
     Unreadable,
     decoded,
@@ -56,6 +61,9 @@ tasks = st.builds(
     memory=st.none() | numbers,
     cpu=st.none() | seconds,
 )
+minutes = st.lists(st.none() | numbers, max_size=HOUR).map(tuple)
+hours = st.builds(Hour, cpu=minutes, memory=minutes)
+happened = st.builds(Event, seconds=seconds, level=names, text=st.text(max_size=MOST_TEXT))
 hosts = st.builds(
     Host,
     host=names,
@@ -69,10 +77,14 @@ hosts = st.builds(
     memory=st.none() | numbers,
     queues=st.lists(crews, max_size=5).map(tuple),
     workers=st.lists(tasks, max_size=5).map(tuple),
+    hour=hours,
+    events=st.lists(happened, max_size=MOST_EVENTS).map(tuple),
 )
 
 BARE = Host("h", 1, "1.0.0", 2.5, started=3, alive=2)
 CREW = Crew("t:d", 1, 1)
+WHOLE_HOUR = Hour((97,) * HOUR, (512,) * HOUR)
+EVENTS = (Event(1.5, "error", "x" * MOST_TEXT),) * MOST_EVENTS
 
 
 def task(number: int = 0, text: str = "") -> Running:
@@ -121,6 +133,26 @@ def test_many_queues_take_the_room_that_tasks_leave() -> None:
     found = decoded(encoded(replace(BARE, queues=queues * 2, workers=(task(),))))
     assert len(found.queues) > 1200
     assert found.workers == (task(),)
+
+
+def test_last_hour_makes_room_first_and_then_what_happened() -> None:
+    whole = replace(BARE, queues=(CREW,), workers=(task(),), hour=WHOLE_HOUR, events=EVENTS)
+    assert len(encoded(whole)) < 8000
+    assert decoded(encoded(whole)) == whole
+    room = MOST_BYTES - len(encoded(whole))
+    settings = {"x": "x" * (room + 1 - len('"x":""'))}
+    assert decoded(encoded(replace(whole, settings=settings))).hour == Hour()
+    assert decoded(encoded(replace(whole, settings=settings))).events == EVENTS
+    settings = {"x": "x" * (room + 1000)}
+    found = decoded(encoded(replace(whole, settings=settings)))
+    assert (found.hour, found.events, found.queues) == (Hour(), (), (CREW,))
+    assert (found.more_queues, found.more_workers) == (0, 0)
+
+
+def test_earlier_releases_tell_of_no_hour() -> None:
+    document = json.loads(encoded(BARE))
+    del document["hour"], document["events"]
+    assert decoded(as_json(document)) == BARE
 
 
 def test_name_that_is_longer_than_all_the_room() -> None:
@@ -180,6 +212,23 @@ def as_json(value: object) -> bytes:
         changed(workers=[{}]),
         changed(workers=[{**vars(task()), "text": 1}]),
         changed(workers="x"),
+        changed(hour=[]),
+        changed(hour=None),
+        changed(hour={"cpu": 1}),
+        changed(hour={"cpu": [1.5]}),
+        changed(hour={"cpu": [-1]}),
+        changed(hour={"cpu": [True]}),
+        changed(hour={"memory": [1 << 60]}),
+        changed(hour={"memory": ["1"]}),
+        changed(hour={"memory": [None] * (HOUR + 1)}),
+        changed(events={}),
+        changed(events=[1]),
+        changed(events=[{}]),
+        changed(events=[{**vars(EVENTS[0]), "seconds": "1"}]),
+        changed(events=[{**vars(EVENTS[0]), "level": 1}]),
+        changed(events=[{**vars(EVENTS[0]), "text": None}]),
+        changed(events=[{**vars(EVENTS[0]), "text": "x" * (MOST_TEXT + 1)}]),
+        changed(events=[vars(EVENTS[0])] * (MOST_EVENTS + 1)),
         changed(up=0).replace(b'"up": 0', b'"up": 1e999'),
         changed(up=0).replace(b'"up": 0', b'"up": ' + b"9" * 4000),
     ],
@@ -197,7 +246,11 @@ def test_no_bytes_do_harm(raw: bytes) -> None:
 
 
 def test_what_a_later_release_adds_is_left_out() -> None:
-    assert decoded(changed(colour="red")) == replace(BARE, workers=(task(),))
+    as_it_was = replace(BARE, workers=(task(),))
+    assert decoded(changed(colour="red")) == as_it_was
+    assert decoded(changed(hour={"disk": [1]})) == as_it_was
+    event = {**vars(EVENTS[0]), "colour": "red", "level": "fatal"}
+    assert decoded(changed(events=[event])).events == (replace(EVENTS[0], level="fatal"),)
 
 
 def test_a_later_version_says_so() -> None:
@@ -209,6 +262,9 @@ def test_essence_is_what_does_not_change_all_the_time() -> None:
     host = replace(BARE, workers=(task(),))
     later = replace(task(), seconds=9.0, done=7, told=8.0, memory=5, cpu=6.0)
     assert replace(host, up=99.0, workers=(later,), memory=5, cpu=6.0).essence == host.essence
+    assert replace(host, hour=WHOLE_HOUR).essence == host.essence
+    later_events = tuple(replace(event, seconds=99.0) for event in EVENTS)
+    assert replace(host, events=EVENTS).essence == replace(host, events=later_events).essence
     worked = replace(CREW, tally={"done": 1}, busy=1.0, cpu=1.0, times=(0, 1))
     assert replace(host, queues=(worked,)).essence == replace(host, queues=(CREW,)).essence
     for other in (
@@ -218,5 +274,6 @@ def test_essence_is_what_does_not_change_all_the_time() -> None:
         replace(host, workers=(replace(task(), claim="owner/1"),)),
         replace(host, workers=(replace(task(), fraction=0.5),)),
         replace(host, workers=(replace(task(), is_leaving=True),)),
+        replace(host, events=EVENTS[:1]),
     ):
         assert other.essence != host.essence

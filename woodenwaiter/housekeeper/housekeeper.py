@@ -27,11 +27,13 @@ from ..processes.signals import SignalInbox, ring
 from ..processes.tree import find, is_alive, kill_session, kill_tree, leads_session
 from ..protocol.capacity import warn_of_crowd, warn_of_eviction
 from ..protocol.client import Client, identity
+from ..protocol.errands import Errand
 from ..protocol.link import ServerTrouble
 from ..protocol.remains import Remains, remains_of
 from ..settings import Settings
 from .calls import Calls
 from .cancelling import canceller
+from .errands import Job, Verb
 from .finish import doings_of, is_over
 from .portrait import Portrait
 from .publisher import Publisher
@@ -42,6 +44,12 @@ from .tracing import tracer
 
 DATABASE = re.compile(r"(/|\?db=)\d+$")
 """At the end of a server's address."""
+
+STATES = {
+    "serving": "its workers claim tasks again",
+    "quiet": "its workers claim no tasks for now",
+    "draining": "it drains: its workers leave after their running tasks",
+}
 
 
 def _sites_at(
@@ -84,6 +92,7 @@ class Housekeeper:
         self._ask_at = -math.inf if settings.once else math.inf  # what is left to do
         self._least = [consumer.bounds[0] for consumer in consumers]
         self._workers: dict[Row, psutil.Process | None] = {}  # once orphaned
+        self._state = scoreboard.state
         clients = {identity(consumer.client): consumer.client for consumer in consumers}
         self._calls = Calls(consumers[0].hooks, inbox)  # their manager's, hence those of all
         sites = _sites_at(clients, settings, self._calls.hear)
@@ -101,10 +110,10 @@ class Housekeeper:
             verbs = {
                 "trace": tracer(scoreboard.traced, rows, has_look),
                 "cancel": canceller(rows, has_look),
-                **steering.verbs,
+                **{name: self._noted(verb) for name, verb in steering.verbs.items()},
             }
             name = f"{scoreboard.pool}/{number}"
-            site.publisher = Publisher(site.link, name, portrait, verbs)
+            site.publisher = Publisher(site.link, name, portrait, site.happenings, verbs)
             for queue, places in portrait.places.items():
                 site.time(queue, Timing(scoreboard, places, name))
         setproctitle("woodenwaiter: housekeeper")
@@ -114,6 +123,8 @@ class Housekeeper:
 
         Raises RedisUnusable if this supervisor has not had a usable server within `redis_wait`.
         """
+        if self._scoreboard.housekeeper:
+            self._note("error", "its housekeeper died: what happened before is not known")
         self._scoreboard.enter_housekeeper(os.getpid())
         self._scoreboard.free_entered()
         if not self._scoreboard.redis_was_usable:
@@ -191,6 +202,7 @@ class Housekeeper:
     def _look(self, missing: Sequence[Site] = ()) -> float:
         """Returns when the next one can tell more than this one, if before LOOK has passed."""
         self._scoreboard.note_look(time.monotonic())
+        self._note_state()
         rows = self._rows()
         # Those in trouble come last: they may be silent.
         look_at = math.inf
@@ -204,6 +216,25 @@ class Housekeeper:
         self._scoreboard.note_answer(min(site.answered_at for site in self._sites))
         self._calls.look(time.monotonic())
         return look_at
+
+    def _note(self, level: str, text: str) -> None:
+        """It happened, whichever server people look at."""
+        for site in self._sites:
+            site.happenings.note(level, text)
+
+    def _noted(self, verb: Verb) -> Verb:
+        """The same, and who asked for it is noted."""
+
+        def do(errand: Errand) -> Job:
+            self._note("info", f"{errand.who} asks for: {errand.verb}")
+            return verb(errand)
+
+        return do
+
+    def _note_state(self) -> None:
+        if self._state != self._scoreboard.state:
+            self._state = self._scoreboard.state
+            self._note("info", STATES[self._state])
 
     def _rows(self) -> dict[Site, dict[str, list[Row]]]:
         """Of each site the workers of each queue."""
@@ -234,6 +265,7 @@ class Housekeeper:
         if not self._orphaned:
             text = "the supervisor is gone: the workers leave after their running tasks"
             log.warning(text, extra=about("supervisor.gone"))
+            self._note("error", text)
             self._orphaned = True
             for site in self._sites:
                 site.end_counts()

@@ -69,18 +69,12 @@ class Portrait:
             up=_seconds(now - self._scoreboard.made_at),
             started=max((row.incarnation for row in self._scoreboard), default=0),
             alive=sum(row.alive for row in self._scoreboard),
-            state=self._state,
+            state=self._scoreboard.state,
             settings=self._settings,
             queues=tuple(self._crew(queue, rows.get(queue, ())) for queue in self._bounds),
             workers=tuple(filter(None, running)),
             more_workers=len(busy[MOST_TASKS:]),
         )
-
-    @property
-    def _state(self) -> str:
-        if self._scoreboard.is_draining:
-            return "draining"
-        return "quiet" if self._scoreboard.is_quiet else "serving"
 
     def _crew(self, queue: str, rows: Sequence[Row]) -> Crew:
         ends: Counter[End] = Counter()

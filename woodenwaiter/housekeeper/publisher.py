@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,8 @@ from ..protocol.published import publication, withdrawal
 from ..protocol.replies import is_outage, reply_of
 from .editions import Editions
 from .errands import Errands, Verb
+from .happenings import Happenings
+from .hour import LastHour
 from .portrait import Portrait, measured
 
 MOST_MEASURED = 100
@@ -33,12 +36,19 @@ class Publisher:
     are monotonic seconds."""
 
     def __init__(
-        self, link: Link, name: str, portrait: Portrait, verbs: Mapping[str, Verb] | None = None
+        self,
+        link: Link,
+        name: str,
+        portrait: Portrait,
+        happenings: Happenings,
+        verbs: Mapping[str, Verb] | None = None,
     ) -> None:
         self._link = link
         self._name = name
         self._portrait = portrait
+        self._happenings = happenings
         self._footprints = Footprints()
+        self._hour = LastHour()
         self._editions = Editions()
         self.errands = Errands(name, verbs or {}, self._alone)
         self._heeds: list[Callable[[Any, float], None]] = []  # of each outcome that is to come
@@ -79,13 +89,20 @@ class Publisher:
     def _document(self, rows: Rows, now: float, *, is_asking: bool) -> Command | None:
         if not self._editions.is_wanted(now, is_asking=is_asking):
             return None
-        host = self._portrait.at(now, rows)
+        host = replace(self._portrait.at(now, rows), events=self._happenings.told(now))
         if not (self._editions.is_due(host, now) or is_asking):
             return None
-        pids = islice(_pids(host, rows), MOST_MEASURED)
-        whole = self._portrait.with_totals(host)
-        self._told = measured(whole, self._footprints.measure(pids, now))
+        self._told = self._whole(host, rows, now)
         return publication(self._name, self._told)
+
+    def _whole(self, host: Host, rows: Rows, now: float) -> Host:
+        """With what takes longer to find out."""
+        pids = islice(_pids(host, rows), MOST_MEASURED)
+        found = self._portrait.with_totals(host)
+        found = measured(found, self._footprints.measure(pids, now))
+        self._happenings.note_buried(found.queues)
+        self._hour.note(found.cpu, found.memory, now)
+        return replace(found, hour=self._hour.told(now), events=self._happenings.told(now))
 
     def _alone(self, commands: Sequence[Command]) -> list[Any]:
         try:

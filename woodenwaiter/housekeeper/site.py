@@ -27,7 +27,7 @@ from ..protocol.link import Command, Link, ServerTrouble
 from ..protocol.outage import Outage
 from ..protocol.queue import Queue
 from ..protocol.recovery import Sweep
-from ..protocol.replies import is_outage, is_silence
+from ..protocol.replies import is_outage, is_silence, reply_of
 from ..protocol.stranded import Search
 from ..protocol.tending import Visit, tend_together
 from ..protocol.times import adding
@@ -35,6 +35,7 @@ from ..protocol.verdict import Policy
 from .admission import Admission
 from .backlog import Backlog
 from .care import Care, Node
+from .happenings import Happenings
 from .publisher import Publisher
 from .timing import Timing
 from .trimming import Trimming
@@ -68,6 +69,7 @@ class Site:
         self._primary: str | None = None
         self._register_at = -math.inf
         self._search = Search(self.link, time.monotonic())
+        self.happenings = Happenings()
         self.publisher: Publisher | None = None
 
     def add(self, name: str, policy: Policy, workers: int, demand: Demand | None = None) -> None:
@@ -76,7 +78,8 @@ class Site:
         self._workers += workers
         if name not in self._cares:
             sweep = Sweep(Queue(self.link, name, self._lease), self._lease, self._phase)
-            upkeep, backlog = Upkeep(sweep, policy, self._lease, self._hear), Backlog(sweep)
+            upkeep = Upkeep(sweep, policy, self._lease, self._hear, self.happenings)
+            backlog = Backlog(sweep)
             outage = Outage(f"queue {name} on {self.link.address}", self._lease)
             trimming = Trimming(name, self._max_dead)
             self._cares[name] = Care(sweep, upkeep, backlog, trimming, outage, self._node())
@@ -247,6 +250,8 @@ class Site:
         """Once a look, however many queues meet the same."""
         outage = care.node.outage if is_outage(error) else care.outage
         if outage not in self._troubled:
+            if not outage.is_on:
+                self.happenings.note("error", f"{_name_of(care, outage)}: {_plain(error)}")
             self._troubled.add(outage)
             outage.note(explained(error, self.connections))
             if is_silence(error):
@@ -276,11 +281,25 @@ class Site:
             self._search.attend([care.sweep.queue for care in awake], now, hosts)
 
     def _note_what_is_well(self, awake: Sequence[Care]) -> None:
-        for care in awake:
-            if not self._is_in_trouble(care):
-                care.outage.over()
-        for outage in {care.node.outage for care in awake} - self._troubled:
+        well = {care.outage: care for care in awake if not self._is_in_trouble(care)}
+        well |= {care.node.outage: care for care in awake}
+        for outage in well.keys() - self._troubled:
+            was_on = outage.is_on
             outage.over()
+            if was_on and not outage.is_on:
+                self.happenings.note("info", f"{_name_of(well[outage], outage)} works again")
+
+
+def _name_of(care: Care, outage: Outage) -> str:
+    """Of what is in trouble: addresses are not for everybody who looks."""
+    return "Redis" if outage is care.node.outage else f"queue {care.sweep.queue.name}"
+
+
+def _plain(error: Exception) -> str:
+    """What is wrong, likewise: what a connection says of itself has an address."""
+    if (reply := reply_of(error)).code:
+        return reply.whole
+    return "no answer" if is_silence(error) else "no connection"
 
 
 def _wake_workers(rows: Sequence[Row]) -> None:

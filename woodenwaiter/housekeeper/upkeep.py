@@ -13,6 +13,7 @@ from ..processes.row import Cause, Fate, Row, State
 from ..protocol.grace import Grace, Leases
 from ..protocol.recovery import Heed, Sweep, Takeover, heed_nothing, lapse_of, take_over
 from ..protocol.verdict import CANCELLED, DeadLetter, Failure, Policy, Verdict
+from .happenings import Happenings
 from .sights import Sights
 
 OWN_ENDS = {code << 8 for code in (EXIT_DRAINED, EXIT_USAGE, EXIT_APP, EXIT_REDIS, EXIT_SETUP)}
@@ -21,13 +22,17 @@ OWN_ENDS = {code << 8 for code in (EXIT_DRAINED, EXIT_USAGE, EXIT_APP, EXIT_REDI
 
 class Upkeep:
     """Recovers what is in one queue, which ``sweep`` tends. ``rows`` are its workers here, times
-    are monotonic seconds; ``hear`` is told of mishaps. Methods raise what is in ServerTrouble."""
+    are monotonic seconds; ``hear`` is told of mishaps, and in ``happenings`` ends of workers are
+    noted. Methods raise what is in ServerTrouble."""
 
-    def __init__(self, sweep: Sweep, policy: Policy, lease: float, hear: Hear) -> None:
+    def __init__(
+        self, sweep: Sweep, policy: Policy, lease: float, hear: Hear, happenings: Happenings
+    ) -> None:
         self._queue = sweep.queue
         self._rounds = sweep.rounds
         self._policy = policy
         self._hear = hear
+        self._happenings = happenings
         self._grace = Grace(lease)
         self._sights = Sights()
 
@@ -51,6 +56,7 @@ class Upkeep:
             self._take_over(takeover_of(row), lambda verdict: row.decide(fate_of(verdict)))
             if is_death(row):
                 self._hear(Mishap(self._queue.name, f"it {row.ending}", row.pid))
+            self._happenings.note_end(self._queue.name, row)
             self._sights.forget(row)
             row.free()
         elif running := self._sights.slow_claim(row, now, time.monotonic):

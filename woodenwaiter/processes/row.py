@@ -176,12 +176,6 @@ class Row:
             self._books.enter(self.queue, self.incarnation, self.totals)
         self._small[_STATE] = State.FREE
 
-    @property
-    def is_entered(self) -> bool:
-        """Whether it stands in the books, and last there: it is to be freed before anything else is
-        entered."""
-        return self.state == State.DEAD and self._books.last(self.queue) == self.incarnation
-
     # Read by anyone.
 
     @property
@@ -212,7 +206,12 @@ class Row:
     @property
     def ending(self) -> str:
         """How the worker came to its end."""
-        return described(End(self._large[_END]), self.status)
+        return described(self.why, self.status)
+
+    @property
+    def why(self) -> End:
+        """The worker ended; if it did."""
+        return End(self._large[_END])
 
     @property
     def limit(self) -> End | None:

@@ -91,7 +91,7 @@ class Scoreboard:
             editions = [self._books.edition(place) for place in places]
             totals = {place: self._books[place] for place in places}
             for row in self:
-                if row.queue in totals and row.state != State.FREE and not row.is_entered:
+                if row.queue in totals and row.state != State.FREE and not self._is_entered(row):
                     totals[row.queue] = totals[row.queue].plus(row.totals)
             if editions == [self._books.edition(place) for place in places]:
                 break  # nobody went from the rows to the books meanwhile
@@ -104,8 +104,13 @@ class Scoreboard:
     def free_entered(self) -> None:
         """Do what a housekeeper that died has left: before anybody is entered into the books."""
         for row in self:
-            if row.is_entered:
+            if self._is_entered(row):
                 row.free()
+
+    def _is_entered(self, row: Row) -> bool:
+        """Whether its worker stands in the books, and last there: the row is to be freed before
+        anything else is entered."""
+        return row.state == State.DEAD and self._books.last(row.queue) == row.incarnation
 
     @property
     def redis_was_usable(self) -> bool:
@@ -162,6 +167,13 @@ class Scoreboard:
     @property
     def is_draining(self) -> bool:
         return bool(self._header[_IS_DRAINING])
+
+    @property
+    def state(self) -> str:
+        """The same in a word, as people are told."""
+        if self.is_draining:
+            return "draining"
+        return "quiet" if self.is_quiet else "serving"
 
     def note_heard(self) -> None:
         """The supervisor has acted on a signal."""

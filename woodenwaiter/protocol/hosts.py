@@ -8,7 +8,7 @@ another.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from itertools import accumulate
 from typing import Any, NoReturn, TypeVar
@@ -16,8 +16,17 @@ from typing import Any, NoReturn, TypeVar
 VERSION = 1
 
 MOST_BYTES = 1 << 16
-"""Of a document. What has no room is left out: of the last queues what was done, then they
-themselves, then who runs the newest tasks. Queues and tasks that are left out are counted."""
+"""Of a document. What has no room is left out: the last hour, then what happened of late; of the
+last queues what was done, then they themselves, then who runs the newest tasks. Queues and tasks
+that are left out are counted."""
+
+HOUR = 60
+"""Minutes, of which a document tells what was used."""
+
+MOST_EVENTS = 20
+
+MOST_TEXT = 200
+"""Characters of what is told of one."""
 
 MOST_NUMBER = 1 << 53
 """What JSON's readers agree on."""
@@ -95,6 +104,32 @@ class Running:
 
 
 @dataclass(frozen=True)
+class Hour:
+    """What a supervisor's processes used in each of the last minutes, HOUR at most: the latest one
+    last, and the one in which it told so not among them. None: nobody knows. As in `Host`, but in
+    whole numbers: ``cpu`` on average, and of ``memory`` the most, in MiB."""
+
+    cpu: tuple[int | None, ...] = ()
+    memory: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a supervisor, or happened again, so many ``seconds`` before it told of it.
+    ``level``: info, warning or error; ``text``: of MOST_TEXT characters at most, fit to be shown if
+    a supervisor wrote it."""
+
+    seconds: float
+    level: str
+    text: str
+
+    @property
+    def essence(self) -> Event:
+        """But for what changes all the time."""
+        return replace(self, seconds=0.0)
+
+
+@dataclass(frozen=True)
 class Host:
     """A supervisor and its workers for one server.
 
@@ -104,7 +139,8 @@ class Host:
     largest, as far as they were measured; ``workers``: those that run a task, the longest running
     one first. So many queues and workers more had no room in the document. ``state``: serving,
     quiet, where no worker is to claim anything for now, or draining; empty where an earlier release
-    does not tell.
+    does not tell. ``hour``: what it used of late; ``events``: what happened, the latest one first,
+    MOST_EVENTS at most.
     """
 
     host: str
@@ -121,13 +157,22 @@ class Host:
     more_queues: int = 0
     more_workers: int = 0
     state: str = ""
+    hour: Hour = field(default_factory=Hour)
+    events: tuple[Event, ...] = ()
 
     @property
     def essence(self) -> Host:
         """But for what changes all the time."""
-        queues = tuple(crew.bare for crew in self.queues)
-        workers = tuple(worker.essence for worker in self.workers)
-        return replace(self, up=0.0, cpu=None, memory=None, queues=queues, workers=workers)
+        return replace(
+            self,
+            up=0.0,
+            cpu=None,
+            memory=None,
+            queues=tuple(crew.bare for crew in self.queues),
+            workers=tuple(worker.essence for worker in self.workers),
+            hour=Hour(),
+            events=tuple(event.essence for event in self.events),
+        )
 
 
 T = TypeVar("T", Crew, Running)
@@ -136,7 +181,13 @@ T = TypeVar("T", Crew, Running)
 def encoded(host: Host) -> bytes:
     """As JSON, in no more than MOST_BYTES."""
     text = _json({"version": VERSION, **vars(host)})
-    if len(text) <= MOST_BYTES or not (host.queues or host.workers):
+    if len(text) <= MOST_BYTES:
+        return text
+    if host.hour != Hour():
+        return encoded(replace(host, hour=Hour()))
+    if host.events:
+        return encoded(replace(host, events=()))
+    if not (host.queues or host.workers):
         return text
     bare = replace(host, queues=(), workers=())
     room = MOST_BYTES - len(encoded(bare)) - len(str(MOST_NUMBER)) * 2
@@ -171,7 +222,7 @@ def _json(value: object) -> bytes:
     return json.dumps(value, default=_told, separators=(",", ":")).encode()
 
 
-def _told(part: Crew | Running) -> dict[str, Any]:
+def _told(part: Crew | Running | Hour | Event) -> dict[str, Any]:
     """But for what a reader takes it to be that is not told."""
     usual = USUAL[type(part)]
     return {name: value for name, value in vars(part).items() if value != usual[name]}
@@ -182,7 +233,8 @@ def _usual(of: Field[Any]) -> Any:
 
 
 USUAL: Mapping[type, Mapping[str, Any]] = {
-    kind: {each.name: _usual(each) for each in fields(kind)} for kind in (Crew, Running)
+    kind: {each.name: _usual(each) for each in fields(kind)}
+    for kind in (Crew, Running, Hour, Event)
 }
 
 
@@ -220,18 +272,22 @@ KINDS: Mapping[str, Collection[type]] = {
     "float | None": {int, float, type(None)},
     "Mapping[str, Any]": {dict},
     "Mapping[str, int]": {dict},
+    "Hour": {dict},
     "tuple[int, ...]": {list},
+    "tuple[int | None, ...]": {list},
+    "tuple[Event, ...]": {list},
     "tuple[Crew, ...]": {list},
     "tuple[Running, ...]": {list},
 }
 """What JSON may have for a field of this type."""
 
 FIELDS: Mapping[type, Mapping[str, str]] = {
-    kind: {each.name: str(each.type) for each in fields(kind)} for kind in (Host, Crew, Running)
+    kind: {each.name: str(each.type) for each in fields(kind)}
+    for kind in (Host, Crew, Running, Hour, Event)
 }
 """Their types, by their names."""
 
-Document = TypeVar("Document", bound=Host | Crew | Running)
+Document = TypeVar("Document", bound=Host | Crew | Running | Hour | Event)
 
 
 def _read(kind: type[Document], given: object) -> Document:
@@ -254,16 +310,51 @@ def _read(kind: type[Document], given: object) -> Document:
 
 
 def _parts(kind: str, given: Any) -> Any:
-    if kind == "tuple[Crew, ...]":
-        return tuple(_read(Crew, each) for each in given)
-    if kind == "tuple[Running, ...]":
-        return tuple(_read(Running, each) for each in given)
-    if kind == "Mapping[str, int]":
-        require_counts(given.values())
-    if kind == "tuple[int, ...]":
-        require_counts(given)
-        return tuple(given)
+    return PARTS[kind](given) if kind in PARTS else given
+
+
+def _crews(given: Sequence[Any]) -> tuple[Crew, ...]:
+    return tuple(_read(Crew, each) for each in given)
+
+
+def _tasks(given: Sequence[Any]) -> tuple[Running, ...]:
+    return tuple(_read(Running, each) for each in given)
+
+
+def _by_name(given: Mapping[str, Any]) -> Mapping[str, int]:
+    require_counts(given.values())
     return given
+
+
+def _counts(given: Sequence[Any]) -> tuple[int, ...]:
+    require_counts(given)
+    return tuple(given)
+
+
+def _minutes(given: Sequence[Any]) -> tuple[int | None, ...]:
+    require_counts([number for number in given if number is not None])
+    if len(given) > HOUR:
+        raise Unreadable("no document of a host: an hour has no such minutes")
+    return tuple(given)
+
+
+def _events(given: Sequence[Any]) -> tuple[Event, ...]:
+    events = tuple(_read(Event, each) for each in given[: MOST_EVENTS + 1])
+    if len(events) > MOST_EVENTS or any(len(event.text) > MOST_TEXT for event in events):
+        raise Unreadable("no document of a host: there are no such events")
+    return events
+
+
+PARTS: Mapping[str, Callable[[Any], Any]] = {
+    "tuple[Crew, ...]": _crews,
+    "tuple[Running, ...]": _tasks,
+    "tuple[Event, ...]": _events,
+    "Hour": lambda given: _read(Hour, given),
+    "Mapping[str, int]": _by_name,
+    "tuple[int, ...]": _counts,
+    "tuple[int | None, ...]": _minutes,
+}
+"""What reads what a field of this type has, where that has parts. Each raises Unreadable."""
 
 
 def require_counts(given: Collection[Any]) -> None:

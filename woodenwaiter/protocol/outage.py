@@ -65,6 +65,11 @@ class Outage:
         self.retry_at = now + seconds
         return seconds
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it has begun, and is not over."""
+        return self._began is not None
+
     def over(self) -> None:
         """A call succeeded."""
         self._failures = 0
