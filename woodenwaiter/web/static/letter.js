@@ -1,0 +1,129 @@
+// One dead letter, whole: a large payload in parts.
+
+import { address, get, me } from "./api.js";
+import { h, redraw } from "./dom.js";
+import { bytes, time } from "./format.js";
+import { drop, requeue } from "./letters.js";
+import { crumbs } from "./queue.js";
+import { HOME, toDead, toQueue } from "./route.js";
+import { announce, ask, attempt, doneTo, may } from "./verbs.js";
+
+const LONG = ["traceback"];
+
+export function open({ key, letter }) {
+  let found = null;
+  let trouble = "";
+  let parts = [];
+  let read = 0; // bytes of the payload that are shown
+  let wrap = true;
+  let done = null;
+  const leaving = new AbortController();
+
+  async function load() {
+    try {
+      found = await get("letter", { queue: key, letter }, leaving.signal);
+      parts = [found.payload];
+      read = found.whole ? found.size : 65536;
+      trouble = "";
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      trouble = error.status === 404 ? "It is not among the dead letters any more: it was requeued, dropped, or never there." : error.message;
+      found = error.status === 404 ? null : found;
+    }
+    redraw();
+  }
+
+  async function more() {
+    try {
+      const part = await get("payload", { queue: key, letter, from: read }, leaving.signal);
+      parts = [...parts, part.text];
+      read = part.to;
+    } catch (error) {
+      trouble = error.message;
+    }
+    redraw();
+  }
+
+  async function edit() {
+    const values = await ask({
+      title: "Edit and requeue",
+      text: "What you make of it is pushed in place of this letter.",
+      fields: [{ name: "payload", label: "Payload, a JSON object", value: found.raw, multiline: true }],
+      verb: "Requeue",
+      check: async ({ payload }) => wrongJson(payload) || sent({ verb: "requeue", queue: key, letters: [letter], payload }),
+    });
+    if (values) announce("Requeued");
+  }
+
+  const it = () => ({ key, name: found.queue });
+  const one = { text: `dead letter ${letter}` };
+
+  function heading() {
+    const chosen = { letters: [letter] };
+    return h("div", { key: "heading", class: "heading" },
+      h("div", {}, crumbs([HOME, "Queues"], [toQueue(key), found?.queue ?? "queue"], [toDead(key), "Dead letters"],
+        ...(found?.group ? [[toDead(key, { group: found.group }), "its group"]] : [])), h("h1", {}, h("code", {}, letter))),
+      found && h("div", { class: "buttons" },
+        may() && h("button", { class: "main", onclick: () => requeue(it(), chosen, one) }, "Requeue"),
+        may() && found.mayEdit && h("button", { onclick: edit }, "Edit and requeue"),
+        may() && h("button", { class: "danger", onclick: () => drop(it(), chosen, one) }, "Drop")));
+  }
+
+  function payload() {
+    const left = found.size - read;
+    return h("section", { key: "payload", class: "panel" },
+      h("div", { class: "toolbar" }, h("h2", {}, "Payload"), h("span", { class: "dim" }, bytes(found.size), !found.isJson && ", no JSON"),
+        h("button", { class: "quiet", "aria-pressed": String(wrap), onclick: () => { wrap = !wrap; redraw(); } }, "Wrap"),
+        h("button", { class: "quiet", onclick: copy }, "Copy")),
+      found.hidden && h("p", { class: "notice" }, `Values of ${me.redacts.join(", ") || "some keys"} are hidden on this page`, may() && !found.mayEdit && ", so it cannot be edited here", "."),
+      h("div", { class: `code-box${wrap ? "" : " long"}`, tabindex: "0", role: "region", "aria-label": "Payload" }, parts.map((text, i) => h("pre", { key: i }, text))),
+      left > 0 && h("button", { class: "more", onclick: more }, `Show ${bytes(Math.min(left, 65536))} more of ${bytes(left)}`));
+  }
+
+  const copy = async () => {
+    await navigator.clipboard?.writeText(parts.join("")).then(() => announce("Copied"), () => {});
+  };
+
+  return {
+    view: "letter",
+    parameters: {},
+    title: () => letter,
+    close: () => leaving.abort(),
+    draw() {
+      const count = doneTo(key);
+      if (done !== count) {
+        done = count;
+        load();
+      }
+      return [
+        heading(),
+        trouble && h("p", { key: "trouble", class: "notice warn" }, trouble, " ", h("a", { href: toDead(key) }, "All dead letters")),
+        found && fields(),
+        found && payload(),
+        found && h("p", { key: "export" }, h("a", { href: address("letter", { queue: key, letter }), target: "_blank" }, "This as JSON")),
+      ];
+    },
+  };
+
+  function fields() {
+    const long = found.fields.filter(([name]) => LONG.includes(name));
+    return [
+      h("dl", { key: "fields", class: "fields" },
+        h("dt", {}, "dead"), h("dd", {}, time(found.at)),
+        found.fields.filter(([name]) => !LONG.includes(name)).map(([name, value]) => [h("dt", {}, name), h("dd", {}, h("bdi", {}, value))])),
+      long.map(([name, value]) => h("section", { key: name, class: "panel" }, h("h2", {}, name[0].toUpperCase() + name.slice(1)),
+        h("div", { class: "code-box", tabindex: "0", role: "region", "aria-label": name }, h("pre", {}, value)))),
+    ];
+  }
+}
+
+function wrongJson(text) {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === "object" && !Array.isArray(value) ? "" : "It has to be a JSON object: {…}.";
+  } catch (error) {
+    return `This is no JSON: ${error.message}`;
+  }
+}
+
+const sent = (body) => attempt(body).then(() => "", (error) => error.message);

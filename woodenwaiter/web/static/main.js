@@ -1,0 +1,111 @@
+// The frame around all pages: it reads the address, has the page of it drawn, and follows its stream.
+
+import { introduce, me, PREFIX } from "./api.js";
+import { h, mount, redraw } from "./dom.js";
+import { clockExact } from "./format.js";
+import { listen, showKeys } from "./keys.js";
+import { AUDIT, HOME, HOSTS, place, settle, watch } from "./route.js";
+import { follow, stream } from "./stream.js";
+import { toasts } from "./verbs.js";
+
+const PAGES = {
+  overview: () => import("./overview.js"),
+  queue: () => import("./queue.js"),
+  letters: () => import("./letters.js"),
+  letter: () => import("./letter.js"),
+  hosts: () => import("./hosts.js"),
+  host: () => import("./host.js"),
+  audit: () => import("./audit.js"),
+};
+
+let here = { page: "" };
+let page = null; // what the module's `open(place)` returned: {view, parameters, title(), draw(), close()}
+
+async function arrive(byLink) {
+  const to = place();
+  here = to;
+  if (!PAGES[to.page]) {
+    page = null;
+    return redraw();
+  }
+  const module = await PAGES[to.page]();
+  if (here !== to) return;
+  page?.close?.();
+  page = module.open(to);
+  follow(page.view, page.parameters);
+  redraw();
+  if (byLink) requestAnimationFrame(() => document.getElementById("main")?.focus({ preventScroll: true }));
+}
+
+function frame() {
+  document.title = title();
+  const drawn = [header(), h("main", { id: "main", tabindex: "-1", key: "main" }, content()), footer(), bar(), toasts()];
+  requestAnimationFrame(settle);
+  return drawn;
+}
+
+function title() {
+  const of = page?.title();
+  return of ? `${of} · WoodenWaiter` : "WoodenWaiter";
+}
+
+function content() {
+  if (here.page === "nowhere") {
+    return h("div", { class: "note", key: "nowhere" }, h("h1", {}, "There is no such page"), h("p", {}, h("a", { href: HOME }, "To the overview")));
+  }
+  if (!page) return null;
+  // A page is kept while its address says the same, whatever is filtered in it.
+  return h("div", { key: location.pathname, class: `page ${here.page}` }, stream.ready ? page.draw() : waiting());
+}
+
+const waiting = () => [h("h1", { class: "unseen" }, page.title()), h("p", { class: "note late" }, stream.trouble || "Reading…")];
+
+function header() {
+  const link = (to, text, pages) => h("a", { href: to, "aria-current": pages.includes(here.page) ? "page" : null }, text);
+  return h("header", { key: "header" },
+    h("a", { href: HOME, class: "brand", "aria-label": "WoodenWaiter, overview" },
+      h("img", { src: `${PREFIX}/static/icon.svg`, alt: "", width: 20, height: 20 }), h("span", {}, "WoodenWaiter")),
+    h("nav", { "aria-label": "Pages" },
+      link(HOME, "Queues", ["overview", "queue", "letters", "letter"]), link(HOSTS, "Hosts", ["hosts", "host"]), link(AUDIT, "Audit", ["audit"])),
+    h("div", { class: "self" },
+      me.readOnly && me.release && h("span", { class: "badge" }, "read-only"),
+      me.user && h("span", { class: "user dim", title: "You" }, me.user),
+      me.canLogOut && h("form", { method: "post", action: `${PREFIX}/logout` },
+        h("input", { type: "hidden", name: "token", value: me.token }), h("button", { class: "quiet" }, "Log out")),
+      h("button", { class: "quiet icon", "aria-label": "Dark or light", title: "Dark or light", onclick: turnTheme }, "◐"),
+      h("button", { class: "quiet icon", "aria-label": "Keys", title: "Keys (?)", onclick: showKeys }, "?")));
+}
+
+function turnTheme() {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  try {
+    localStorage.setItem("theme", root.dataset.theme);
+  } catch {
+    // Storage is forbidden: then it lasts as long as the page.
+  }
+}
+
+const footer = () =>
+  h("footer", { key: "footer", class: "dim" }, h("span", {}, me.address), h("span", {}, me.release && `WoodenWaiter ${me.release}`));
+
+// A line at the lower edge, over nothing that moves.
+function bar() {
+  const lost = stream.lost && [`No connection since ${clockExact(stream.lost / 1000)}. What you see is from then; it is tried again.`];
+  const trouble = stream.trouble && [`Redis cannot be read: ${stream.trouble}`];
+  return h("div", { key: "bar", class: "bar", role: "status", hidden: !lost && !trouble }, lost || trouble);
+}
+
+async function start() {
+  mount(document.getElementById("page"), frame);
+  listen();
+  watch(arrive);
+  introduce().then(redraw, (error) => {
+    if (error.status !== 401) stream.lost ||= Date.now();
+    redraw();
+  });
+  await arrive(false);
+}
+
+start();
