@@ -2,27 +2,22 @@
 
 import { h } from "./dom.js";
 import { bytes, number, now, percent, span, time } from "./format.js";
-import { state, steering } from "./hosts.js";
+import { counts, state, steering } from "./hosts.js";
+import { figures, heading, link, none, note, panel } from "./pieces.js";
 import { plot } from "./plots.js";
-import { crumbs } from "./queue.js";
 import { HOSTS, toQueue } from "./route.js";
 import { runningTasks } from "./running.js";
 import { part } from "./stream.js";
-import { table } from "./table.js";
-
-const counts = (given) => Object.entries(given ?? {}).filter(([, n]) => n).map(([name, n]) => `${number(n)} ${name}`).join(", ") || "–";
-const figure = (id, label, width, form = number, title = "", more = {}) =>
-  ({ id, label, width, title, number: true, value: (crew) => crew[id], cell: (crew) => form(crew[id]), ...more });
+import { figure, table, words } from "./table.js";
 
 const CREWS = [
-  { id: "queue", label: "Queue", width: "minmax(9rem, 1fr)", value: (crew) => crew.queue, cell: (crew) => h("a", { class: "open", href: toQueue(crew.key) }, h("bdi", {}, crew.queue)) },
-  { id: "range", label: "Workers", title: "At least and at most", width: "5.5rem", number: true, cell: (crew) => (crew.least === crew.most ? number(crew.most) : `${crew.least}–${crew.most}`) },
-  figure("running", "Running", "5rem"), figure("idle", "Idle", "4rem"), figure("starting", "Starting", "5rem"),
-  figure("quiet", "Quiet", "4rem"), figure("leaving", "Leaving", "5rem"),
-  figure("busy", "Busy", "4.5rem", (share) => percent(share === null ? null : share * 100), "How much of their time they ran tasks"),
-  figure("cpu", "CPU", "4.5rem", percent),
-  { id: "tally", label: "Did", width: "minmax(8rem, .7fr)", wide: true, cell: (crew) => counts(crew.tally) },
-  { id: "restarts", label: "Restarts", width: "minmax(7rem, .6fr)", wide: true, cell: (crew) => counts(crew.restarts) },
+  words("queue", "Queue", "minmax(9rem, 1fr)", { cell: (crew) => link(toQueue(crew.key), crew.queue, { class: "open" }) }),
+  figure("most", "Workers", "At least and at most", "5.5rem", number, { cell: (crew) => (crew.least === crew.most ? number(crew.most) : `${crew.least}–${crew.most}`) }),
+  ...["running", "idle", "starting", "quiet", "leaving"].map((id) => figure(id, id[0].toUpperCase() + id.slice(1), "Workers", "5rem")),
+  figure("busy", "Busy", "How much of their time they ran tasks", "4.5rem", (share) => percent(share === null ? null : share * 100)),
+  figure("cpu", "CPU", "Of one CPU", "4.5rem", percent),
+  words("tally", "Did", "minmax(8rem, .7fr)", { wide: true, value: null, cell: (crew) => counts(crew.tally) }),
+  words("restarts", "Restarts", "minmax(7rem, .6fr)", { wide: true, value: null, cell: (crew) => counts(crew.restarts) }),
 ];
 
 export function open({ document }) {
@@ -35,45 +30,35 @@ export function open({ document }) {
     title: () => (host() ? `${host().host}:${host().pid}` : "Host"),
     draw() {
       const it = host();
-      if (!it) {
-        return h("div", { class: "note" }, h("h1", {}, "Nothing is seen of this supervisor"),
-          h("p", {}, "It has left, or its host is gone; one that started anew has another address. ", h("a", { href: HOSTS }, "All hosts")));
-      }
-      const list = part("crews") ?? [];
+      if (!it) return note("Nothing is seen of this supervisor", "It has left, or its host is gone; one that started anew has another address. ", h("a", { href: HOSTS }, "All hosts"));
+      const served = part("crews") ?? [];
       return [
-        h("div", { key: "heading", class: "heading" },
-          h("div", {}, crumbs([HOSTS, "Hosts"]), h("h1", {}, h("bdi", {}, it.host), h("span", { class: "dim" }, ` pid ${it.pid}`), state(it))), steering([it])),
+        heading([[HOSTS, "Hosts"]], h("h1", {}, h("bdi", {}, it.host), h("span", { class: "dim" }, ` pid ${it.pid}`), state(it)), steering([it])),
         it.trouble && h("p", { key: "trouble", class: "notice bad" }, it.trouble),
-        figures(it),
+        figures([
+          ["Up", span(it.up)], ["Workers", number(it.alive)], ["Running", number(it.running)], ["CPU", percent(it.cpu)],
+          ["Largest process", bytes(it.memory)], ["Restarts", counts(it.restarts)], ["Release", it.release ?? "–"], ["Seen", `${span(it.ago)} ago`]]),
         hour(part("hour")),
-        h("section", { key: "crews", class: "panel" }, h("h2", {}, "Queues that it serves"), list.length ? crews.draw(list) : h("p", { class: "none" }, "None.")),
+        panel("Queues that it serves", served.length, null, served.length ? crews.draw(served) : none("None.")),
         running.draw(part("workers") ?? []),
         events(part("events") ?? []),
-        it.settings && Object.keys(it.settings).length > 0 && h("details", { key: "settings" }, h("summary", {}, "Settings"),
+        it.settings && h("details", { key: "settings" }, h("summary", {}, "Settings"),
           h("dl", { class: "fields" }, Object.entries(it.settings).map(([name, value]) => [h("dt", {}, name), h("dd", {}, typeof value === "string" ? value : JSON.stringify(value))]))),
       ];
     },
   };
 }
 
-function figures(it) {
-  const cell = (label, value) => h("div", {}, h("dt", {}, label), h("dd", {}, value));
-  return h("dl", { key: "figures", class: "totals" },
-    cell("Up", span(it.up)), cell("Workers", number(it.alive)), cell("Running", number(it.running)), cell("CPU", percent(it.cpu)),
-    cell("Largest process", bytes(it.memory)), cell("Restarts", counts(it.restarts)), cell("Release", it.release ?? "–"), cell("Seen", `${span(it.ago)} ago`));
-}
-
 function hour(values) {
   if (!values) return null;
-  const start = Math.floor(now() / 60) * 60 - values.cpu.length * 60;
+  const given = (id, title, more) => ({ id, title, start: Math.floor(now() / 60 - values[id].length) * 60, step: 60, series: [{ tone: "came", area: true, values: values[id], ...more }] });
   return h("section", { key: "hour", class: "plots", "aria-label": "The last hour" },
-    plot({ id: "cpu", title: "CPU", start, step: 60, series: [{ name: "of one CPU", tone: "came", values: values.cpu, form: percent, area: true }] }),
-    plot({ id: "memory", title: "Memory", start, step: 60, series: [{ name: "resident", tone: "came", values: values.memory, form: bytes, area: true }] }));
+    plot(given("cpu", "CPU", { name: "of one CPU", form: percent })),
+    plot(given("memory", "Memory", { name: "resident", form: bytes, unit: 2 ** 20 })));
 }
 
-function events(list) {
-  return h("section", { key: "events", class: "panel" }, h("h2", {}, "Latest events"),
+const events = (list) =>
+  panel("Latest events", null, null,
     list.length ? h("ol", { class: "events" }, list.map((event) =>
       h("li", { key: `${event.at} ${event.text}`, class: event.level }, time(event.at), h("span", { class: "level" }, event.level), h("bdi", {}, event.text))))
-      : h("p", { class: "none" }, "Nothing has happened."));
-}
+      : none("Nothing has happened."));

@@ -1,10 +1,10 @@
 // One dead letter, whole: a large payload in parts.
 
-import { address, get, me } from "./api.js";
+import { get, me } from "./api.js";
 import { h, redraw } from "./dom.js";
 import { bytes, time } from "./format.js";
 import { drop, requeue } from "./letters.js";
-import { crumbs } from "./queue.js";
+import { heading, none } from "./pieces.js";
 import { HOME, toDead, toQueue } from "./route.js";
 import { announce, ask, attempt, doneTo, may } from "./verbs.js";
 
@@ -56,18 +56,13 @@ export function open({ key, letter }) {
   }
 
   const it = () => ({ key, name: found.queue });
-  const one = { text: `dead letter ${letter}` };
-
-  function heading() {
-    const chosen = { letters: [letter] };
-    return h("div", { key: "heading", class: "heading" },
-      h("div", {}, crumbs([HOME, "Queues"], [toQueue(key), found?.queue ?? "queue"], [toDead(key), "Dead letters"],
-        ...(found?.group ? [[toDead(key, { group: found.group }), "its group"]] : [])), h("h1", {}, h("code", {}, letter))),
-      found && h("div", { class: "buttons" },
-        may() && h("button", { class: "main", onclick: () => requeue(it(), chosen, one) }, "Requeue"),
-        may() && found.mayEdit && h("button", { onclick: edit }, "Edit and requeue"),
-        may() && h("button", { class: "danger", onclick: () => drop(it(), chosen, one) }, "Drop")));
-  }
+  const chosen = { letters: [letter] };
+  const links = () => [[HOME, "Queues"], [toQueue(key), found?.queue ?? "queue"], [toDead(key), "Dead letters"],
+    ...(found?.group ? [[toDead(key, { group: found.group }), "its group"]] : [])];
+  const verbs = () => found && may() && h("div", { class: "buttons" },
+    h("button", { class: "main", onclick: () => requeue(it(), chosen, `dead letter ${letter}`) }, "Requeue"),
+    found.mayEdit && h("button", { onclick: edit }, "Edit and requeue"),
+    h("button", { class: "danger", onclick: () => drop(it(), chosen, `dead letter ${letter}`) }, "Drop"));
 
   function payload() {
     const left = found.size - read;
@@ -96,11 +91,11 @@ export function open({ key, letter }) {
         load();
       }
       return [
-        heading(),
+        heading(links(), h("h1", {}, h("code", {}, letter)), verbs()),
         trouble && h("p", { key: "trouble", class: "notice warn" }, trouble, " ", h("a", { href: toDead(key) }, "All dead letters")),
         found && fields(),
         found && payload(),
-        found && h("p", { key: "export" }, h("a", { href: address("letter", { queue: key, letter }), target: "_blank" }, "This as JSON")),
+        found || trouble ? null : none("Reading…"),
       ];
     },
   };

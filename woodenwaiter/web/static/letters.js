@@ -3,10 +3,11 @@
 import { address, get } from "./api.js";
 import { h, redraw } from "./dom.js";
 import { bytes, many, number, seconds, time, typed } from "./format.js";
-import { crumbs, missing } from "./queue.js";
+import { heading, link, none, panel } from "./pieces.js";
+import { missing } from "./queue.js";
 import { asked, go, HOME, toDead, toLetter, toQueue } from "./route.js";
 import { part } from "./stream.js";
-import { picks, table } from "./table.js";
+import { figure, picks, table, words } from "./table.js";
 import { act, confirmed, doneTo, may, trashes } from "./verbs.js";
 
 const FILTERS = ["group", "reason", "error", "text", "older", "newer"];
@@ -29,12 +30,10 @@ export function open({ key }) {
       const found = part("groups");
       const group = filter.group && found?.groups?.find((each) => each.group === filter.group);
       return [
-        h("div", { key: "heading", class: "heading" },
-          h("div", {},
-            crumbs([HOME, "Queues"], [toQueue(key), it.name], ...(narrowed ? [[toDead(key), "Dead letters"]] : [])),
-            h("h1", {}, narrowed ? (group ? group.reason : "Dead letters, some") : "Dead letters", narrowed && group ? null : h("span", { class: "dim count" }, narrowed ? "" : number(it.dead))),
-            group && h("p", { class: "error" }, h("bdi", {}, group.error))),
-          it.dead > 0 && !narrowed && verbs(it, {}, { text: `all ${many(it.dead, "dead letter")}`, count: it.dead })),
+        heading([[HOME, "Queues"], [toQueue(key), it.name], ...(narrowed ? [[toDead(key), "Dead letters"]] : [])], [
+          h("h1", {}, h("bdi", {}, group ? group.reason : narrowed ? "Some dead letters" : "Dead letters"), !narrowed && h("span", { class: "dim count" }, number(it.dead))),
+          group && h("p", { class: "pattern" }, h("bdi", {}, group.error))],
+        it.dead > 0 && !narrowed && verbs(it, {}, `all ${many(it.dead, "dead letter")}`, "Requeue all")),
         filterForm(key, filter),
         narrowed ? letters.draw(it, group) : groups.draw(it, found),
         narrowed ? null : trashes(part("trashes")?.filter((each) => each.kind === "letters"), key),
@@ -58,7 +57,8 @@ function filterForm(key, filter) {
     go(toDead(key, { group: filter.group, ...values }));
   };
   const field = (name, label, placeholder, value = filter[name]) =>
-    h("label", {}, label, h("input", { name, type: name === "error" ? "search" : "text", value, placeholder, autocomplete: "off", spellcheck: "false", oninput: (event) => event.target.setCustomValidity("") }));
+    h("label", {}, label, h("input", {
+      name, value, placeholder, type: "search", autocomplete: "off", spellcheck: "false", oninput: (event) => event.target.setCustomValidity("") }));
   return h("form", { key: "filter", class: "filters", onsubmit: submit, role: "search", "aria-label": "Dead letters" },
     field("error", "Error has", "type or message"), field("reason", "Reason has", "the handler failed"), field("text", "Payload has", "text"),
     field("older", "Dead for", "2h or longer", typed(filter.older)), field("newer", "Dead since", "1d ago", typed(filter.newer)),
@@ -69,12 +69,11 @@ function filterForm(key, filter) {
 // ---- what is done to many ----
 
 const cleaned = (filter) => Object.fromEntries(FILTERS.map((name) => [name, ["older", "newer"].includes(name) ? Number(filter[name]) || null : filter[name] ?? ""]));
-const anything = (filter) => FILTERS.some((name) => filter[name]);
-const meant = (filter) => (anything(filter) ? cleaned(filter) : {});
+const meant = (filter) => (FILTERS.some((name) => filter[name]) ? cleaned(filter) : {});
 
 const DELAYS = [["", "now"], ["60", "in 1 min"], ["600", "in 10 min"], ["3600", "in 1 h"], ["86400", "in 1 d"]];
 
-export const requeue = (it, chosen, { text }) =>
+export const requeue = (it, chosen, text) =>
   confirmed({
     title: `Requeue ${text}`,
     text: `They are pushed to ${it.name}, as a producer would, and run again.`,
@@ -82,7 +81,7 @@ export const requeue = (it, chosen, { text }) =>
     verb: "Requeue",
   }, ({ delay }) => ({ verb: "requeue", queue: it.key, ...chosen, ...(delay && { delay: Number(delay) }) }));
 
-export const drop = (it, chosen, { text }) =>
+export const drop = (it, chosen, text) =>
   confirmed({
     title: `Drop ${text}`,
     text: `This moves ${text} of ${it.name} to its trash. From there they can be put back for a day.`,
@@ -90,43 +89,41 @@ export const drop = (it, chosen, { text }) =>
     danger: true,
   }, { verb: "drop", queue: it.key, ...chosen });
 
-function verbs(it, filter, what) {
+function verbs(it, filter, text, label = "Requeue") {
   const chosen = { filter: meant(filter) };
   return h("div", { class: "buttons" },
-    may() && h("button", { onclick: () => requeue(it, chosen, what) }, what.label ?? "Requeue all"),
-    may() && h("button", { class: "danger", onclick: () => drop(it, chosen, what) }, "Drop"),
+    may() && h("button", { onclick: () => requeue(it, chosen, text) }, label),
+    may() && h("button", { class: "danger", onclick: () => drop(it, chosen, text) }, "Drop"),
     h("a", { class: "button quiet", href: address("export", { queue: it.key, ...filter }), download: true }, "Export"));
 }
 
 // ---- groups ----
 
 function groupsOf(key, queue) {
-  const what = (group) => ({ text: `the ${many(group.count, "dead letter")} of this group`, label: "Requeue" });
   const list = table({
     name: "groups", label: "Groups of dead letters", key: (group) => group.group, sort: "-count",
     inputs: (group) => [group],
     columns: [
-      { id: "error", label: "What went wrong", width: "minmax(14rem, 1fr)", value: (group) => group.reason + group.error, cell: (group) => [
-        h("a", { class: "open", href: toDead(key, { group: group.group }) }, h("bdi", {}, group.error || group.reason)),
-        group.error && h("span", { class: "dim under" }, h("bdi", {}, group.reason), " · e. g. ", h("a", { href: toLetter(key, group.letter) }, h("bdi", {}, group.example || group.letter)))] },
-      { id: "count", label: "Letters", width: "5.5rem", number: true, value: (group) => group.count, cell: (group) => number(group.count) },
-      { id: "first", label: "First", width: "6.5rem", number: true, value: (group) => group.first, cell: (group) => time(group.first) },
-      { id: "last", label: "Last", width: "6.5rem", number: true, value: (group) => group.last, cell: (group) => time(group.last) },
-      { id: "act", label: "", width: may() ? "13.5rem" : "5rem", wide: true, cell: (group) => verbs(queue(), { group: group.group }, what(group)) },
+      words("error", "What went wrong", "minmax(14rem, 1fr)", { cell: (group) => [
+        link(toDead(key, { group: group.group }), group.error || group.reason, { class: "open" }),
+        h("span", { class: "dim under" }, group.error && [h("bdi", {}, group.reason), " · "], "latest: ", link(toLetter(key, group.letter), group.example || group.letter))] }),
+      figure("count", "Letters", "", "5.5rem"), figure("first", "First", "", "6.5rem", time), figure("last", "Last", "", "6.5rem", time),
+      { id: "act", label: "", width: may() ? "15rem" : "5rem", wide: true,
+        cell: (group) => verbs(queue(), { group: group.group }, `the ${many(group.count, "dead letter")} of this group`) },
     ],
   });
   return {
     draw(it, found) {
       const looks = !found || found.state === "looking";
-      return h("section", { key: "groups", class: "panel" },
-        h("div", { class: "toolbar" }, h("h2", {}, "Groups"),
-          found?.groups && h("span", { class: "dim count" }, number(found.groups.length)),
-          looks && it.dead > 0 && h("span", { class: "dim figures" }, "looking at them ",
-            h("progress", { max: found?.of || null, value: found?.of ? found.looked : null, "aria-label": "letters looked at" }), found?.of ? ` ${number(found.looked)} of ${number(found.of)}` : ""),
-          found?.state === "done" && h("span", { class: "dim" }, "counted ", time(found.at), found.letters === it.dead ? "" : `, when there were ${number(found.letters)}`),
-          !looks && may() && h("button", { class: "quiet", onclick: () => act({ verb: "look", queue: key }) }, "Count again")),
-        found?.trouble && h("p", { class: "notice bad" }, found.trouble),
-        found?.groups?.length ? list.draw(found.groups) : it.dead ? null : h("p", { class: "none" }, "No dead letters. Tasks that fail for good come here, and wait for you."));
+      const groups = found?.groups ?? [];
+      return panel("Groups", groups.length || null, [
+        looks && it.dead > 0 && h("span", { class: "dim looking" }, "looking at them",
+          h("progress", { max: found?.of || null, value: found?.of ? found.looked : null, "aria-label": "letters looked at" }),
+          found?.of && `${number(found.looked)} of ${number(found.of)}`),
+        found?.state === "done" && h("span", { class: "dim" }, "counted ", time(found.at), found.letters !== it.dead && `, when there were ${number(found.letters)}`),
+        !looks && may() && h("button", { class: "quiet", onclick: () => act({ verb: "look", queue: key }) }, "Count again")],
+      found?.trouble && h("p", { class: "notice bad" }, found.trouble),
+      groups.length ? list.draw(groups) : !it.dead && none("No dead letters. Tasks that fail for good come here, and wait for you."));
     },
   };
 }
@@ -141,13 +138,12 @@ function lettersOf(key, filter) {
   const leaving = new AbortController();
   const chosen = picks();
   const list = table({
-    name: "letters", label: "Dead letters", key: (letter) => letter.letter, note: false, pick: chosen,
+    name: "letters", label: "Dead letters", key: (letter) => letter.letter, sorts: false, pick: chosen,
     columns: [
-      { id: "letter", label: "Letter", width: "11rem", cell: (letter) => h("a", { class: "open", href: toLetter(key, letter.letter) }, h("code", {}, letter.letter)) },
-      { id: "error", label: "Error", width: "minmax(10rem, 1fr)", wide: true, cell: (letter) => h("bdi", { title: letter.reason }, letter.error || letter.reason) },
+      words("letter", "Letter", "9.5rem", { cell: (letter) => link(toLetter(key, letter.letter), letter.letter, { class: "open" }) }),
+      words("error", "Error", "minmax(10rem, 1fr)", { wide: true, cell: (letter) => h("bdi", { title: letter.reason }, letter.error || letter.reason) }),
       { id: "payload", label: "Payload", width: "minmax(10rem, 1fr)", wide: true, cell: (letter) => h("code", { class: "payload" }, letter.payload, !letter.whole && "…") },
-      { id: "size", label: "Size", width: "5rem", number: true, cell: (letter) => bytes(letter.size) },
-      { id: "at", label: "Dead", width: "6.5rem", number: true, cell: (letter) => time(letter.at) },
+      figure("size", "Size", "", "5rem", bytes), figure("at", "Dead", "", "6.5rem", time),
     ],
   });
 
@@ -184,16 +180,16 @@ function lettersOf(key, filter) {
         load(false);
       }
       const some = [...chosen.chosen];
-      const these = { text: many(some.length, "dead letter") };
+      const these = many(some.length, "dead letter");
       return h("section", { key: "letters", class: "panel" },
         h("div", { class: "toolbar sticky" }, h("h2", {}, "Letters"),
           h("span", { class: "dim count" }, next ? `the first ${number(letters.length)}` : number(letters.length)),
           some.length > 0 && may()
             ? h("div", { class: "buttons" }, h("button", { class: "main", onclick: () => requeue(it, { letters: some }, these) }, `Requeue ${number(some.length)}`),
               h("button", { class: "danger", onclick: () => drop(it, { letters: some }, these) }, `Drop ${number(some.length)}`))
-            : letters.length > 0 && verbs(it, filter, { text: whole(group), label: "Requeue all of these" })),
+            : letters.length > 0 && verbs(it, filter, whole(group), "Requeue all of these")),
         state && state !== "reading" && h("p", { class: "notice bad" }, state),
-        letters.length ? list.draw(letters) : h("p", { class: "none" }, state === "reading" ? "Reading…" : "There are none."),
+        letters.length ? list.draw(letters) : none(state === "reading" ? "Reading…" : "There are none."),
         next && h("button", { class: "more", disabled: state === "reading", onclick: () => load(true) }, "Show 50 more"));
     },
   };

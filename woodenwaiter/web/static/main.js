@@ -55,7 +55,7 @@ function content() {
   }
   if (!page) return null;
   // A page is kept while its address says the same, whatever is filtered in it.
-  return h("div", { key: location.pathname, class: `page ${here.page}` }, stream.ready ? page.draw() : waiting());
+  return h("div", { key: location.pathname, class: "page" }, stream.ready ? page.draw() : waiting());
 }
 
 const waiting = () => [h("h1", { class: "unseen" }, page.title()), h("p", { class: "note late" }, stream.trouble || "Reading…")];

@@ -1,46 +1,46 @@
 // All queues: what is wrong first, then sums, then each of them.
 
 import { h, redraw } from "./dom.js";
-import { between, number, rate, span } from "./format.js";
+import { between, many, number, rate, span } from "./format.js";
+import { badge, figures, link } from "./pieces.js";
 import { sparkline } from "./plots.js";
 import { asked, HOSTS, note, toDead, toQueue } from "./route.js";
 import { part, under } from "./stream.js";
-import { filterBox, table } from "./table.js";
+import { figure, filterBox, table } from "./table.js";
 import { act, may } from "./verbs.js";
 
 const MOST_FINDINGS = 6;
 
 const hour = (queue) => part(`hour/${queue.key}`);
-const figure = (id, label, title, width, value, form, more = {}) =>
-  ({ id, label, title, width, number: true, value, cell: (queue) => form(value(queue)), ...more });
+const minute = (id, label, title, more) => figure(id, label, title, "4.5rem", rate, { value: (queue) => queue.rates?.[id], ...more });
+const range = (id, label, title, more) =>
+  figure(id, label, title, "5.75rem", between, { value: (queue) => queue[id]?.[0], cell: (queue) => between(queue[id]), ...more });
 
 const COLUMNS = [
   { id: "name", label: "Queue", width: "minmax(9rem, 1fr)", value: (queue) => queue.name, cell: name },
-  { id: "hour", label: "Last hour", title: "What came (line), was done and failed (bars), a minute", width: "7.5rem", cell: (queue) => sparkline(hour(queue)), wide: true },
-  figure("waiting", "Waiting", "Tasks that nobody has claimed", "5.25rem", (q) => q.waiting, number),
-  { id: "oldest", label: "Oldest", title: "How long that one waits which waits longest", width: "5.75rem", number: true, value: (q) => q.oldest?.[0], cell: (q) => between(q.oldest) },
-  figure("running", "Running", "Tasks that run", "4.75rem", (q) => q.running, number),
-  figure("delayed", "Delayed", "Tasks that wait for another delivery", "4.75rem", (q) => q.delayed, number, { minor: true }),
-  { id: "dead", label: "Dead", title: "Dead letters", width: "5rem", number: true, value: (q) => q.dead, cell: dead },
-  figure("came", "In/m", "Tasks that came in the last minute", "4.25rem", (q) => q.rates?.came, rate, { minor: true }),
-  figure("done", "Done/m", "Tasks whose handler returned in the last minute", "4.5rem", (q) => q.rates?.done, rate),
-  figure("failed", "Fail/m", "Deliveries that failed in the last minute", "4.25rem", (q) => q.rates?.failed, rate),
-  figure("p50", "p50", "Half of the handlers ended within", "4.25rem", (q) => q.p50, span, { minor: true }),
-  figure("p99", "p99", "99 of 100 handlers ended within", "4.25rem", (q) => q.p99, span, { minor: true }),
-  figure("workers", "Workers", "Workers that take tasks", "4.75rem", (q) => q.workers, number),
-  { id: "drained", label: "Empty in", title: "When nothing will wait any more", width: "5.75rem", number: true, value: (q) => q.drained?.[0], cell: (q) => between(q.drained), minor: true },
+  { id: "hour", label: "Last hour", title: "A minute: what came (line), was done and failed (bars)", width: "7.5rem", cell: (queue) => sparkline(hour(queue)), wide: true },
+  figure("waiting", "Waiting", "Tasks that nobody has claimed", "5.25rem"),
+  range("oldest", "Oldest", "How long that one waits which waits longest"),
+  figure("running", "Running", "Tasks that run", "4.75rem"),
+  figure("delayed", "Delayed", "Tasks that wait for another delivery", "4.75rem", number, { minor: true }),
+  figure("dead", "Dead", "Dead letters", "5rem", number, { cell: dead }),
+  minute("came", "In/m", "Tasks that came in the last minute", { minor: true }),
+  minute("done", "Done/m", "Tasks whose handler returned in the last minute"),
+  minute("failed", "Fail/m", "Deliveries that failed in the last minute"),
+  figure("p50", "p50", "Half of the handlers ended within", "4.25rem", span, { minor: true }),
+  figure("p99", "p99", "99 of 100 handlers ended within", "4.25rem", span, { minor: true }),
+  figure("workers", "Workers", "Workers that take tasks", "4.75rem"),
+  range("drained", "Empty in", "When nothing will wait any more"),
 ];
 
 function name(queue) {
-  return [
-    h("a", { class: "open", href: toQueue(queue.key) }, h("bdi", {}, queue.name)),
-    queue.paused && h("span", { class: "badge warn", title: queue.paused.why }, "paused"),
-    queue.trouble && h("span", { class: "badge bad", title: queue.trouble }, "unreadable"),
-  ];
+  return h("div", { class: "name" }, link(toQueue(queue.key), queue.name, { class: "open" }),
+    queue.paused && badge("warn", "paused", queue.paused.why), queue.trouble && badge("bad", "unreadable", queue.trouble));
 }
 
 function dead(queue) {
-  return queue.dead ? h("a", { href: toDead(queue.key), class: "dead", "aria-label": `${queue.dead} dead letters` }, number(queue.dead)) : number(queue.dead);
+  if (!queue.dead) return number(queue.dead);
+  return h("a", { href: toDead(queue.key), class: "dead", "aria-label": many(queue.dead, "dead letter") }, number(queue.dead));
 }
 
 const ONLY = {
@@ -48,7 +48,7 @@ const ONLY = {
   dead: ["with dead letters", (queue) => queue.dead > 0],
   failing: ["failing", (queue) => queue.rates?.failed > 0],
   paused: ["paused", (queue) => queue.paused],
-  unserved: ["unserved", (queue) => !queue.workers],
+  unserved: ["unserved", (queue) => queue.workers === 0],
 };
 
 export function open() {
@@ -58,7 +58,7 @@ export function open() {
   const list = table({
     name: "queues", label: "Queues", columns: COLUMNS, key: (queue) => queue.key, sort: "name",
     inputs: (queue) => [queue, hour(queue)],
-    tone: (queue) => (queue.trouble ? "bad" : queue.paused ? "paused" : ""),
+    tone: (queue) => queue.trouble && "bad",
   });
 
   const narrow = (changes) => {
@@ -68,7 +68,7 @@ export function open() {
   };
 
   function queues(found) {
-    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = text.toLowerCase().split(/\s+/);
     const named = found.filter((queue) => words.every((word) => queue.name.toLowerCase().includes(word)));
     const shown = ONLY[only] ? named.filter(ONLY[only][1]) : named;
     return h("section", { key: "queues", "aria-labelledby": "queues" },
@@ -78,14 +78,14 @@ export function open() {
         h("div", { class: "chips", role: "group", "aria-label": "Only those" }, Object.entries(ONLY).map(([id, [label, test]]) =>
           h("button", { key: id, "aria-pressed": String(only === id), onclick: () => narrow({ only: only === id ? "" : id }) },
             label, " ", h("b", {}, number(named.filter(test).length)))))),
-      shown.length ? list.draw(shown) : h("p", { class: "note" }, "No queue is like that. ",
-        h("button", { onclick: () => narrow({ text: "", only: "" }) }, "Show all")));
+      shown.length ? list.draw(shown)
+        : h("p", { class: "note" }, "No queue is like that. ", h("button", { onclick: () => narrow({ text: "", only: "" }) }, "Show all")));
   }
 
   return {
     view: "overview",
     parameters: {},
-    title: () => {
+    title() {
       const wrong = (part("findings") ?? []).filter((finding) => finding.grade === "trouble").length;
       return wrong ? `(${wrong}) Queues` : "Queues";
     },
@@ -102,20 +102,20 @@ export function open() {
 }
 
 function findings(list, all, more) {
-  const shown = all ? list : list.slice(0, MOST_FINDINGS);
   return h("section", { key: "findings", class: "findings", "aria-label": "What is wrong" },
-    list.length ? h("ul", {}, shown.map(finding)) : h("p", { class: "well" }, h("span", { class: "sign", "aria-hidden": "true" }, "✓"), "Nothing is wrong."),
+    list.length ? h("ul", {}, list.slice(0, all ? undefined : MOST_FINDINGS).map(finding))
+      : h("p", { class: "well" }, h("span", { class: "sign", "aria-hidden": "true" }, "✓"), "Nothing is wrong."),
     list.length > MOST_FINDINGS && h("button", { class: "quiet", onclick: more }, all ? "Show fewer" : `Show ${list.length - MOST_FINDINGS} more`));
 }
 
 function finding(each) {
-  const link = each.verb === "dead" ? toDead : toQueue;
-  const queues = each.queues.map((queue, i) => [i > 0 && ", ", h("a", { href: link(queue.key) }, h("bdi", {}, queue.name))]);
+  const to = each.verb === "dead" ? toDead : toQueue;
+  const queues = each.queues.map((queue, i) => [i > 0 && ", ", link(to(queue.key), queue.name)]);
   return h("li", { key: each.about + each.text, class: each.grade },
     h("span", { class: "sign", role: "img", "aria-label": each.grade }, each.grade === "trouble" ? "!" : "–"),
     h("div", {},
       h("p", {}, h("strong", {}, each.text)),
-      h("p", { class: "dim" }, each.remedy, queues.length > 0 && [each.remedy && " ", queues, each.more > 0 && ` and ${number(each.more)} more`])),
+      h("p", { class: "dim" }, each.remedy, " ", queues, each.more > 0 && ` and ${number(each.more)} more`)),
     remedy(each));
 }
 
@@ -126,26 +126,20 @@ function remedy({ verb, queues, more }) {
   if (verb === "queue") return h("a", { class: "button", href: toQueue(queues[0].key) }, "Look at it");
   if (verb !== "resume" || !may()) return null;
   const resume = () => queues.forEach((queue) => act({ verb: "resume", queue: queue.key }));
-  return h("button", { onclick: resume }, queues.length > 1 ? `Resume ${more ? "these " : "all "}${queues.length}` : "Resume");
+  return h("button", { onclick: resume }, queues.length > 1 ? `Resume ${more ? "these" : "all"} ${queues.length}` : "Resume");
 }
 
-export function totals(sums) {
-  if (!sums) return null;
-  const cell = (label, value, tone) => h("div", { class: tone }, h("dt", {}, label), h("dd", {}, value));
-  return h("dl", { key: "totals", class: "totals" },
-    cell("Waiting", number(sums.waiting)), cell("Running", number(sums.running)), cell("Delayed", number(sums.delayed)),
-    cell("Dead letters", number(sums.dead), sums.dead ? "bad" : null),
-    cell("In a minute", rate(sums.came), "came"), cell("Done a minute", rate(sums.done), "done"),
-    cell("Failed a minute", rate(sums.failed), sums.failed ? "bad" : null),
-    cell("Workers", number(sums.workers)), cell("Hosts", number(sums.hosts)));
-}
+export const totals = (sums) => sums && figures([
+  ["Waiting", number(sums.waiting)], ["Running", number(sums.running)], ["Delayed", number(sums.delayed)],
+  ["Dead letters", number(sums.dead), sums.dead && "bad"],
+  ["In a minute", rate(sums.came)], ["Done a minute", rate(sums.done)], ["Failed a minute", rate(sums.failed), sums.failed && "bad"],
+  ["Workers", number(sums.workers)], ["Hosts", number(sums.hosts)]]);
 
-function nothingYet() {
-  return h("section", { key: "empty", class: "empty" },
+const nothingYet = () =>
+  h("section", { key: "empty", class: "empty" },
     h("h2", {}, "No queue yet"),
-    h("p", {}, "A queue is there once a supervisor serves it, or somebody has pushed a task. Start a supervisor for the manager in tasks.py:"),
+    h("p", {}, "A queue is here once a supervisor serves it. Start one for the manager in tasks.py:"),
     h("pre", {}, "python -m woodenwaiter.supervisor tasks --redis redis://localhost:6379/0"),
     h("p", {}, "And push a first task, from any shell:"),
     h("pre", {}, "woodenwaiter put images:resize '{\"file\": \"cat.png\"}'"),
     h("p", { class: "dim" }, "This page shows it by itself."));
-}

@@ -11,14 +11,15 @@ const open = new Set(); // those whose table is shown
 const known = (value) => value !== null && value !== undefined;
 const total = (values) => values.reduce((sum, value) => sum + (value ?? 0), 0);
 
-// Lines with gaps where nobody knows.
-function line(values, top, height) {
+// Lines with gaps where nobody knows; or what lies below them.
+function line(values, top, height, below = false) {
   let path = "";
-  let drawing = false;
   values.forEach((value, i) => {
-    if (known(value)) path += `${drawing ? "L" : "M"}${i + 0.5} ${level(value, top, height)}`;
-    if (known(value) && !drawing && !known(values[i + 1])) path += "h.01"; // one alone is a dot
-    drawing = known(value);
+    if (!known(value)) return;
+    const [first, last] = [!known(values[i - 1]), !known(values[i + 1])];
+    if (first && below) path += `M${i + 0.5} ${height}`;
+    path += `${first && !below ? "M" : "L"}${i + 0.5} ${level(value, top, height)}`;
+    if (last) path += below ? `V${height}z` : first ? "h.01" : ""; // one alone is a dot
   });
   return path;
 }
@@ -43,30 +44,30 @@ export function sparkline(hour) {
 }
 
 // A round number above all values, so that the scale seldom changes.
-function ceiling(values) {
-  const most = Math.max(0, ...values.filter(known));
-  if (!most) return 1;
-  const unit = 10 ** Math.floor(Math.log10(most));
-  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * unit >= most) * unit;
+function ceiling(values, unit = 1) {
+  const most = Math.max(0, ...values.filter(known)) / unit;
+  if (!most) return unit;
+  const ten = 10 ** Math.floor(Math.log10(most));
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * ten >= most) * ten * unit;
 }
 
 // `series`: [{name, tone, values, form(value)}]; `start`: of the first value, Unix time; `step`: seconds.
 export function plot({ id, title, start, step, series, fold = "mean" }) {
   const count = series[0].values.length;
-  const top = series[0].top ?? ceiling(series.flatMap((each) => each.values));
+  const top = ceiling(series.flatMap((each) => each.values), series[0].unit);
   const column = chosen(id, count)?.[0];
   const read = column ?? count - 1;
   const form = series[0].form ?? rate;
   const value = (each) => (each.form ?? rate)(each.values[read]);
   const readout = `${moment(start, step, read)}: ${series.map((each) => `${each.name} ${value(each)}`).join(", ")}`;
   return h("figure", { key: id, class: "plot" },
-    h("figcaption", {}, h("h3", {}, title),
-      h("span", { class: "legend" }, series.map((each) => h("span", { class: each.tone }, each.name, " ", h("b", {}, value(each))))),
-      h("span", { class: "moment dim" }, column === undefined ? "latest" : moment(start, step, read))),
+    h("figcaption", {}, h("h2", {}, title),
+      h("span", { class: "moment dim" }, column === undefined ? "latest" : moment(start, step, read)),
+      h("span", { class: "legend" }, series.map((each) => h("span", { class: each.tone }, each.name, " ", h("b", {}, value(each)))))),
     slider({ id, title, count, read, readout },
       h("svg", { viewBox: `0 0 ${count} 100`, preserveAspectRatio: "none", "aria-hidden": "true" },
         h("path", { class: "grid", d: `M0 .3H${count}M0 50H${count}M0 99.7H${count}` }),
-        series.map((each) => each.area && h("path", { class: `area ${each.tone}`, d: bars(each.values, top, 100) })),
+        series.map((each) => each.area && h("path", { class: `area ${each.tone}`, d: line(each.values, top, 100, true) })),
         series.map((each) => h("path", { class: `line ${each.tone}`, d: line(each.values, top, 100) })),
         column !== undefined && h("path", { class: "cursor", d: `M${column + 0.5} 0V100` })),
       h("span", { class: "high dim" }, form(top)),
@@ -93,7 +94,7 @@ function portions(count, step) {
 export function heatMap({ id, title, start, step, columns }) {
   const count = columns.length;
   const used = columns.filter(Boolean).flatMap((each) => each.map((n, r) => (n ? r : -1)).filter((r) => r >= 0));
-  if (!used.length) return h("figure", { key: id, class: "plot" }, h("figcaption", {}, h("h3", {}, title)), h("p", { class: "none" }, "No handler has ended in this time."));
+  if (!used.length) return h("figure", { key: id, class: "plot" }, h("figcaption", {}, h("h2", {}, title)), h("p", { class: "none" }, "No handler has ended in this time."));
   const low = Math.max(0, used.reduce((a, b) => Math.min(a, b)) - 1);
   const high = used.reduce((a, b) => Math.max(a, b)) + 1;
   const rows = high - low + 1;
@@ -102,12 +103,12 @@ export function heatMap({ id, title, start, step, columns }) {
   const read = column ?? count - 1;
   const readout = heatText(columns[read], row === undefined ? undefined : high - row, moment(start, step, read));
   return h("figure", { key: id, class: "plot" },
-    h("figcaption", {}, h("h3", {}, title), h("span", { class: "legend" }, h("span", { class: "read" }, readout))),
+    h("figcaption", {}, h("h2", {}, title), h("span", { class: "legend" }, h("span", { class: "read" }, readout))),
     slider({ id, title, count, rows, read, readout },
       h("svg", { viewBox: `0 0 ${count} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true", class: "heat" },
         shades(columns, most, high).map((d, i) => h("path", { key: i, class: `shade-${i}`, d })),
         column !== undefined && h("path", { class: "cell", d: `M${column} ${row ?? 0}h1v${row === undefined ? rows : 1}h-1z` })),
-      marks(low, high).map(([text, share]) => h("span", { key: text, class: "range dim", "--at": `${share}%` }, text)),
+      marks(low, high).map(([text, share]) => h("span", { key: text, class: "range dim", "--at": share }, text)),
       hours(start, step * count)),
     asTable(id, () => [["from", "handlers", "p50", "p99"], ...portions(count, step).map(([from, to]) => {
       const sum = summed(columns.slice(from, to));
@@ -132,7 +133,7 @@ function shades(columns, most, high) {
 function marks(low, high) {
   const found = [];
   const every = Math.ceil((high - low) / 5);
-  for (let range = high; range > low; range -= every) found.push([span(upTo(range)), ((high - range) / (high - low + 1)) * 100]);
+  for (let range = high; range > low; range -= every) found.push([span(upTo(range)), (high - range) / (high - low + 1)]);
   return found;
 }
 
@@ -198,7 +199,8 @@ function hours(start, length) {
   const offset = new Date(start * 1000).getTimezoneOffset() * 60;
   const found = [];
   for (let t = Math.ceil((start - offset) / size) * size + offset; t < start + length; t += size) found.push(t);
-  return found.map((t, i) => h("span", { key: t, class: `hour dim${i % 2 ? " odd" : ""}`, "--at": `${((t - start) / length) * 100}%` }, clock(t)));
+  return found.map((t, i) => [t, (t - start) / length, i % 2]).filter(([, share]) => share > 0.03 && share < 0.97)
+    .map(([t, share, odd]) => h("span", { key: t, class: `hour dim${odd ? " odd" : ""}`, "--at": share }, clock(t)));
 }
 
 function asTable(id, rows) {

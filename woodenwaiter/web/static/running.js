@@ -3,8 +3,9 @@
 import { get } from "./api.js";
 import { h, redraw } from "./dom.js";
 import { bytes, percent, time } from "./format.js";
+import { badge, link, none, panel } from "./pieces.js";
 import { toHost, toQueue } from "./route.js";
-import { table } from "./table.js";
+import { figure, table } from "./table.js";
 import { cancel, complain, may } from "./verbs.js";
 
 // `of`: {queue} or {host}, whose tasks they are.
@@ -26,43 +27,37 @@ export function runningTasks(of) {
 
   const shown = (task) => traces.get(task.claim);
   const list = table({
-    name: "running", label: "Running tasks", key: (task) => task.claim, note: false,
+    name: "running", label: "Running tasks", key: (task) => task.claim, sorts: false,
     inputs: (task) => [task, shown(task)],
     columns: [
       { id: "task", label: "Task", width: "minmax(9rem, 1fr)", cell: named },
       of.queue
-        ? { id: "host", label: "Host", width: "minmax(7rem, .7fr)", cell: (task) => h("a", { href: toHost(task.document) }, h("bdi", {}, task.host)) }
-        : { id: "queue", label: "Queue", width: "minmax(7rem, .7fr)", cell: (task) => h("a", { href: toQueue(task.key) }, h("bdi", {}, task.queue)) },
+        ? { id: "host", label: "Host", width: "minmax(7rem, .7fr)", cell: (task) => link(toHost(task.document), task.host) }
+        : { id: "queue", label: "Queue", width: "minmax(7rem, .7fr)", cell: (task) => link(toQueue(task.key), task.queue) },
       { id: "slot", label: "Worker", title: "Which of the queue's workers, and its pid", width: "6.5rem", cell: (task) => `#${task.slot} · ${task.pid}`, minor: true },
-      { id: "began", label: "For", width: "4.5rem", number: true, cell: (task) => time(task.began, "for") },
+      figure("began", "For", "", "4.5rem", (at) => time(at, "for")),
       { id: "progress", label: "Progress", width: "minmax(8rem, 1fr)", cell: progress, wide: true },
-      { id: "cpu", label: "CPU", width: "4rem", number: true, cell: (task) => percent(task.cpu) },
-      { id: "memory", label: "Memory", width: "5rem", number: true, cell: (task) => bytes(task.memory) },
-      { id: "act", label: "", width: "4.5rem", cell: (task) => may() && h("button", { class: "quiet", onclick: () => cancel(task.key ?? of.queue, task.claim, true) }, "Cancel") },
-    ],
+      figure("cpu", "CPU", "Of one CPU", "4rem", percent), figure("memory", "Memory", "", "5rem", bytes),
+      may() && { id: "act", label: "", width: "4.5rem", cell: (task) => h("button", { class: "quiet", onclick: () => cancel(task.key ?? of.queue, task.claim, true) }, "Cancel") },
+    ].filter(Boolean),
   });
 
   function named(task) {
     const found = shown(task);
-    return [
-      h("code", { title: task.claim }, task.task), task.leaving && h("span", { class: "badge" }, "leaving"),
-      found && h("pre", { class: "trace" }, found.text || found.trouble),
-    ];
+    return [h("code", { title: task.claim }, task.task), task.leaving && badge("", "leaving"), found && h("pre", { class: "trace" }, found.text || found.trouble)];
   }
 
   return {
-    draw: (tasks) => h("section", { key: "running", class: "panel" },
-      h("div", { class: "toolbar" }, h("h2", {}, "Running"), h("span", { class: "dim count" }, tasks.length),
+    draw: (tasks) =>
+      panel("Running", tasks.length, [
         tasks.length > 0 && h("button", { disabled: asking, onclick: trace }, asking ? "Asking their hosts…" : "Where are they?"),
-        traces.size > 0 && h("button", { class: "quiet", onclick: () => { traces.clear(); redraw(); } }, "Hide traces")),
-      tasks.length ? list.draw(tasks) : h("p", { class: "none" }, "Nothing runs.")),
+        traces.size > 0 && h("button", { class: "quiet", onclick: () => { traces.clear(); redraw(); } }, "Hide traces")],
+      tasks.length ? list.draw(tasks) : none("Nothing runs.")),
   };
 }
 
-function progress(task) {
-  if (task.fraction === null && !task.text) return h("span", { class: "dim" }, "–");
-  const share = task.fraction === null ? null : Math.round(task.fraction * 100);
-  return h("div", { class: "progress", title: task.text },
-    share !== null && h("progress", { max: 100, value: share, "aria-label": "progress" }),
-    h("span", {}, share !== null && h("b", {}, `${share} %`), " ", task.text));
+function progress({ fraction, text }) {
+  if (fraction === null) return h("bdi", { class: text ? null : "dim" }, text || "–");
+  return h("div", { class: "progress", title: text },
+    h("progress", { max: 1, value: fraction, "aria-label": "progress" }), h("span", {}, h("b", {}, percent(fraction * 100)), " ", h("bdi", {}, text)));
 }

@@ -1,31 +1,33 @@
 // Tables that people sort, whose rows are kept by key. While somebody points at one, or has focus
-// in it, its order is held: nothing moves away under a finger. Rows out of sight cost no layout
-// (see content-visibility in style.css), and those whose data are the same are not made anew.
+// in it, its order is held: nothing moves away under a finger. Rows whose data are the same are not
+// made anew.
 
 import { h, memo, redraw } from "./dom.js";
+import { number } from "./format.js";
 import { asked, note } from "./route.js";
+
+const LONG = 100; // rows: more are laid out only where they are seen
 
 const points = matchMedia("(hover: hover)");
 
 // Columns: {id, label, title, width, value(row) to sort by, cell(row), number, wide, minor}. `wide`
 // ones have a line of their own on a phone, `minor` ones are left out there. The first one names the
-// row. `sort`: "waiting", or "-waiting" for the largest first, or "" for as they come.
-export function table({ name, label, columns, key, inputs, sort = "", note: noted = true, pick = null, tone }) {
-  const parameter = noted ? "sort" : null;
+// row. `sort`: "waiting", or "-waiting" for the largest first; not where `sorts` is false.
+export function table({ name, label, columns, key, inputs, sort = "", sorts = true, pick = null, tone }) {
   let current = null;
   let order = [];
   let body = null;
   let forced = false;
 
-  const sorting = () => (current ??= (parameter && valid(asked(parameter))) || sort);
-  const valid = (given) => columns.some((column) => column.value && column.id === given.replace(/^-/, "")) && given;
+  const sorting = () => (current ??= (sorts && known(asked("sort"))) || sort);
+  const known = (given) => columns.some((column) => column.value && column.id === given.replace(/^-/, "")) && given;
 
   function turn(column) {
     const first = column.number ? "-" + column.id : column.id;
     const second = column.number ? column.id : "-" + column.id;
     current = sorting() === first ? second : first;
     forced = true;
-    if (parameter) note({ [parameter]: current === sort ? "" : current });
+    note({ sort: current === sort ? "" : current });
     redraw();
   }
 
@@ -50,9 +52,10 @@ export function table({ name, label, columns, key, inputs, sort = "", note: note
     const cells = columns.map((column) => {
       const on = sorting().replace(/^-/, "") === column.id;
       const down = on && sorting()[0] === "-";
-      const direction = on ? (down ? "descending" : "ascending") : column.value ? "none" : null;
+      if (!column.label) return h("td", { role: "cell", key: column.id });
+      const direction = on ? (down ? "descending" : "ascending") : null;
       const mark = h("span", { class: "mark", "aria-hidden": "true" }, on ? (down ? "↓" : "↑") : "");
-      const text = column.value
+      const text = sorts && column.value
         ? h("button", { type: "button", title: column.title, onclick: () => turn(column) }, column.label, mark)
         : h("span", { title: column.title }, column.label);
       return h("th", { role: "columnheader", scope: "col", key: column.id, class: kind(column), "aria-sort": direction }, text);
@@ -79,10 +82,18 @@ export function table({ name, label, columns, key, inputs, sort = "", note: note
       const shown = ordered(rows);
       body = h("tbody", { role: "rowgroup" }, shown.map((row) => line(row, shown)));
       const widths = (pick ? "1.75rem " : "") + columns.map((column) => column.width).join(" ");
-      return h("table", { key: name, role: "table", class: `list ${name}`, "aria-label": label, "--columns": widths }, head(shown), body);
+      return h("table", { key: name, role: "table", class: `list ${name}${shown.length > LONG ? " long" : ""}`, "aria-label": label, "--columns": widths }, head(shown), body);
     },
   };
 }
+
+// A column of numbers, or of texts that came from elsewhere.
+export const figure = (id, label, title, width, form = number, more = {}) => {
+  const value = more.value ?? ((row) => row[id]);
+  return { id, label, title, width, number: true, value, cell: (row) => form(value(row)), ...more };
+};
+export const words = (id, label, width, more = {}) =>
+  ({ id, label, width, value: (row) => row[id], cell: (row) => h("bdi", { title: row[id] }, row[id]), ...more });
 
 const kind = (column) =>
   [column.number && "number", column.wide && "wide", column.minor && "minor"].filter(Boolean).join(" ") || null;

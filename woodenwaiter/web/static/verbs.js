@@ -3,7 +3,8 @@
 
 import { me, post } from "./api.js";
 import { h, redraw, render } from "./dom.js";
-import { many, number, time } from "./format.js";
+import { many, number, span, time } from "./format.js";
+import { panel } from "./pieces.js";
 import { stream, under } from "./stream.js";
 
 export const may = () => !me.readOnly;
@@ -126,7 +127,7 @@ export function purge(queue, kind, count) {
   const what = kind === "delayed" ? "delayed task" : "waiting task";
   return confirmed({
     title: `Purge ${queue.name}`,
-    text: [`This moves ${kind === "delayed" ? "all" : "all"} ${many(count, what)} (and what comes until then) to the trash of ${queue.name}.`,
+    text: [`This moves ${many(count, what)} (all that there are by then) to the trash of ${queue.name}.`,
       "From there they can be put back for a day. What runs goes on."],
     verb: `Move ${number(count)} to the trash`,
     danger: true,
@@ -138,20 +139,17 @@ const KINDS = { tasks: "task", delayed: "delayed task", letters: "dead letter" }
 // The trashes of a queue, with what can be done with them.
 export function trashes(list, key) {
   if (!list?.length) return null;
-  return h("section", { key: "trashes", class: "panel" },
-    h("h2", {}, "Trash"),
+  return panel("Trash", null, null,
     h("ul", { class: "lines" }, list.map((each) => {
       const what = many(each.number, KINDS[each.kind]);
       return h("li", { key: each.name },
         h("span", {}, h("strong", {}, what), " ", h("span", { class: "dim" }, "thrown away ", time(each.since), ` by ${each.who}; kept for `,
-          each.left === null ? "a day" : spanLeft(each.left))),
+          each.left === null ? "a day" : `${span(each.left)} more`)),
         may() && h("span", { class: "buttons" },
           h("button", { onclick: () => act({ verb: "restore", queue: key, trash: each.name }) }, "Put back"),
           h("button", { class: "quiet", onclick: () => emptied(each, what, key) }, "Delete")));
     })));
 }
-
-const spanLeft = (left) => (left >= 7200 ? `${Math.floor(left / 3600)} h` : `${Math.ceil(left / 60)} min`) + " more";
 
 const emptied = (trash, what, key) =>
   confirmed({ title: "Delete for good", text: `This deletes ${what} for good. It cannot be undone.`, verb: `Delete ${what}`, danger: true },
