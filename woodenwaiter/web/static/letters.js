@@ -183,7 +183,7 @@ function lettersOf(key, filter) {
       const these = many(some.length, "dead letter");
       return h("section", { key: "letters", class: "panel" },
         h("div", { class: "toolbar sticky" }, h("h2", {}, "Letters"),
-          h("span", { class: "dim count" }, next ? `the first ${number(letters.length)}` : number(letters.length)),
+          h("span", { class: "dim count" }, next ? `the latest ${number(letters.length)}` : number(letters.length)),
           some.length > 0 && may()
             ? h("div", { class: "buttons" }, h("button", { class: "main", onclick: () => requeue(it, { letters: some }, these) }, `Requeue ${number(some.length)}`),
               h("button", { class: "danger", onclick: () => drop(it, { letters: some }, these) }, `Drop ${number(some.length)}`))

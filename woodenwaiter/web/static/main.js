@@ -4,6 +4,7 @@ import { introduce, me, PREFIX } from "./api.js";
 import { h, mount, redraw } from "./dom.js";
 import { clockExact } from "./format.js";
 import { listen, showKeys } from "./keys.js";
+import { note } from "./pieces.js";
 import { AUDIT, HOME, HOSTS, place, settle, watch } from "./route.js";
 import { follow, stream } from "./stream.js";
 import { toasts } from "./verbs.js";
@@ -50,9 +51,7 @@ function title() {
 }
 
 function content() {
-  if (here.page === "nowhere") {
-    return h("div", { class: "note", key: "nowhere" }, h("h1", {}, "There is no such page"), h("p", {}, h("a", { href: HOME }, "To the overview")));
-  }
+  if (here.page === "nowhere") return note("There is no such page", h("a", { href: HOME }, "To the overview"));
   if (!page) return null;
   // A page is kept while its address says the same, whatever is filtered in it.
   return h("div", { key: location.pathname, class: "page" }, stream.ready ? page.draw() : waiting());
@@ -71,7 +70,7 @@ function header() {
       me.readOnly && me.release && h("span", { class: "badge" }, "read-only"),
       me.user && h("span", { class: "user dim", title: "You" }, me.user),
       me.canLogOut && h("form", { method: "post", action: `${PREFIX}/logout` },
-        h("input", { type: "hidden", name: "token", value: me.token }), h("button", { class: "quiet" }, "Log out")),
+        h("button", { class: "quiet" }, "Log out")),
       h("button", { class: "quiet icon", "aria-label": "Dark or light", title: "Dark or light", onclick: turnTheme }, "◐"),
       h("button", { class: "quiet icon", "aria-label": "Keys", title: "Keys (?)", onclick: showKeys }, "?")));
 }
@@ -101,11 +100,20 @@ async function start() {
   mount(document.getElementById("page"), frame);
   listen();
   watch(arrive);
-  introduce().then(redraw, (error) => {
-    if (error.status !== 401) stream.lost ||= Date.now();
-    redraw();
-  });
+  await known();
   await arrive(false);
+}
+
+// Nothing is shown before it is known what may be done.
+async function known() {
+  while (!me.release) {
+    await introduce().catch(() => {
+      stream.lost ||= Date.now();
+      redraw();
+      return new Promise((resolve) => setTimeout(resolve, 3000));
+    });
+  }
+  stream.lost = 0;
 }
 
 start();

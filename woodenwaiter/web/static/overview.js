@@ -1,5 +1,6 @@
 // All queues: what is wrong first, then sums, then each of them.
 
+import { me } from "./api.js";
 import { h, redraw } from "./dom.js";
 import { between, many, number, rate, span } from "./format.js";
 import { badge, figures, link } from "./pieces.js";
@@ -20,7 +21,8 @@ const COLUMNS = [
   { id: "name", label: "Queue", width: "minmax(9rem, 1fr)", value: (queue) => queue.name, cell: name },
   { id: "hour", label: "Last hour", title: "A minute: what came (line), was done and failed (bars)", width: "7.5rem", cell: (queue) => sparkline(hour(queue)), wide: true },
   figure("waiting", "Waiting", "Tasks that nobody has claimed", "5.25rem"),
-  range("oldest", "Oldest", "How long that one waits which waits longest"),
+  range("oldest", "Oldest", "How long that one waits which waits longest",
+    { cell: (queue) => h("span", { class: me.late && queue.oldest?.[0] > me.late ? "warn" : null }, between(queue.oldest)) }),
   figure("running", "Running", "Tasks that run", "4.75rem"),
   figure("delayed", "Delayed", "Tasks that wait for another delivery", "4.75rem", number, { minor: true }),
   figure("dead", "Dead", "Dead letters", "5rem", number, { cell: dead }),
@@ -110,14 +112,17 @@ function findings(list, all, more) {
 
 function finding(each) {
   const to = each.verb === "dead" ? toDead : toQueue;
-  const queues = each.queues.map((queue, i) => [i > 0 && ", ", link(to(queue.key), queue.name)]);
+  const queues = each.queues.map((queue, i) => [i ? ", " : " ", link(to(queue.key), queue.name)]);
   return h("li", { key: each.about + each.text, class: each.grade },
     h("span", { class: "sign", role: "img", "aria-label": each.grade }, each.grade === "trouble" ? "!" : "–"),
     h("div", {},
-      h("p", {}, h("strong", {}, each.text)),
-      h("p", { class: "dim" }, each.remedy, " ", queues, each.more > 0 && ` and ${number(each.more)} more`)),
+      h("p", {}, sentence(each.text), queues, each.more > 0 && ` and ${number(each.more)} more`, "."),
+      each.remedy && h("p", { class: "dim" }, sentence(each.remedy), ".")),
     remedy(each));
 }
+
+// As the commands say it, but with a beginning and an end.
+const sentence = (text) => (text[0] ?? "").toUpperCase() + text.slice(1).replace(/\.$/, "");
 
 function remedy({ verb, queues, more }) {
   if (verb === "hosts") return h("a", { class: "button", href: HOSTS }, "Hosts");

@@ -7,7 +7,7 @@ export const HOSTS = `${PREFIX}/hosts`;
 export const AUDIT = `${PREFIX}/audit`;
 export const toQueue = (key) => `${PREFIX}/queues/${key}`;
 export const toDead = (key, filter = {}) => `${PREFIX}/queues/${key}/dead${query(filter)}`;
-export const toLetter = (key, letter) => `${PREFIX}/queues/${key}/dead/${encodeURIComponent(letter)}`;
+export const toLetter = (key, letter) => `${PREFIX}/queues/${key}/dead/${letter}`;
 export const toHost = (document) => `${PREFIX}/hosts/${document}`;
 
 // {page, and what it is of}.
@@ -16,7 +16,7 @@ export function place() {
   if (more.length || (dead !== undefined && dead !== "dead")) return { page: "nowhere" };
   if (kind === "") return { page: "overview" };
   if (kind === "queues" && of) {
-    if (letter) return { page: "letter", key: of, letter: decodeURIComponent(letter) };
+    if (letter) return { page: "letter", key: of, letter };
     return { page: dead ? "letters" : "queue", key: of };
   }
   if (kind === "hosts" && !dead) return of ? { page: "host", document: of } : { page: "hosts" };
