@@ -52,14 +52,15 @@ class Seat:
         self._context.set_default_timeout(20_000)
         self.page = self._context.new_page()
         self.complaints: list[str] = []
-        self.is_outage = False
+        self.may_miss = False
+        """Whether something that is asked for may not be there."""
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
 
     def _hear(self, message: Any) -> None:
         is_of_network = "Failed to load resource" in message.text or "net::" in message.text
-        if message.type in ("error", "warning") and not (is_of_network and self.is_outage):
+        if message.type in ("error", "warning") and not (is_of_network and self.may_miss):
             self.complaints.append(message.text)
 
     def go(self, path: str) -> Any:

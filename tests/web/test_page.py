@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from woodenwaiter import pace
-from woodenwaiter.protocol.hosts import Crew, Host, Running
+from woodenwaiter.protocol.hosts import Crew, Event, Host, Hour, Running
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import publication
 from woodenwaiter.verbs.audit import audit
@@ -43,6 +44,8 @@ def publish(link: Link, name: str, *queues: str) -> None:
     crews = tuple(Crew(queue, 1, 1, running=1, times=(0, 0, 3)) for queue in queues)
     workers = tuple(Running(queue, 0, 7, f"h.1/x-1/{n}", 9.0, 1) for n, queue in enumerate(queues))
     host = Host("h", 1, "1.0.0", 60.0, 1, 1, queues=crews, workers=workers, state="serving")
+    events = (Event(30.0, "error", "it died"),)
+    host = replace(host, hour=Hour((None, 50), (3, None)), events=events)
     [outcome] = link.exchange([publication(name, host)])
     assert not isinstance(outcome, Exception), outcome
 
@@ -60,7 +63,7 @@ def test_overview_follows_what_is_there(site: Site, client: Any) -> None:
     assert "queue/t%3Ad" not in viewer.parts
     push(client)
     viewer.until(lambda v: v.parts.get("queue/t%3Ad", {}).get("waiting") == 1)
-    assert viewer.parts["totals"]["waiting"] == 1
+    viewer.until(lambda v: v.parts.get("totals", {}).get("waiting") == 1)
     assert "nobody takes tasks of" in [each["text"] for each in viewer.parts["findings"]]
     assert abs(viewer.now - client.time()[0]) < 5
     client.srem("woodenwaiter:queues", "t:d")
@@ -110,12 +113,46 @@ def test_queue_shows_what_comes_next_and_what_runs(site: Site, client: Any, link
     assert parts["queue/t%3Ad"]["p50"] == pytest.approx(3e-6)
 
 
+def test_day_of_a_queue(site: Site, client: Any) -> None:
+    push(client)
+    now, step = int(client.time()[0]), 300
+    first = now // step * step - 600
+    notes = [(first - 60, 0, 0, 0, 0), (first + 10, 9, 7, 1, 0), (first + 310, 29, 20, 1, 1)]
+    for time, *sums in notes:
+        client.lpush(
+            "{t:d}:minutes", " ".join(map(str, (time * 1000, *sums, 0, sums[0] - sums[1])))
+        )
+    client.hset("{t:d}:tally", mapping={"done": 20, "failed": 1, "buried": 8})
+    client.hset("{t:d}:times", str(first // 600), "0 0 3")
+    parts = site.view("queue", queue="t%3Ad").parts
+    day, heat = parts["day"], parts["heat"]
+    assert (len(day["came"]), day["step"], day["start"] % step) == (288, step, 0)
+    assert day["start"] + 288 * step == first + 600, "the present step is not over"
+    assert (day["came"][-2:], day["done"][-2:], day["failed"][-2:]) == ([9, 20], [7, 13], [1, 0])
+    assert day["waiting"][-2:] == [2, 9]
+    assert day["came"][:-3] == [None] * 285
+    assert [0, 0, 3] in heat["columns"]
+
+
+def test_day_that_somebody_else_has_written(site: Site, client: Any) -> None:
+    push(client)
+    client.lpush("{t:d}:minutes", "no note")
+    client.set("{t:d}:times", "no hash")
+    parts = site.view("queue", queue="t%3Ad").parts
+    assert (parts["queue/t%3Ad"]["waiting"], parts["heat"]) == (1, None)
+    assert {*parts["day"]["came"]} == {None}
+
+
 def test_hosts_and_one_of_them(site: Site, client: Any, link: Link) -> None:
     publish(link, "h.1/0", "t:d")
     [host] = [each for n, each in site.view("hosts").parts.items() if n.startswith("host/")]
     assert (host["host"], host["state"], host["running"]) == ("h", "serving", 1)
     parts = site.view("host", host=host["document"]).parts
     assert [crew["queue"] for crew in parts["crews"]] == ["t:d"]
+    assert parts["hour"] == {"cpu": [None, 50], "memory": [3 << 20, None]}
+    [event] = parts["events"]
+    assert (event["level"], event["text"]) == ("error", "it died")
+    assert abs(event["at"] - (client.time()[0] - 30)) < 5
     assert len(parts["workers"]) == 1
 
 
@@ -125,9 +162,10 @@ def test_host_that_is_gone_is_told_of(
     push(client)
     publish(link, "h.1/0", "t:d")
     viewer = site.view("overview")
+    viewer.until(lambda v: v.parts.get("totals", {}).get("hosts") == 1)
     monkeypatch.setattr(pace, "REPUBLISH", 0)  # it may be gone: so much time has passed
     client.delete("{woodenwaiter:hosts}:h.1/0")
-    viewer.until(lambda v: "nothing is heard any more of h, pid 1" in str(v.parts["findings"]))
+    viewer.until(lambda v: "nothing is heard any more of h, pid 1" in str(v.parts))
 
 
 def test_dead_letters_are_counted_and_counted_again(site: Site, client: Any) -> None:

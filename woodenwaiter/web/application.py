@@ -148,8 +148,7 @@ class Page:
     def _trashes(self, link: Link, asked: Asked, _: Redaction) -> Any:
         queues = registered(link)
         found = [each for each in trashes_of(link, queues) if not isinstance(each, Exception)]
-        now = self._plane.now
-        return {"trashes": [task_views.trash(each, now) for some in found for each in some]}
+        return {"trashes": [task_views.trash(each) for some in found for each in some]}
 
     async def _export(self, request: Request) -> Response:
         asked = Asked.of_query(request.scope["query_string"])

@@ -11,6 +11,7 @@ from ..protocol.overview import Overview
 from ..protocol.replies import is_outage
 from ..protocol.trash import trashes_of
 from ..verbs.audit import audit
+from .days import Days
 from .names import key_of
 from .options import Options
 from .plane import Plane
@@ -42,6 +43,7 @@ class Looks:
 
     def __init__(self, plane: Plane, options: Options) -> None:
         self._plane = plane
+        self._days = Days()
         self._late = options.late
         self._redaction = Redaction(options.redact)
         self._views: Mapping[str, Callable[[Link, str], Iterator[Parts]]] = {
@@ -97,23 +99,28 @@ class Looks:
     def _row(self, queue: str, found: Overview | Exception) -> Parts:
         return queues.row(queue, found, self._plane.handlers(queue))
 
-    def _one(self, link: Link, queue: str) -> Parts:
-        """A queue's own row, and its trash."""
+    def _found(self, link: Link, queue: str) -> Overview | Exception:
         self._plane.look_at_hosts(link)
-        found = self._plane.look_at(link, queue)
+        return self._plane.look_at(link, queue)
+
+    def _one(self, link: Link, queue: str, found: Overview | Exception) -> Parts:
+        """A queue's own row, and its trash."""
         [trashes] = trashes_of(link, [queue])
         if isinstance(trashes, Exception):
             trashes = []
-        key, now = key_of(queue), self._plane.now
+        key = key_of(queue)
         hours = self._plane.hours(link, {queue: found})
         return {
             f"queue/{key}": self._row(queue, found),
             f"hour/{key}": queues.hour(hours[queue]) if queue in hours else None,
-            "trashes": [tasks.trash(each, now) for each in trashes],
+            "trashes": [tasks.trash(each) for each in trashes],
         }
 
     def _queue(self, link: Link, queue: str) -> Iterator[Parts]:
-        parts = self._one(link, queue)
+        found = self._found(link, queue)
+        parts = self._one(link, queue, found)
+        if isinstance(found, Overview) and found.now:
+            parts.update(self._days.of(link, queue, found.now))
         for name, look in (("next", peek), ("delayed", delayed)):
             parts[name] = self._tasks(link, queue, look)
         parts["running"] = hosts.tasks(self._plane.sightings, queue)
@@ -133,7 +140,7 @@ class Looks:
         return [tasks.task(each, now, self._redaction) for each in found]
 
     def _dead(self, link: Link, queue: str) -> Iterator[Parts]:
-        yield self._one(link, queue)
+        yield self._one(link, queue, self._found(link, queue))
 
     def _hosts(self, link: Link, _: str) -> Iterator[Parts]:
         self._plane.look_at_hosts(link)

@@ -114,7 +114,7 @@ function attribute(node, before, after) {
 
 function put(node, name, value) {
   if (name === "key") return;
-  if (name.startsWith("on")) node[name] = value || null;
+  if (name.startsWith("on")) node[name] = value ? (event) => void value(event) : null; // false would cancel it
   else if (name[0] === ".") value === null || node[name.slice(1)] === value || (node[name.slice(1)] = value);
   else if (name.startsWith("--")) node.style.setProperty(name, value ?? "");
   else if (value === null || value === undefined || value === false) node.removeAttribute(name);

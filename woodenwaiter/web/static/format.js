@@ -87,6 +87,7 @@ const coarse = (value) => { const [unit, length] = unitFor(value); return `${Mat
 // How the text of a time is made of the seconds that have passed.
 const FORMS = {
   ago: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : `${coarse(passed)} ago`),
+  due: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : "now"),
   for: (passed) => coarse(Math.max(0, passed)),
   left: (passed) => coarse(Math.max(0, -passed)),
 };

@@ -85,7 +85,7 @@ export function showKeys() {
     h("form", { method: "dialog", class: "buttons" }, h("button", { autofocus: true }, "Close")),
   ]);
   dialog.onclose = () => dialog.remove();
-  dialog.onclick = (event) => event.target === dialog && dialog.close();
+  dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
   document.body.append(dialog);
   dialog.showModal();
   return true;

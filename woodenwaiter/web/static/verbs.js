@@ -83,7 +83,7 @@ export function ask({ title, text, fields = [], verb, danger = false, check }) {
       dialog.remove();
       resolve(result);
     };
-    dialog.onclick = (event) => event.target === dialog && dialog.close();
+    dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
     document.body.append(dialog);
     show();
     dialog.showModal();

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...names import without_token
-from ...protocol.hosts import Crew
+from ...protocol.hosts import Crew, Event, Hour
 from ...protocol.published import Sighting, Task, running
 from ...text import escaped
 from ..names import key_of
@@ -19,7 +19,7 @@ def summary(seen: Sighting) -> dict[str, Any]:
     told = {
         "document": key_of(seen.name),
         "name": escaped(seen.name),
-        "ago": round(seen.ago, 1),
+        "seen": round(seen.written, 1),
         "trouble": escaped(seen.trouble),
     }
     if (host := seen.host) is None:
@@ -52,8 +52,8 @@ def whole(seen: Sighting) -> dict[str, Any]:
         name: {**summary(seen), **more},
         "crews": [*map(_crew, host.queues)],
         "workers": tasks([seen]),
-        "hour": _hour(host),
-        "events": _events(seen),
+        "hour": _hour(host.hour),
+        "events": [_event(seen.written, event) for event in host.events],
     }
 
 
@@ -69,12 +69,17 @@ def _crew(crew: Crew) -> dict[str, Any]:
     }
 
 
-def _hour(host: Any) -> dict[str, Any] | None:
-    return None
+def _hour(hour: Hour) -> dict[str, Any] | None:
+    """``memory``: in bytes."""
+    if not any(each is not None for each in (*hour.cpu, *hour.memory)):
+        return None
+    memory = [None if mib is None else mib << 20 for mib in hour.memory]
+    return {"cpu": hour.cpu, "memory": memory}
 
 
-def _events(seen: Sighting) -> list[dict[str, Any]]:
-    return []
+def _event(written: float, event: Event) -> dict[str, Any]:
+    at = round(written - event.seconds, 1)
+    return {"at": at, "level": escaped(event.level), "text": escaped(event.text)}
 
 
 def tasks(sightings: Sequence[Sighting], queue: str = "") -> list[dict[str, Any]]:

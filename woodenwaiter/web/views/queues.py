@@ -7,7 +7,7 @@ from typing import Any
 
 from ...processes.times import quantile
 from ...protocol.handlers import Handlers
-from ...protocol.history import Rates
+from ...protocol.history import Range, Rates
 from ...protocol.overview import Overview
 from ...protocol.pausing import Pause
 from ...protocol.replies import reply_of
@@ -41,22 +41,23 @@ def row(queue: str, found: Overview | Exception, handlers: Handlers) -> dict[str
         "dead": sizes.dead,
         "running": handlers.running,
         "workers": sizes.workers,
-        "oldest": _rounded(summary and summary.oldest),
+        "oldest": _range(summary and summary.oldest),
         "rates": _rates(summary.rates) if summary and summary.rates else None,
         "p50": quantile(handlers.times, 0.5),
         "p99": quantile(handlers.times, 0.99),
-        "drained": _rounded(summary and summary.drained),
+        "drained": _range(summary and summary.drained),
         "nextDue": sizes.next_due,
         "paused": _pause(sizes.paused),
         "trouble": "",
     }
 
 
-def _rounded(numbers: Sequence[float | None] | None) -> list[float | None] | None:
-    """What is old enough is not told anew at each look."""
-    if numbers is None:
+def _range(there: Range | None) -> list[float | None] | None:
+    """None where nothing is known. Numbers have no more digits than are read: what has not changed
+    for people is not told anew."""
+    if there is None or (there.most is None and there.least < 1):
         return None
-    return [None if each is None else round(each, 1 if each < 60 else 0) for each in numbers]
+    return [None if each is None else round(each, 1 if each < 60 else 0) for each in there]
 
 
 def _rates(rates: Rates) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Any
 
+from ...names import without_token
 from ...protocol.looks import Task
 from ...protocol.trash import Trash
 from ...text import escaped
@@ -14,17 +15,18 @@ from .queues import belonging
 
 
 def task(task: Task, now: float, redaction: Redaction) -> dict[str, Any]:
-    """One that waits, or is delayed."""
+    """One that waits, or is delayed; ``due`` then, in Unix time by the server's clock."""
     is_whole = task.size <= len(task.payload)
     payload = redaction.payload(task.payload, is_whole=is_whole)
     return {
         "name": escaped(task.name),
+        "task": escaped(without_token(task.name)),
         "payload": escaped(text_of(payload, is_whole=is_whole)),
         "size": task.size,
         "whole": is_whole,
         "deliveries": task.deliveries,
         "reason": escaped(redaction.text(task.reason, task.payload)),
-        "dueAt": None if task.due is None else round(now + task.due, 1),
+        "due": None if task.due is None else round(now + task.due, 1),
     }
 
 
@@ -34,8 +36,9 @@ def text_of(payload: bytes, *, is_whole: bool) -> str:
     return decoder.decode(payload, final=is_whole)
 
 
-def trash(trash: Trash, now: float) -> dict[str, Any]:
-    """What was thrown away by one command."""
+def trash(trash: Trash) -> dict[str, Any]:
+    """What was thrown away by one command. How long it stays, by the minute: what has not changed
+    for people is not told anew."""
     return {
         **belonging(trash.queue),
         "name": escaped(trash.name),
@@ -43,7 +46,7 @@ def trash(trash: Trash, now: float) -> dict[str, Any]:
         "number": trash.number,
         "since": round(trash.since, 1),
         "who": escaped(trash.who),
-        "untilAt": None if trash.left is None else round(now + trash.left),
+        "left": None if trash.left is None else trash.left // 60 * 60,
     }
 
 
