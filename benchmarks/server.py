@@ -18,7 +18,7 @@ class Server:
     def __init__(self, folder: Path, url: str | None) -> None:
         self._pid = 0
         if url is None:
-            port = _free_port()
+            port = free_port()
             self._pid = EmbeddedServer(folder, "127.0.0.1", port).start()
             url = f"redis://127.0.0.1:{port}"
         self._base = urlsplit(url)._replace(path="").geturl()
@@ -56,7 +56,7 @@ class Server:
             stop(self._pid)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
