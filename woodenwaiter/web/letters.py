@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import pace
-from ..protocol.letters import Filter, extent_of, outlines_of, walk_back, whole
+from ..protocol.letters import Filter, Outline, extent_of, outlines_of, walk_back, whole
 from ..protocol.link import Link
 from ..protocol.queue import fields_in
 from ..verbs.exports import line_of
@@ -57,31 +57,25 @@ def page(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
 
 def letter(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
     """One letter. Raises NoSuchLetter and TooLarge."""
-    queue, name = asked.queue, asked.letter()
-    [outline] = outlines_of(link, queue, [name])
-    if outline is None:
-        raise NoSuchLetter(name)
-    fields = _fields(link, queue, name, outline.size)
-    return views.whole(queue, name, fields, outline.group, redaction)
+    outline, fields = _found(link, asked)
+    return views.whole(asked.queue, outline.name, fields, outline.group, redaction)
 
 
 def payload(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
     """A part of a letter's payload. Raises likewise."""
+    _, fields = _found(link, asked)
+    shown = redaction.payload(fields.get("payload", b""))
+    return views.part(shown, asked.number("from", 0, LARGEST))
+
+
+def _found(link: Link, asked: Asked) -> tuple[Outline, dict[str, bytes]]:
     queue, name = asked.queue, asked.letter()
-    [outline] = outlines_of(link, queue, [name])
-    if outline is None:
-        raise NoSuchLetter(name)
-    fields = _fields(link, queue, name, outline.size)
-    return views.part(
-        redaction.payload(fields.get("payload", b"")), asked.number("from", 0, LARGEST)
-    )
-
-
-def _fields(link: Link, queue: str, name: str, size: int) -> dict[str, bytes]:
-    if size > LARGEST:
-        raise TooLarge(f"its payload has {size:,} bytes: woodenwaiter show {queue} {name} shows it")
-    for _, flat in whole(link, queue, [name]):
-        return fields_in(flat)
+    for outline in filter(None, outlines_of(link, queue, [name])):
+        if outline.size > LARGEST:
+            size = f"{outline.size:,} bytes"
+            raise TooLarge(f"its payload has {size}: woodenwaiter show {queue} {name} shows it")
+        for _, flat in whole(link, queue, [name]):
+            return outline, fields_in(flat)
     raise NoSuchLetter(name)
 
 
