@@ -387,6 +387,26 @@ def metrics_every(hosts: float) -> float:
 CONVERSATION = 5.0
 """For who asks for metrics to say so, and to take them."""
 
+# Who may see a page.
+
+SESSION = 12 * 3600.0
+"""For which somebody who has logged in need not do so again: a day's work."""
+
+LOGIN_AGAIN = 20.0
+"""After a few wrong passwords for a user from an address, between two tries more."""
+
+LOGIN_FROM_AGAIN = 6.0
+"""Likewise of an address, from which many people may come."""
+
+LOGIN_AS_AGAIN = 5.0
+"""Likewise of a user, from wherever: whoever tries to keep them out needs many addresses."""
+
+REQUEST_WITHIN = 10.0
+"""For who asks for a page to say so."""
+
+ANSWERED_WITHIN = 0.4
+"""For answers that are under way when who serves a page is to leave; then it hangs up."""
+
 # The log.
 
 LOG_PATIENCE = 0.1

@@ -1,0 +1,1 @@
+"""The page: what the operators' functions show and do, in a browser."""
