@@ -550,6 +550,9 @@ HOUSEKEEPER_GRACE = LAST_PASS + 1.0
 METRICS_GRACE = 1.0
 """That who serves metrics has to leave."""
 
+WEB_GRACE = 2.0
+"""That who serves a page has to leave."""
+
 WATCHER_GRACE = 1.0
 """That who watches the application's code has to leave."""
 
