@@ -41,6 +41,8 @@ NUMBERS: Mapping[str, tuple[type[float], str]] = {
 """By the types of the fields."""
 
 
+FLAGS = ("allow_open_connections", "once", "reload", "web_no_auth", "web_read_only")
+
 IN_SUPERVISOR, IN_WORKER = IMPORT_IN = ("supervisor", "worker")
 
 
@@ -68,6 +70,12 @@ class Keywords(TypedDict, total=False):
     reload: bool
     pidfile: str
     max_dead: int
+    web: str
+    web_auth: str
+    web_no_auth: bool
+    web_read_only: bool
+    web_redact: str
+    web_prefix: str
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,13 @@ class Settings:
     pidfile: has the supervisor's pid while it runs, and is removed then; "": none.
     max_dead: how many dead letters each queue keeps: the oldest of more are thrown away, with a
         warning; 0: all of them.
+    web: where a page shows what operators see and do, on the first customer's server, "HOST:PORT",
+        or ":PORT" for all addresses; "": nowhere.
+    web_auth: file of who may come in, with their passwords; "": none.
+    web_no_auth: let in whoever reaches it.
+    web_read_only: let nobody change anything there.
+    web_redact: keys of payloads whose values it hides, separated by spaces.
+    web_prefix: path below which it is found, behind a proxy, "/pool".
     """
 
     redis: str | None = None
@@ -129,6 +144,12 @@ class Settings:
     reload: bool = False
     pidfile: str = ""
     max_dead: int = 0
+    web: str = ""
+    web_auth: str = ""
+    web_no_auth: bool = False
+    web_read_only: bool = False
+    web_redact: str = ""
+    web_prefix: str = ""
 
     def __post_init__(self) -> None:
         _require_seconds(self.drain_seconds, "drain_seconds")
@@ -140,7 +161,7 @@ class Settings:
         _require(self.log_level in LEVELS, f"log_level must be one of {', '.join(LEVELS)}")
         _require(self.log_format in FORMATS, f"log_format must be one of {', '.join(FORMATS)}")
         _require(self.import_in in IMPORT_IN, f"import_in must be one of {', '.join(IMPORT_IN)}")
-        for name in ("allow_open_connections", "once", "reload"):
+        for name in FLAGS:
             value = getattr(self, name)
             _require(isinstance(value, bool), f"{name} must be a bool: {value!r}")
         _require(
@@ -163,6 +184,8 @@ class Settings:
                 raise StartupError(f"cpus: {error}") from None
         if self.metrics:
             parse_endpoint(self.metrics)
+        if self.web:
+            parse_endpoint(self.web, "web")
 
     def processes_by_queue(self) -> dict[str, Processes]:
         """How many workers single queues are to have; under "" all others."""
@@ -254,15 +277,16 @@ def parse_number(text: Number, at_least: int = 1) -> Number:
     )
 
 
-def parse_endpoint(text: str) -> tuple[str, int]:
-    """A host, "" for all addresses, and a port; raises StartupError for anything else."""
+def parse_endpoint(text: str, name: str = "metrics") -> tuple[str, int]:
+    """A host, "" for all addresses, and a port, of the setting of this name; raises StartupError
+    for anything else."""
     found = re.fullmatch(
         r"(?:\[([0-9a-fA-F.]*:[0-9a-fA-F:.]*(?:%\w+)?)\]|([^:\[\]\s]*)):([0-9]{1,5})", str(text)
     )
     port = int(found[3]) if found else 0
     _require(
         0 < port <= MOST_PORT,
-        f"metrics must be HOST:PORT, [IPV6]:PORT or :PORT, not {text!r:.100}",
+        f"{name} must be HOST:PORT, [IPV6]:PORT or :PORT, not {text!r:.100}",
     )
     return (found[1] or found[2], port) if found else ("", 0)
 

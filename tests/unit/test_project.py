@@ -65,7 +65,13 @@ def test_each_setting_may_stand_there(here: Path) -> None:
         float: "1.5",
     }
     by_name = {"redis": '"redis://h"', "log_level": '"debug"', "log_format": '"json"'}
-    by_name |= {"import_in": '"worker"', "metrics": '":9100"', "processes": "2", "cpus": "3"}
+    by_name |= {
+        "import_in": '"worker"',
+        "metrics": '":9100"',
+        "web": '":8090"',
+        "processes": "2",
+        "cpus": "3",
+    }
     by_name |= {"threads": "4", "redis_password_file": '"p"', "embedded": '"d"', "slow": "3"}
     for field in fields(Settings):
         text = by_name.get(field.name) or told[type(field.default)]

@@ -36,6 +36,7 @@ from .single import add_running
 from .steering import add_steering
 from .terminal import BriefParser, complain, print_anything, queue_name
 from .trash import add_trash
+from .web import add_web
 
 CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
     add_looks,
@@ -47,6 +48,7 @@ CONCERNS: Sequence[Callable[[Commands, Parents], None]] = (
     add_running,
     add_steering,
     add_audit,
+    add_web,
     add_files,
     add_config,
     add_completion,

@@ -20,7 +20,7 @@ FILE = "pyproject.toml"
 SECTION = "tool.woodenwaiter"
 APP = "app"
 
-PATHS = ("redis_password_file", "embedded", "pidfile")
+PATHS = ("redis_password_file", "embedded", "pidfile", "web_auth")
 """Settings that name a file or a folder: from the project's on."""
 
 HEADER = re.compile(r"""^\s*\[\s*tool\s*\.\s*["']?woodenwaiter["']?\s*\]""", re.MULTILINE)

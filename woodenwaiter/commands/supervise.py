@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="where Prometheus is told of this supervisor, at /metrics; :PORT for all addresses",
     )
+    _add_page(parser)
     _add_ways_to_run(parser)
     parser.add_argument("--version", action="version", version=f"woodenwaiter {__version__}")
     return parser
@@ -181,6 +182,24 @@ def _number_of(things: str) -> Callable[[str], int]:
     return number
 
 
+def _add_page(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--web",
+        metavar="HOST:PORT",
+        help="where a page shows queues, hosts and dead letters, and lets people see to them",
+    )
+    parser.add_argument("--web-auth", metavar="FILE", help="let in there whom this file has")
+    parser.add_argument("--web-no-auth", action="store_true", help="let in whoever reaches it")
+    parser.add_argument("--web-read-only", action="store_true", help="let nobody change anything")
+    parser.add_argument(
+        "--web-redact",
+        action="append",
+        metavar="KEY",
+        help="hide there the values of this key of payloads; may be repeated",
+    )
+    parser.add_argument("--web-prefix", metavar="PATH", help="below which it is found, as /pool")
+
+
 def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--once",
@@ -206,8 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(parser().parse_args(arguments))
     app = given.pop("app", None)
     setproctitle(f"woodenwaiter: loading {escaped(app or ''):.200}")  # without --redis's password
-    if "processes" in given:
-        given["processes"] = " ".join(given["processes"])
+    for name in ("processes", "web_redact"):
+        if name in given:
+            given[name] = " ".join(given[name])
     try:
         project = project_here()
         settings = Settings.from_environment(weaker=project.beside(given), **given)

@@ -53,7 +53,9 @@ class Link:
     def __init__(
         self, client: Client, timeout: float, name: str = "", replicas: Replicas | None = None
     ) -> None:
-        self._source = source_of(client).named(name)
+        self.source = source_of(client)
+        """For other connections."""
+        self._source = self.source.named(name)
         self.address = self._source.address
         self.timeout = timeout
         self._replicas = replicas or Replicas(0, timeout)

@@ -24,7 +24,7 @@ from ..protocol.urls import client_at
 from ..settings import Settings
 from ..text import escaped, listed
 from .apart import Apart
-from .doorway import Doorway, address_of_metrics
+from .doorway import Doorways, address_of_metrics, page_options
 from .hosts import TITLE
 from .renewal import Renewal
 from .roster import Outline, Roster, most_workers, surveyed
@@ -78,7 +78,7 @@ def _supervise(
     lifeline: int | None,
     renewal: Renewal | None,
 ) -> int:
-    doorway = Doorway.at(settings.metrics) if settings.metrics else None
+    doorways = Doorways.of(settings)
     roster = _with_share(survey(), settings)
     renewal = renewal or Renewal()
     with renewal.pid_told(settings.pidfile):
@@ -91,7 +91,7 @@ def _supervise(
         # One that a program has launched is not the service: that is the program.
         systemd = Systemd.of(os.environ) if lifeline is None else Systemd()
         return Supervisor(
-            roster, settings, apart, systemd, lifeline, renewal, threads, doorway
+            roster, settings, apart, systemd, lifeline, renewal, threads, doorways
         ).run()
 
 
@@ -103,10 +103,19 @@ def _introduce(outlines: Sequence[Outline], settings: Settings) -> None:
         log.info("%s on %s, workers: %s", outline.queue, outline.address, outline.workers)
     if settings.metrics:
         log.info("metrics: %s", address_of_metrics(settings.metrics))
+    if settings.web:
+        _introduce_page(outlines, settings)
     if settings.cpus != "":
         log.info("workers in all, at most: %d", places_in(settings.cpus))
     for queue in settings.processes_by_queue().keys() - {"", *(o.queue for o in outlines)}:
         log.warning("processes are set for %s, but no customer serves it", queue)
+
+
+def _introduce_page(outlines: Sequence[Outline], settings: Settings) -> None:
+    log.info("page: %s", page_options(settings).url)
+    servers = list(dict.fromkeys(settings.redis or o.address for o in outlines))
+    if len(servers) > 1:
+        log.warning("the page shows %s alone, of %d servers", servers[0], len(servers))
 
 
 def _with_share(roster: Roster, settings: Settings) -> Roster:

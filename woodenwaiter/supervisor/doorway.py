@@ -1,81 +1,89 @@
-"""Where metrics are asked for: the supervisor opens it, and answers nobody. Who does that may die,
-and the next one goes on with who came meanwhile."""
+"""Where a child of the supervisor is asked for something: the supervisor opens it, and answers
+nobody. Who does that may die, and the next one goes on with who came meanwhile."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from socket import (
-    AF_INET6,
-    AI_PASSIVE,
-    SOCK_STREAM,
-    create_server,
-    getaddrinfo,
-    has_dualstack_ipv6,
-    socket,
-)
+from socket import socket
+from types import MappingProxyType
 
 from ..errors import StartupError
-from ..settings import parse_endpoint
+from ..processes.listeners import listener_at
+from ..settings import Settings, parse_endpoint
+from ..web.options import Options
+from ..web.packages import require_packages
+from .places import Stage
 
 PACKAGE = "prometheus_client"
-
-WAITING = 64
-"""That may wait for somebody to answer."""
+"""Which metrics take."""
 
 
-class Doorway:
-    """A socket that listens, and does not block; or none."""
+class Doorways:
+    """Sockets that listen, and do not block, each for the children of a stage."""
 
-    def __init__(self, listener: socket | None = None) -> None:
-        self._listener = listener
+    def __init__(self, listeners: Mapping[Stage, socket] = MappingProxyType({})) -> None:
+        self._listeners = listeners
 
     @classmethod
-    def at(cls, place: str) -> Doorway:
-        """``place``: as `parse_endpoint` takes it. Raises StartupError where nobody can listen, or
-        nobody could answer."""
-        if find_spec(PACKAGE) is None:
-            raise StartupError(
-                "metrics need the package prometheus-client: pip install 'woodenwaiter[metrics]'"
-            )
-        try:
-            listener = _listening(*parse_endpoint(place))
-        except (OSError, UnicodeError) as error:
-            raise StartupError(f"metrics cannot be served at {place}: {_why(error)}") from None
-        listener.setblocking(False)
-        return cls(listener)
+    def of(cls, settings: Settings) -> Doorways:
+        """Those that are to be; raises StartupError where nobody can listen, or nobody could
+        answer."""
+        found = {}
+        if settings.metrics:
+            _require_metrics()
+            found[Stage.METRICS] = listener_at(*parse_endpoint(settings.metrics), "metrics")
+        if settings.web:
+            require_packages()
+            options = page_options(settings)
+            _require_users(options.auth)
+            found[Stage.WEB] = listener_at(options.host, options.port, "the page")
+        return cls(found)
+
+    def __contains__(self, stage: Stage) -> bool:
+        return stage in self._listeners
 
     @contextmanager
-    def lent(self) -> Iterator[socket]:
-        """For a child that is to be forked now, and will answer: in it, this one is closed, as it
-        is in all the others."""
-        if not self._listener:
-            raise ValueError("there is no listener to lend")
-        with self._listener.dup() as listener:
+    def lent(self, stage: Stage) -> Iterator[socket]:
+        """For a child that is to be forked now, and will answer: in it, all of these are closed, as
+        they are in the others."""
+        with self._listeners[stage].dup() as listener:
             yield listener
 
     def close(self) -> None:
-        if self._listener:
-            self._listener.close()
+        for listener in self._listeners.values():
+            listener.close()
+
+
+def _require_metrics() -> None:
+    if find_spec(PACKAGE) is None:
+        raise StartupError(
+            "metrics need the package prometheus-client: pip install 'woodenwaiter[metrics]'"
+        )
+
+
+def _require_users(auth: str) -> None:
+    if auth:
+        from ..web.passwords import Passwords  # with much that a supervisor does without
+
+        Passwords(auth)
+
+
+def page_options(settings: Settings) -> Options:
+    """Of the page that is served beside a supervisor. Raises StartupError."""
+    host, port = parse_endpoint(settings.web, "web")
+    return Options(
+        host=host,
+        port=port,
+        auth=settings.web_auth,
+        no_auth=settings.web_no_auth,
+        read_only=settings.web_read_only,
+        redact=settings.web_redact.split(),
+        prefix=settings.web_prefix,
+    )
 
 
 def address_of_metrics(place: str) -> str:
     """What to look at in a browser, on this machine at least."""
     return f"http://{'localhost' if place.startswith(':') else ''}{place}/metrics"
-
-
-def _why(error: OSError | UnicodeError) -> str:
-    """In the system's words: Python adds its own."""
-    number = getattr(error, "errno", None) or 0
-    return os.strerror(number) if number > 0 else str(getattr(error, "strerror", None) or error)
-
-
-def _listening(host: str, port: int) -> socket:
-    if not host and has_dualstack_ipv6():
-        return create_server(("", port), family=AF_INET6, backlog=WAITING, dualstack_ipv6=True)
-    if not host:
-        return create_server(("", port), backlog=WAITING)
-    family, *_, address = getaddrinfo(host, port, type=SOCK_STREAM, flags=AI_PASSIVE)[0]
-    return create_server(address, family=family, backlog=WAITING)

@@ -6,7 +6,7 @@ import atexit
 import faulthandler
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from signal import signal as set_action
 from socket import socket
 from types import FrameType
@@ -28,11 +28,15 @@ from ..processes.signals import BELL, FAREWELL, TRACE, SignalInbox, reset_in_for
 from ..processes.thread_counts import allot
 from ..processes.traces import Trace
 from ..processes.tree import end_descendants
+from ..protocol.client import Client
+from ..protocol.urls import client_at
 from ..settings import Settings
 from ..text import escaped
 from ..worker.lookout import Lookout
 from ..worker.worker import work
+from .doorway import page_options
 from .line import Line
+from .places import Stage
 from .roster import Roster
 from .watching import watch_for
 
@@ -174,7 +178,9 @@ def be_housekeeper(
     return 0
 
 
-def be_metrics(roster: Roster, scoreboard: Scoreboard, listener: socket, ties: Ties) -> int:
+def be_metrics(
+    roster: Roster, scoreboard: Scoreboard, _: Settings, listener: socket, ties: Ties
+) -> int:
     """Answer who asks for metrics at ``listener``, to the end; returns the exit code."""
     inbox = _become_child("metrics", (BELL,))
     _ignore_strays()
@@ -193,6 +199,45 @@ def be_metrics(roster: Roster, scoreboard: Scoreboard, listener: socket, ties: T
     finally:
         _leave_application(roster)
     return 0
+
+
+def be_web(
+    roster: Roster, scoreboard: Scoreboard, settings: Settings, listener: socket, ties: Ties
+) -> int:
+    """Serve the page at ``listener``, to the end; returns the exit code."""
+    inbox = _become_child("web", (BELL,))
+    _ignore_strays()
+    unblock_signals()
+
+    def is_over() -> bool:
+        return scoreboard.is_closing
+
+    try:
+        client = _client_for_page(roster, settings, inbox, is_over)
+        _ignore_strays()
+        setproctitle("woodenwaiter: web")
+        from ..web.front import front  # likewise
+        from ..web.serving import serve
+
+        serve(front(client, page_options(settings)), [listener], inbox, is_over, ties.lifeline)
+    finally:
+        _leave_application(roster)
+    return 0
+
+
+Answerer = Callable[[Roster, Scoreboard, Settings, socket, Ties], int]
+
+AT_DOORWAYS: Mapping[Stage, Answerer] = {Stage.METRICS: be_metrics, Stage.WEB: be_web}
+"""Who answers there."""
+
+
+def _client_for_page(
+    roster: Roster, settings: Settings, inbox: SignalInbox, is_told_to_leave: Callable[[], bool]
+) -> Client:
+    """Of the first queue. The application is not loaded for it where the server was named."""
+    if settings.redis and not roster.is_loaded:
+        return client_at(settings.redis, settings.redis_password_file)
+    return _load(roster, "web", inbox, is_told_to_leave)[0].client
 
 
 def be_watcher(folder: str, since: float, scoreboard: Scoreboard, ties: Ties) -> int:

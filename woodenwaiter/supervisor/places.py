@@ -16,8 +16,9 @@ class Stage(IntEnum):
     WORKERS = 0
     HOUSEKEEPER = 1
     METRICS = 2
-    WATCHER = 3
-    SERVER = 4
+    WEB = 3
+    WATCHER = 4
+    SERVER = 5
 
 
 class Setups:

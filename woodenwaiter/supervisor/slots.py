@@ -25,6 +25,7 @@ from .time_limits import Measure
 GRACES = {
     Stage.HOUSEKEEPER: pace.HOUSEKEEPER_GRACE,
     Stage.METRICS: pace.METRICS_GRACE,
+    Stage.WEB: pace.WEB_GRACE,
     Stage.WATCHER: pace.WATCHER_GRACE,
     Stage.SERVER: pace.SERVER_GRACE,
 }

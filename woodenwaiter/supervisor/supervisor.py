@@ -34,14 +34,15 @@ from ..settings import Settings
 from .apart import Apart
 from .condition import answer_of
 from .deaths import Deaths, settle
-from .doorway import Doorway
+from .doorway import Doorways
 from .embedded import EmbeddedServer
 from .forked import (
+    AT_DOORWAYS,
     LAST_MOMENTS,
     SIGNALS,
+    Answerer,
     Ties,
     be_housekeeper,
-    be_metrics,
     be_watcher,
     be_worker,
     strays,
@@ -66,6 +67,8 @@ def slots_of(roster: Roster, scoreboard: Scoreboard, settings: Settings) -> Slot
     slots = Slots(places, scoreboard, settings.drain_seconds)
     if settings.metrics:
         slots.add_helper(Stage.METRICS, "metrics")
+    if settings.web:
+        slots.add_helper(Stage.WEB, "web")
     if settings.reload:
         slots.add_helper(Stage.WATCHER, "watcher")
     return slots
@@ -90,8 +93,7 @@ class Supervisor:
     """Runs the roster's workers until a signal ends it. ``apart``: keeps the application's code
     out of it. ``systemd``: is told how it fares. ``lifeline``: a descriptor that becomes readable
     when the program that launched this process is gone. ``renewal``: how to start anew.
-    ``threads``: that libraries have started before. ``doorway``: where somebody is to serve
-    metrics."""
+    ``threads``: that libraries have started before. ``doorways``: for its children."""
 
     def __init__(
         self,
@@ -102,7 +104,7 @@ class Supervisor:
         lifeline: int | None = None,
         renewal: Renewal | None = None,
         threads: str = "",
-        doorway: Doorway | None = None,
+        doorways: Doorways | None = None,
     ) -> None:
         self._roster = roster
         self._settings = settings
@@ -110,7 +112,7 @@ class Supervisor:
         self._server = roster.server
         self._lifeline = lifeline
         self._renewal = renewal or Renewal()
-        self._doorway = doorway or Doorway()
+        self._doorways = doorways or Doorways()
         self._pid = os.getpid()
         self._scoreboard = Scoreboard(places=len(roster.outlines))
         self._incarnations = 0
@@ -141,7 +143,7 @@ class Supervisor:
             self._renewal.end_trial()  # of a drain that it is not the reason of
             gc.unfreeze()
             self._inquiries.end()
-            self._doorway.close()
+            self._doorways.close()
             os.close(self._alive_read)
             os.close(self._alive_write)
             set_limits(self._limits)
@@ -241,9 +243,10 @@ class Supervisor:
         mains = {Stage.HOUSEKEEPER: self._housekeeper, Stage.WATCHER: self._watcher}
         if main := mains.get(slot.stage):
             return Child(self._fork(main, leave), born)
-        if slot.stage == Stage.METRICS:
-            with self._doorway.lent() as listener:
-                return Child(self._fork(partial(self._metrics, listener), leave), born)
+        if slot.stage in self._doorways:
+            with self._doorways.lent(slot.stage) as listener:
+                main = partial(self._answerer, AT_DOORWAYS[slot.stage], listener)
+                return Child(self._fork(main, leave), born)
         return Child(self._server.spawn(), born) if self._server else None
 
     def _bear_worker(self, slot: Slot, born: float) -> Child | None:
@@ -276,8 +279,8 @@ class Supervisor:
         renewal, stops = self._renewal, self._server is not None
         return be_housekeeper(*given, lambda: renewal.is_possible, stops_server=stops)
 
-    def _metrics(self, listener: socket) -> int:
-        return be_metrics(self._roster, self._scoreboard, listener, self._ties)
+    def _answerer(self, be: Answerer, listener: socket) -> int:
+        return be(self._roster, self._scoreboard, self._settings, listener, self._ties)
 
     def _watcher(self) -> int:
         return be_watcher(*self._renewal.watched, self._scoreboard, self._ties)
@@ -295,7 +298,7 @@ class Supervisor:
         self._ties = Ties(self._alive_read, self._inbox.bequeath(), self._pid)
         os.close(self._alive_write)
         self._inquiries.leave()
-        self._doorway.close()
+        self._doorways.close()
         for slot in self._slots:
             if slot.child and slot.child.trace:
                 slot.child.trace.close()

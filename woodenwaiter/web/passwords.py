@@ -85,7 +85,7 @@ class Passwords:
         self._seen: tuple[object, ...] = ()
         self._secrets: Mapping[str, Secret] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, "password")
-        self._nobody = secret_of("")._replace(hash=bytes(32))
+        self._nobody = Secret(N, R, P, os.urandom(16), os.urandom(32))
         try:
             self._read()
         except (OSError, ValueError) as error:

@@ -31,6 +31,8 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 
 @dataclass(frozen=True)
 class Reply:
+    """All of an answer."""
+
     status: int
     body: bytes = b""
     type: str = "text/plain; charset=utf-8"
