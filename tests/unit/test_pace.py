@@ -360,6 +360,28 @@ def metrics_cost_redis_little(p: ModuleType, lease: float) -> object:
     return 3 <= p.METRICS_AGAIN <= p.PUBLISH and A_CROWD / p.metrics_every(A_CROWD) < 1
 
 
+# Who may see a page.
+
+
+@relation
+def guessing_takes_years(p: ModuleType, lease: float) -> object:
+    """README: one in 20 s, of a user from an address. Others are not kept out for long: nobody
+    waits for longer than that."""
+    return p.LOGIN_AGAIN >= 20 and max(p.LOGIN_FROM_AGAIN, p.LOGIN_AS_AGAIN) < p.LOGIN_AGAIN
+
+
+@relation
+def a_page_hangs_up_and_leaves_before_it_is_killed(p: ModuleType, lease: float) -> object:
+    """Who serves it gives up a second after it was told to."""
+    return p.ANSWERED_WITHIN < 1 and p.WEB_GRACE >= 1 + 2 * p.ANSWERED_WITHIN
+
+
+@relation
+def a_page_has_time_to_ask_in(p: ModuleType, lease: float) -> object:
+    """README: 10 s, and 12 h; a stream says something before a viewer takes it for lost."""
+    return p.REQUEST_WITHIN == 10 and p.SESSION == 12 * AN_HOUR and 2 * p.STREAM_ALIVE < 10
+
+
 # A drain.
 
 
@@ -728,6 +750,15 @@ MUTANTS = [
     Mutant("PUBLISH_AGAIN = 60.0", "PUBLISH_AGAIN = 1.0", {"telling_holds_up_little"}),
     Mutant("METRICS_WITHIN = 1.5", "METRICS_WITHIN = 3.0", {"metrics_come_in_time_without_redis"}),
     Mutant("CONVERSATION = 5.0", "CONVERSATION = 2.0", {"metrics_come_in_time_without_redis"}),
+    Mutant("LOGIN_AGAIN = 20.0", "LOGIN_AGAIN = 2.0", {"guessing_takes_years"}),
+    Mutant("LOGIN_AS_AGAIN = 5.0", "LOGIN_AS_AGAIN = 60.0", {"guessing_takes_years"}),
+    Mutant(
+        "WEB_GRACE = 2.0",
+        "WEB_GRACE = 1.0",
+        {"a_page_hangs_up_and_leaves_before_it_is_killed"},
+    ),
+    Mutant("REQUEST_WITHIN = 10.0", "REQUEST_WITHIN = 1.0", {"a_page_has_time_to_ask_in"}),
+    Mutant("SESSION = 12 * 3600.0", "SESSION = 12 * 60.0", {"a_page_has_time_to_ask_in"}),
     Mutant("METRICS_AGAIN = 3.0", "METRICS_AGAIN = 1.0", {"metrics_cost_redis_little"}),
     Mutant(
         "    return METRICS_AGAIN * max(1.0, hosts / 2)",
