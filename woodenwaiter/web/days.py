@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from ..protocol.beats import MOST_MINUTES, minutes_of
 from ..protocol.history import A_MINUTE, Beat, by_step
-from ..protocol.link import Link
+from ..protocol.link import Link, ServerTrouble
 from ..protocol.replies import is_outage
 from ..protocol.times import Times, times_of
 from .views import days
@@ -50,7 +48,7 @@ def _read(link: Link, queue: str, now: Beat) -> Mapping[str, Any]:
 def _times(link: Link, queue: str) -> Times | None:
     try:
         return times_of(link, queue)
-    except ResponseError as error:
+    except ServerTrouble as error:
         if is_outage(error):
             raise
         return None
