@@ -21,6 +21,8 @@ TYPES = {
 
 
 class Asset(NamedTuple):
+    """A file."""
+
     content: bytes
     type: str
     mark: str
