@@ -13,7 +13,7 @@ from .logins import ByPassword, Page
 from .options import Options
 from .origins import ELSEWHERE, trouble_with
 from .passwords import Passwords
-from .replies import Message, Receive, Reply, Send, armoured, elsewhere, words
+from .replies import Message, Receive, Reply, Send, again_from_here, armoured, elsewhere, words
 from .sessions import Sessions, same
 from .visits import Scope, Visit
 from .ways import ByHost, Way, WhoAsks, way_without_passwords
@@ -117,7 +117,7 @@ class Guard:
     def _unknown(self, visit: Visit) -> Reply:
         """To somebody who has to log in first."""
         if self._way.has_login and visit.is_safe and not visit.is_of_api:
-            return elsewhere(visit.login)
+            return again_from_here(visit.here) if visit.is_led_here else elsewhere(visit.login)
         return words(401, "log in first", as_json=visit.is_of_api)
 
     def _token(self, visit: Visit, user: str) -> str:

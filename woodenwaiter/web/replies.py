@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -62,6 +63,16 @@ def elsewhere(where: str, *cookies: str) -> Reply:
     """By GET, whatever was asked here."""
     headers = (("Location", where), *(("Set-Cookie", cookie) for cookie in cookies))
     return Reply(303, headers=headers)
+
+
+def again_from_here(where: str) -> Reply:
+    """Has a browser ask the same once more, by this page's own wish."""
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>WoodenWaiter</title>'
+        f'<meta http-equiv="refresh" content="0; url={escape(where)}">'
+        f'<a href="{escape(where)}">Go on</a>'
+    )
+    return Reply(200, page.encode(), "text/html; charset=utf-8")
 
 
 def armoured(send: Send, *, keeps: bool) -> Send:

@@ -66,6 +66,11 @@ class Visit:
         return str(scheme).lower() == "https"
 
     @property
+    def is_led_here(self) -> bool:
+        """Whether somebody has followed another site's link: then browsers keep cookies back."""
+        return self.header("sec-fetch-site") in ("cross-site", "same-site")
+
+    @property
     def is_of_api(self) -> bool:
         return self.path.startswith("/api/")
 
