@@ -6,13 +6,13 @@ export const PREFIX = document.documentElement.dataset.prefix;
 export const me = { user: "", readOnly: true, token: "", address: "", release: "", canLogOut: false, redacts: [] };
 
 export async function introduce() {
-  Object.assign(me, await get("me"));
+	Object.assign(me, await get("me"));
 }
 
 // Parameters that are empty are left out. The name of a queue is passed on as it came.
 export function query(parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  return given.length ? "?" + given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&") : "";
+	const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+	return given.length ? "?" + given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&") : "";
 }
 
 export const address = (path, parameters = {}) => `${PREFIX}/api/${path}${query(parameters)}`;
@@ -21,27 +21,27 @@ export const address = (path, parameters = {}) => `${PREFIX}/api/${path}${query(
 export const get = (path, parameters, signal) => ask(address(path, parameters), { signal });
 
 export const post = (body) =>
-  ask(address("do"), {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-Woodenwaiter-Token": me.token },
-    body: JSON.stringify(body),
-  });
+	ask(address("do"), {
+		method: "POST",
+		headers: { "Content-Type": "application/json", "X-Woodenwaiter-Token": me.token },
+		body: JSON.stringify(body),
+	});
 
 async function ask(url, how) {
-  const answer = await fetch(url, { ...how, credentials: "same-origin" }).catch((error) => {
-    if (error.name === "AbortError") throw error;
-    throw failure("The server does not answer.", 0);
-  });
-  if (answer.status === 401) logIn();
-  const said = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw failure(said.trouble || `The server answers ${answer.status}.`, answer.status);
-  return said;
+	const answer = await fetch(url, { ...how, credentials: "same-origin" }).catch((error) => {
+		if (error.name === "AbortError") throw error;
+		throw failure("The server does not answer.", 0);
+	});
+	if (answer.status === 401) logIn();
+	const said = await answer.json().catch(() => ({}));
+	if (!answer.ok) throw failure(said.trouble || `The server answers ${answer.status}.`, answer.status);
+	return said;
 }
 
 function failure(text, status) {
-  return Object.assign(new Error(text), { status });
+	return Object.assign(new Error(text), { status });
 }
 
 export function logIn() {
-  location.assign(`${PREFIX}/login${query({ then: location.pathname + location.search })}`);
+	location.assign(`${PREFIX}/login${query({ then: location.pathname + location.search })}`);
 }

@@ -12,20 +12,13 @@ export const many = (value, one, more = one + "s") => `${number(value)} ${value 
 
 // A minute; tenths where they say something.
 export const rate = (value) =>
-  value === null || value === undefined ? NONE : value < 9.95 ? fine.format(value) : whole.format(value);
-
-// Where there is room for few digits only.
-export function short(value) {
-  if (value === null || value === undefined) return NONE;
-  if (value < 9999.5) return rate(value);
-  return value < 999500 ? `${fine.format(value / 1000)}k` : `${fine.format(value / 1e6)}M`;
-}
+	value === null || value === undefined ? NONE : value < 9.95 ? fine.format(value) : whole.format(value);
 
 export function bytes(value) {
-  if (value === null || value === undefined) return NONE;
-  if (value < 1024) return `${value} B`;
-  const [length, unit] = value < 2 ** 20 ? [1024, "KiB"] : value < 2 ** 30 ? [2 ** 20, "MiB"] : [2 ** 30, "GiB"];
-  return `${rate(value / length)} ${unit}`;
+	if (value === null || value === undefined) return NONE;
+	if (value < 1024) return `${value} B`;
+	const [length, unit] = value < 2 ** 20 ? [1024, "KiB"] : value < 2 ** 30 ? [2 ** 20, "MiB"] : [2 ** 30, "GiB"];
+	return `${rate(value / length)} ${unit}`;
 }
 
 export const percent = (value) => (value === null || value === undefined ? NONE : `${whole.format(value)} %`);
@@ -35,39 +28,39 @@ const unitFor = (seconds) => UNITS.find(([, length]) => seconds >= 2 * length) ?
 
 // How long that is, with two digits, as the commands say it; down to microseconds.
 export function span(seconds) {
-  if (seconds === null || seconds === undefined) return NONE;
-  if (seconds > 0 && seconds < 0.9995) {
-    const [value, unit] = seconds < 0.0009995 ? [seconds * 1e6, "µs"] : [seconds * 1e3, "ms"];
-    return `${rate(value)} ${unit}`;
-  }
-  const [unit, length] = unitFor(seconds);
-  const value = seconds / length;
-  return `${value >= 9.95 ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
+	if (seconds === null || seconds === undefined) return NONE;
+	if (seconds > 0 && seconds < 0.9995) {
+		const [value, unit] = seconds < 0.0009995 ? [seconds * 1e6, "µs"] : [seconds * 1e3, "ms"];
+		return `${rate(value)} ${unit}`;
+	}
+	const [unit, length] = unitFor(seconds);
+	const value = seconds / length;
+	return `${value >= 9.95 ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
 }
 
 // A range of seconds, whose end nobody may know.
 export function between(range) {
-  if (!range) return NONE;
-  const [least, most] = range;
-  const [unit, length] = unitFor(most ?? least);
-  const low = Math.floor(least / length);
-  if (most === null) return `≥ ${low} ${unit}`;
-  const high = Math.ceil(most / length);
-  if (!low) return `≤ ${high} ${unit}`;
-  return low === high ? `${low} ${unit}` : `${low}–${high} ${unit}`;
+	if (!range) return NONE;
+	const [least, most] = range;
+	const [unit, length] = unitFor(most ?? least);
+	const low = Math.floor(least / length);
+	if (most === null) return `≥ ${low} ${unit}`;
+	const high = Math.ceil(most / length);
+	if (!low) return `≤ ${high} ${unit}`;
+	return low === high ? `${low} ${unit}` : `${low}–${high} ${unit}`;
 }
 
 // "90", "90s", "10m", "2h", "1d" as seconds; null: it is none of these.
 export function seconds(text) {
-  const found = /^\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?\s*$/.exec(text);
-  return found && found[1] * { s: 1, m: 60, min: 60, h: 3600, d: 86400 }[found[2] ?? "s"];
+	const found = /^\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?\s*$/.exec(text);
+	return found && found[1] * { s: 1, m: 60, min: 60, h: 3600, d: 86400 }[found[2] ?? "s"];
 }
 
 // And back, as one would type it.
 export function typed(value) {
-  if (!value) return "";
-  const [unit, length] = [["d", 86400], ["h", 3600], ["m", 60]].find(([, each]) => value % each === 0) ?? ["s", 1];
-  return `${value / length}${unit}`;
+	if (!value) return "";
+	const [unit, length] = [["d", 86400], ["h", 3600], ["m", 60]].find(([, each]) => value % each === 0) ?? ["s", 1];
+	return `${value / length}${unit}`;
 }
 
 // The server's clock: what it says is the time, and what has passed since by ours.
@@ -86,26 +79,25 @@ const coarse = (value) => { const [unit, length] = unitFor(value); return `${Mat
 
 // How the text of a time is made of the seconds that have passed.
 const FORMS = {
-  ago: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : `${coarse(passed)} ago`),
-  due: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : "now"),
-  for: (passed) => coarse(Math.max(0, passed)),
-  left: (passed) => coarse(Math.max(0, -passed)),
+	ago: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : `${coarse(passed)} ago`),
+	for: (passed) => coarse(Math.max(0, passed)),
+	left: (passed) => coarse(Math.max(0, -passed)),
 };
 
 // A time, relative; the absolute one when it is pointed at. `form`: one of FORMS.
 export function time(at, form = "ago") {
-  if (at === null || at === undefined) return NONE;
-  const date = new Date(at * 1000);
-  if (Number.isNaN(date.getTime())) return NONE;
-  const attributes = { datetime: date.toISOString(), title: when(at), "data-at": at, "data-form": form };
-  return h("time", attributes, FORMS[form](now() - at));
+	if (at === null || at === undefined) return NONE;
+	const date = new Date(at * 1000);
+	if (Number.isNaN(date.getTime())) return NONE;
+	const attributes = { datetime: date.toISOString(), title: when(at), "data-at": at, "data-form": form };
+	return h("time", attributes, FORMS[form](now() - at));
 }
 
 // One timer keeps them all current.
 setInterval(() => {
-  if (document.hidden) return;
-  for (const each of document.querySelectorAll("time[data-at]")) {
-    const text = FORMS[each.dataset.form](now() - each.dataset.at);
-    if (each.firstChild.data !== text) each.firstChild.data = text;
-  }
+	if (document.hidden) return;
+	for (const each of document.querySelectorAll("time[data-at]")) {
+		const text = FORMS[each.dataset.form](now() - each.dataset.at);
+		if (each.firstChild.data !== text) each.firstChild.data = text;
+	}
 }, 1000);

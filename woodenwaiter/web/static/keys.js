@@ -4,89 +4,72 @@
 import { h, render } from "./dom.js";
 import { AUDIT, go, HOME, HOSTS } from "./route.js";
 
-const KEYS = [
-  ["/", "to the filter"],
-  ["j k", "next and previous row"],
-  ["Enter", "open it"],
-  ["x", "choose it, where rows can be chosen"],
-  ["g o", "overview"],
-  ["g h", "hosts"],
-  ["g a", "audit"],
-  ["Esc", "close, or leave the filter"],
-  ["?", "these keys"],
-];
+const KEYS = {
+	"/": ["to the filter", () => focus(document.querySelector("input[type=search]"))],
+	j: ["next row", () => step(1)],
+	k: ["previous row", () => step(-1)],
+	Enter: ["open it"],
+	x: ["choose it, where rows can be chosen", () => document.activeElement.closest("tr")?.querySelector("input")?.click()],
+	"g o": ["to the overview", () => go(HOME)],
+	"g h": ["to the hosts", () => go(HOSTS)],
+	"g a": ["to the audit", () => go(AUDIT)],
+	Escape: ["close, or leave the filter"],
+	"?": ["these keys", showKeys],
+};
 
-let before = ""; // "g", for a second
+let before = ""; // "g ", for a second
 
 export function listen() {
-  addEventListener("keydown", press);
-}
-
-function press(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (document.querySelector("dialog[open]")) return;
-  const inside = event.target.closest("input:not([type=checkbox]), textarea, select");
-  if (event.key === "Escape") return escape(inside);
-  if (inside) return;
-  const done = before === "g" ? jump(event.key) : single(event);
-  before = event.key === "g" && before !== "g" ? "g" : "";
-  if (before) setTimeout(() => { before = ""; }, 1000);
-  if (done) event.preventDefault();
-}
-
-function jump(key) {
-  const to = { o: HOME, h: HOSTS, a: AUDIT }[key];
-  if (to) go(to);
-  return to;
-}
-
-function single(event) {
-  switch (event.key) {
-    case "/": return focus(document.querySelector("input[type=search]"));
-    case "j": return step(1);
-    case "k": return step(-1);
-    case "x": return event.target.closest("tr")?.querySelector("input[type=checkbox]")?.click() ?? true;
-    case "?": return showKeys();
-    default: return false;
-  }
+	addEventListener("keydown", (event) => {
+		if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
+		const inside = event.target.closest("input:not([type=checkbox]), textarea, select");
+		if (event.key === "Escape") return leave(inside);
+		const act = !inside && KEYS[before + event.key]?.[1];
+		before = !before && event.key === "g" ? "g " : "";
+		setTimeout(() => { before = ""; }, 1000);
+		if (!act) return;
+		event.preventDefault();
+		act();
+	});
 }
 
 function focus(element) {
-  element?.focus();
-  element?.select?.();
-  return true;
+	element?.focus();
+	element?.select?.();
 }
 
-function escape(inside) {
-  if (inside?.type === "search" && inside.value) {
-    inside.value = "";
-    inside.dispatchEvent(new Event("input", { bubbles: true }));
-  } else {
-    document.activeElement?.blur();
-  }
+function leave(inside) {
+	if (inside?.type !== "search" || !inside.value) return document.activeElement?.blur();
+	inside.value = "";
+	inside.dispatchEvent(new Event("input"));
 }
 
 function step(by) {
-  const rows = [...document.querySelectorAll("a.open")];
-  const row = document.activeElement?.closest("tr, li")?.querySelector("a.open");
-  const at = rows.indexOf(row);
-  const next = at < 0 ? rows[by > 0 ? 0 : rows.length - 1] : rows[at + by];
-  next?.focus();
-  next?.scrollIntoView({ block: "nearest" });
-  return true;
+	const rows = [...document.querySelectorAll("a.open")];
+	const at = rows.indexOf(document.activeElement?.closest("tr")?.querySelector("a.open"));
+	const next = at < 0 ? rows.at(by > 0 ? 0 : -1) : rows[at + by];
+	next?.focus();
+	next?.scrollIntoView({ block: "nearest" });
 }
 
 export function showKeys() {
-  const dialog = document.createElement("dialog");
-  dialog.setAttribute("aria-label", "Keys");
-  render(dialog, [
-    h("h2", {}, "Keys"),
-    h("dl", { class: "keys" }, KEYS.map(([keys, what]) => [h("dt", {}, keys.split(" ").map((key) => h("kbd", {}, key))), h("dd", {}, what)])),
-    h("form", { method: "dialog", class: "buttons" }, h("button", { autofocus: true }, "Close")),
-  ]);
-  dialog.onclose = () => dialog.remove();
-  dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
-  document.body.append(dialog);
-  dialog.showModal();
-  return true;
+	const dialog = document.createElement("dialog");
+	dialog.setAttribute("aria-label", "Keys");
+	render(dialog, [
+		h("h2", "Keys"),
+		h("dl.keys", Object.entries(KEYS).map(([keys, [what]]) => [h("dt", keys.split(" ").map((key) => h("kbd", key))), h("dd", what)])),
+		h("form.buttons", { method: "dialog" }, h("button", { autofocus: true }, "Close")),
+	]);
+	popUp(dialog);
+}
+
+// Shown until it is closed, also by a click beside it.
+export function popUp(dialog, closed) {
+	dialog.onclose = () => {
+		dialog.remove();
+		closed?.();
+	};
+	dialog.onclick = (event) => void (event.target === dialog && dialog.close());
+	document.body.append(dialog);
+	dialog.showModal();
 }

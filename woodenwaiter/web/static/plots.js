@@ -1,119 +1,100 @@
 // Plots, in SVG whose width is that of its box: one unit a value, stretched; lines keep their width.
 // What is written stands beside it in HTML. A plot is a slider for the keyboard and for screen
-// readers, whose text is what was so at that time; and the same is there as a table.
+// readers, whose text is what was so at that time.
 
 import { h, redraw } from "./dom.js";
-import { clock, number, rate, short, span } from "./format.js";
+import { clock, number, rate, span } from "./format.js";
 
 const at = new Map(); // by plot: which value is read out, [column, row]
-const open = new Set(); // those whose table is shown
 
 const known = (value) => value !== null && value !== undefined;
 const total = (values) => values.reduce((sum, value) => sum + (value ?? 0), 0);
 
 // Lines with gaps where nobody knows; or what lies below them.
 function line(values, top, height, below = false) {
-  let path = "";
-  values.forEach((value, i) => {
-    if (!known(value)) return;
-    const [first, last] = [!known(values[i - 1]), !known(values[i + 1])];
-    if (first && below) path += `M${i + 0.5} ${height}`;
-    path += `${first && !below ? "M" : "L"}${i + 0.5} ${level(value, top, height)}`;
-    if (last) path += below ? `V${height}z` : first ? "h.01" : ""; // one alone is a dot
-  });
-  return path;
+	let path = "";
+	values.forEach((value, i) => {
+		if (!known(value)) return;
+		const [first, last] = [!known(values[i - 1]), !known(values[i + 1])];
+		if (first && below) path += `M${i + 0.5} ${height}`;
+		path += `${first && !below ? "M" : "L"}${i + 0.5} ${level(value, top, height)}`;
+		if (last) path += below ? `V${height}z` : first ? "h.01" : ""; // one alone is a dot
+	});
+	return path;
 }
 
 const level = (value, top, height) => Math.round((height - (value / top) * height) * 100) / 100;
 
 function bars(values, top, height) {
-  return values.map((value, i) => (value ? `M${i} ${height}V${level(value, top, height)}h1V${height}z` : "")).join("");
+	return values.map((value, i) => (value ? `M${i} ${height}V${level(value, top, height)}h1V${height}z` : "")).join("");
 }
 
 // The last hour of a queue: what was done as bars, what came as a line over them, and what failed.
 export function sparkline(hour) {
-  if (!hour) return h("span", { class: "spark dim" }, "");
-  const { came, done, failed } = hour;
-  const top = Math.max(1, ...came, ...done);
-  const said = `last hour: ${short(total(came))} came, ${short(total(done))} done, ${short(total(failed))} failed`;
-  return h("svg", { class: "spark", viewBox: `0 0 ${came.length} 22`, preserveAspectRatio: "none", role: "img", "aria-label": said },
-    h("title", {}, `${said}; at most ${short(top)} a minute`),
-    h("path", { class: "done", d: bars(done, top, 21) }),
-    h("path", { class: "failed", d: bars(failed, top, 21) }),
-    h("path", { class: "came", d: line(came, top, 21) }));
+	if (!hour) return h("span.spark.dim", "");
+	const { came, done, failed } = hour;
+	const top = Math.max(1, ...came, ...done);
+	const said = `last hour: ${number(total(came))} came, ${number(total(done))} done, ${number(total(failed))} failed`;
+	return h("svg.spark", { viewBox: `0 0 ${came.length} 22`, preserveAspectRatio: "none", role: "img", "aria-label": said },
+		h("title", `${said}; at most ${number(top)} a minute`),
+		h("path.done", { d: bars(done, top, 21) }),
+		h("path.failed", { d: bars(failed, top, 21) }),
+		h("path.came", { d: line(came, top, 21) }));
 }
 
 // A round number above all values, so that the scale seldom changes.
 function ceiling(values, unit = 1) {
-  const most = Math.max(0, ...values.filter(known)) / unit;
-  if (!most) return unit;
-  const ten = 10 ** Math.floor(Math.log10(most));
-  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * ten >= most) * ten * unit;
+	const most = Math.max(0, ...values.filter(known)) / unit;
+	if (!most) return unit;
+	const ten = 10 ** Math.floor(Math.log10(most));
+	return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * ten >= most) * ten * unit;
 }
 
 // `series`: [{name, tone, values, form(value)}]; `start`: of the first value, Unix time; `step`: seconds.
-export function plot({ id, title, start, step, series, fold = "mean" }) {
-  const count = series[0].values.length;
-  const top = ceiling(series.flatMap((each) => each.values), series[0].unit);
-  const column = chosen(id, count)?.[0];
-  const read = column ?? count - 1;
-  const form = series[0].form ?? rate;
-  const value = (each) => (each.form ?? rate)(each.values[read]);
-  const readout = `${moment(start, step, read)}: ${series.map((each) => `${each.name} ${value(each)}`).join(", ")}`;
-  return h("figure", { key: id, class: "plot" },
-    h("figcaption", {}, h("h2", {}, title),
-      h("span", { class: "moment dim" }, column === undefined ? "latest" : moment(start, step, read)),
-      h("span", { class: "legend" }, series.map((each) => h("span", { class: each.tone }, each.name, " ", h("b", {}, value(each)))))),
-    slider({ id, title, count, read, readout },
-      h("svg", { viewBox: `0 0 ${count} 100`, preserveAspectRatio: "none", "aria-hidden": "true" },
-        h("path", { class: "grid", d: `M0 .3H${count}M0 50H${count}M0 99.7H${count}` }),
-        series.map((each) => each.area && h("path", { class: `area ${each.tone}`, d: line(each.values, top, 100, true) })),
-        series.map((each) => h("path", { class: `line ${each.tone}`, d: line(each.values, top, 100) })),
-        column !== undefined && h("path", { class: "cursor", d: `M${column + 0.5} 0V100` })),
-      h("span", { class: "high dim" }, form(top)),
-      hours(start, step * count)),
-    asTable(id, () => [["from", ...series.map((each) => each.name)], ...portions(count, step).map(([from, to]) => [
-      clock(start + from * step), ...series.map((each) => (each.form ?? rate)(folded(each.values.slice(from, to), fold)))])]));
+export function plot({ id, title, start, step, series }) {
+	const count = series[0].values.length;
+	const top = ceiling(series.flatMap((each) => each.values), series[0].unit);
+	const column = chosen(id, count)?.[0];
+	const read = column ?? count - 1;
+	const form = series[0].form ?? rate;
+	const value = (each) => (each.form ?? rate)(each.values[read]);
+	const readout = `${moment(start, step, read)}: ${series.map((each) => `${each.name} ${value(each)}`).join(", ")}`;
+	return h("figure", { key: id, class: "plot" },
+		h("figcaption", h("h2", title),
+			h("span.moment.dim", column === undefined ? "latest" : moment(start, step, read)),
+			h("span.legend", series.map((each) => h("span", { class: each.tone }, each.name, " ", h("b", value(each)))))),
+		slider({ id, title, count, read, readout },
+			h("svg", { viewBox: `0 0 ${count} 100`, preserveAspectRatio: "none", "aria-hidden": "true" },
+				h("path.grid", { d: `M0 .3H${count}M0 50H${count}M0 99.7H${count}` }),
+				series.map((each) => each.area && h("path", { class: `area ${each.tone}`, d: line(each.values, top, 100, true) })),
+				series.map((each) => h("path", { class: `line ${each.tone}`, d: line(each.values, top, 100) })),
+				column !== undefined && h("path.cursor", { d: `M${column + 0.5} 0V100` })),
+			h("span.high.dim", form(top)),
+			hours(start, step * count)));
 }
 
 const moment = (start, step, column) => `${clock(start + column * step)}–${clock(start + (column + 1) * step)}`;
 
-function folded(values, fold) {
-  const there = values.filter(known);
-  if (!there.length) return null;
-  return fold === "last" ? there[there.length - 1] : total(there) / there.length;
-}
-
-// By the hour, or by ten minutes where it is not even a day.
-function portions(count, step) {
-  const size = Math.max(1, Math.round((count * step > 7200 ? 3600 : 600) / step));
-  return Array.from({ length: Math.ceil(count / size) }, (_, i) => [i * size, Math.min(count, (i + 1) * size)]);
-}
-
 // Handler times: columns in time, rows by power of two; the darker, the more.
 export function heatMap({ id, title, start, step, columns }) {
-  const count = columns.length;
-  const used = columns.filter(Boolean).flatMap((each) => each.map((n, r) => (n ? r : -1)).filter((r) => r >= 0));
-  if (!used.length) return h("figure", { key: id, class: "plot" }, h("figcaption", {}, h("h2", {}, title)), h("p", { class: "none" }, "No handler has ended in this time."));
-  const low = Math.max(0, used.reduce((a, b) => Math.min(a, b)) - 1);
-  const high = used.reduce((a, b) => Math.max(a, b)) + 1;
-  const rows = high - low + 1;
-  const most = columns.reduce((a, each) => Math.max(a, ...(each ?? [0])), 1);
-  const [column, row] = chosen(id, count) ?? [];
-  const read = column ?? count - 1;
-  const readout = heatText(columns[read], row === undefined ? undefined : high - row, moment(start, step, read));
-  return h("figure", { key: id, class: "plot" },
-    h("figcaption", {}, h("h2", {}, title), h("span", { class: "legend" }, h("span", { class: "read" }, readout))),
-    slider({ id, title, count, rows, read, readout },
-      h("svg", { viewBox: `0 0 ${count} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true", class: "heat" },
-        shades(columns, most, high).map((d, i) => h("path", { key: i, class: `shade-${i}`, d })),
-        column !== undefined && h("path", { class: "cell", d: `M${column} ${row ?? 0}h1v${row === undefined ? rows : 1}h-1z` })),
-      marks(low, high).map(([text, share]) => h("span", { key: text, class: "range dim", "--at": share }, text)),
-      hours(start, step * count)),
-    asTable(id, () => [["from", "handlers", "p50", "p99"], ...portions(count, step).map(([from, to]) => {
-      const sum = summed(columns.slice(from, to));
-      return [clock(start + from * step), number(total(sum)), span(quantile(sum, 0.5)), span(quantile(sum, 0.99))];
-    })]));
+	const count = columns.length;
+	const used = columns.filter(Boolean).flatMap((each) => each.map((n, r) => (n ? r : -1)).filter((r) => r >= 0));
+	if (!used.length) return h("figure", { key: id, class: "plot" }, h("figcaption", h("h2", title)), h("p.none", "No handler has ended in this time."));
+	const low = Math.max(0, used.reduce((a, b) => Math.min(a, b)) - 1);
+	const high = used.reduce((a, b) => Math.max(a, b)) + 1;
+	const rows = high - low + 1;
+	const most = columns.reduce((a, each) => Math.max(a, ...(each ?? [0])), 1);
+	const [column, row] = chosen(id, count) ?? [];
+	const read = column ?? count - 1;
+	const readout = heatText(columns[read], row === undefined ? undefined : high - row, moment(start, step, read));
+	return h("figure", { key: id, class: "plot" },
+		h("figcaption", h("h2", title), h("span.legend", h("span.read", readout))),
+		slider({ id, title, count, rows, read, readout },
+			h("svg", { viewBox: `0 0 ${count} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true", class: "heat" },
+				shades(columns, most, high).map((d, i) => h("path", { key: i, class: `shade-${i}`, d })),
+				column !== undefined && h("path.cursor", { d: `M${column} ${row ?? 0}h1v${row === undefined ? rows : 1}h-1z` })),
+			marks(low, high).map(([text, share]) => h("span", { key: text, class: "range dim", "--at": share }, text)),
+			hours(start, step * count)));
 }
 
 const SHADES = 6;
@@ -121,97 +102,78 @@ const upTo = (range) => 2 ** range / 1e6; // seconds
 
 // One path for each shade: a thousand cells are six elements. The shade is of the logarithm.
 function shades(columns, most, high) {
-  const paths = Array(SHADES).fill("");
-  columns.forEach((each, x) => each?.forEach((n, range) => {
-    if (!n) return;
-    const shade = Math.min(SHADES - 1, Math.floor((Math.log1p(n) / Math.log1p(most)) * SHADES));
-    paths[shade] += `M${x} ${high - range}h1v1h-1z`;
-  }));
-  return paths;
+	const paths = Array(SHADES).fill("");
+	columns.forEach((each, x) => each?.forEach((n, range) => {
+		if (!n) return;
+		const shade = Math.min(SHADES - 1, Math.floor((Math.log1p(n) / Math.log1p(most)) * SHADES));
+		paths[shade] += `M${x} ${high - range}h1v1h-1z`;
+	}));
+	return paths;
 }
 
 function marks(low, high) {
-  const found = [];
-  const every = Math.ceil((high - low) / 5);
-  for (let range = high; range > low; range -= every) found.push([span(upTo(range)), (high - range) / (high - low + 1)]);
-  return found;
+	const found = [];
+	const every = Math.ceil((high - low) / 5);
+	for (let range = high; range > low; range -= every) found.push([span(upTo(range)), (high - range) / (high - low + 1)]);
+	return found;
 }
 
 function heatText(column, range, when) {
-  const all = total(column ?? []);
-  if (!all) return `${when}: nothing ended`;
-  const whole = `${number(all)} ended, p50 ≤ ${span(quantile(column, 0.5))}, p99 ≤ ${span(quantile(column, 0.99))}`;
-  if (range === undefined) return `${when}: ${whole}`;
-  return `${when}: ${number(column[range] ?? 0)} of ${number(all)} took ${span(upTo(range - 1))} to ${span(upTo(range))}`;
-}
-
-function summed(columns) {
-  const sum = [];
-  for (const each of columns) each?.forEach((n, range) => { sum[range] = (sum[range] ?? 0) + n; });
-  return [...sum].map((n) => n ?? 0);
+	const all = total(column ?? []);
+	if (!all) return `${when}: nothing ended`;
+	const whole = `${number(all)} ended, p50 ≤ ${span(quantile(column, 0.5))}, p99 ≤ ${span(quantile(column, 0.99))}`;
+	if (range === undefined) return `${when}: ${whole}`;
+	return `${when}: ${number(column[range] ?? 0)} of ${number(all)} took ${span(upTo(range - 1))} to ${span(upTo(range))}`;
 }
 
 function quantile(counts, share) {
-  let left = total(counts) * share;
-  if (!left) return null;
-  return upTo(counts.findIndex((n) => (left -= n ?? 0) <= 0));
+	let left = total(counts) * share;
+	if (!left) return null;
+	return upTo(counts.findIndex((n) => (left -= n ?? 0) <= 0));
 }
 
 function chosen(id, count) {
-  const found = at.get(id);
-  return found && found[0] < count ? found : undefined;
+	const found = at.get(id);
+	return found && found[0] < count ? found : undefined;
 }
 
 // The box that is pointed at, or moved in with the arrows.
 function slider({ id, title, count, rows = 0, read, readout }, ...children) {
-  const choose = (column, row) => {
-    at.set(id, [Math.max(0, Math.min(count - 1, column)), row === undefined ? undefined : Math.max(0, Math.min(rows - 1, row))]);
-    redraw();
-  };
-  const leave = () => at.delete(id) && redraw();
-  return h("div", {
-    class: "box", tabindex: "0", role: "slider", "aria-label": `${title}, time`, "aria-valuemin": 0, "aria-valuemax": count - 1,
-    "aria-valuenow": read, "aria-valuetext": readout,
-    onpointermove(event) {
-      const box = event.currentTarget.querySelector("svg").getBoundingClientRect();
-      const row = rows ? Math.floor(((event.clientY - box.top) / box.height) * rows) : undefined;
-      choose(Math.floor(((event.clientX - box.left) / box.width) * count), row);
-    },
-    onpointerleave: leave,
-    onblur: leave,
-    onkeydown(event) {
-      const [column, row] = at.get(id) ?? [read, undefined];
-      const move = {
-        ArrowLeft: [column - 1, row], ArrowRight: [column + 1, row], Home: [0, row], End: [count - 1, row],
-        PageUp: [column - 12, row], PageDown: [column + 12, row],
-        ArrowUp: rows ? [column, (row ?? rows) - 1] : [column + 1, row], ArrowDown: rows ? [column, (row ?? -1) + 1] : [column - 1, row],
-      }[event.key];
-      if (!move) return;
-      event.preventDefault();
-      choose(...move);
-    },
-  }, children);
+	const choose = (column, row) => {
+		at.set(id, [Math.max(0, Math.min(count - 1, column)), row === undefined ? undefined : Math.max(0, Math.min(rows - 1, row))]);
+		redraw();
+	};
+	const leave = () => at.delete(id) && redraw();
+	return h("div", {
+		class: "slider", tabindex: "0", role: "slider", "aria-label": `${title}, time`, "aria-valuemin": 0, "aria-valuemax": count - 1,
+		"aria-valuenow": read, "aria-valuetext": readout,
+		onpointermove(event) {
+			const box = event.currentTarget.querySelector("svg").getBoundingClientRect();
+			const row = rows ? Math.floor(((event.clientY - box.top) / box.height) * rows) : undefined;
+			choose(Math.floor(((event.clientX - box.left) / box.width) * count), row);
+		},
+		onpointerleave: leave,
+		onblur: leave,
+		onkeydown(event) {
+			const [column, row] = at.get(id) ?? [read, undefined];
+			const move = {
+				ArrowLeft: [column - 1, row], ArrowRight: [column + 1, row], Home: [0, row], End: [count - 1, row],
+				PageUp: [column - 12, row], PageDown: [column + 12, row],
+				ArrowUp: rows ? [column, (row ?? rows) - 1] : [column + 1, row], ArrowDown: rows ? [column, (row ?? -1) + 1] : [column - 1, row],
+			}[event.key];
+			if (!move) return;
+			event.preventDefault();
+			choose(...move);
+		},
+	}, children);
 }
 
 // Whole hours of the viewer's zone, a few of them; of an hour, ten minutes each.
 function hours(start, length) {
-  const size = length > 7200 ? 3 * 3600 : 600;
-  const offset = new Date(start * 1000).getTimezoneOffset() * 60;
-  const found = [];
-  for (let t = Math.ceil((start - offset) / size) * size + offset; t < start + length; t += size) found.push(t);
-  return found.map((t, i) => [t, (t - start) / length, i % 2]).filter(([, share]) => share > 0.03 && share < 0.97)
-    .map(([t, share, odd]) => h("span", { key: t, class: `hour dim${odd ? " odd" : ""}`, "--at": share }, clock(t)));
-}
-
-function asTable(id, rows) {
-  const shown = open.has(id);
-  const ontoggle = (event) => {
-    event.target.open ? open.add(id) : open.delete(id);
-    redraw();
-  };
-  const [head, ...lines] = shown ? rows() : [[]];
-  return h("details", { class: "as-table", ontoggle }, h("summary", {}, "As a table"),
-    shown && h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, h("table", {},
-      h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
-      h("tbody", {}, lines.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((text) => h("td", {}, text))))))));
+	const size = length > 7200 ? 3 * 3600 : 600;
+	const offset = new Date(start * 1000).getTimezoneOffset() * 60;
+	const found = [];
+	for (let t = Math.ceil((start - offset) / size) * size + offset; t < start + length; t += size) found.push(t);
+	return found.map((t, i) => [t, (t - start) / length, i % 2]).filter(([, share]) => share > 0.03 && share < 0.97)
+		.map(([t, share, odd]) => h("span", { key: t, class: `hour dim${odd ? " odd" : ""}`, "--at": share }, clock(t)));
 }

@@ -20,58 +20,58 @@ let pause = 1000;
 
 // Show this view from now on: at first as it was when it was last seen, if it was.
 export function follow(view, parameters) {
-  wanted = address("events", { view, ...parameters });
-  stream.parts = remembered.get(wanted) ?? new Map(jobs(stream.parts));
-  stream.ready = remembered.has(wanted);
-  connect();
+	wanted = address("events", { view, ...parameters });
+	stream.parts = remembered.get(wanted) ?? new Map(jobs(stream.parts));
+	stream.ready = remembered.has(wanted);
+	connect();
 }
 
 // What goes on is told in every view, so it is not forgotten between two.
 const jobs = (parts) => [...parts].filter(([name]) => name.startsWith("job/"));
 
 function connect() {
-  source?.close();
-  clearTimeout(again);
-  source = null;
-  if (document.hidden) return;
-  heard = Date.now();
-  source = new EventSource(wanted);
-  source.onmessage = (event) => hear(JSON.parse(event.data));
-  source.onerror = () => source?.readyState === EventSource.CLOSED && retry();
+	source?.close();
+	clearTimeout(again);
+	source = null;
+	if (document.hidden) return;
+	heard = Date.now();
+	source = new EventSource(wanted);
+	source.onmessage = (event) => hear(JSON.parse(event.data));
+	source.onerror = () => source?.readyState === EventSource.CLOSED && retry();
 }
 
 // Refused, so the browser does not try again: perhaps nobody is logged in any more.
 function retry() {
-  stream.lost ||= Date.now();
-  clearTimeout(again);
-  again = setTimeout(() => get("me").catch(() => {}).then(connect), pause * (0.75 + Math.random() / 2));
-  pause = Math.min(2 * pause, 15_000);
-  redraw();
+	stream.lost ||= Date.now();
+	clearTimeout(again);
+	again = setTimeout(() => get("me").catch(() => {}).then(connect), pause * (0.75 + Math.random() / 2));
+	pause = Math.min(2 * pause, 15_000);
+	redraw();
 }
 
 function hear(message) {
-  heard = Date.now();
-  pause = 1000;
-  setNow(message.now);
-  if (message.full) stream.parts = new Map();
-  for (const [name, value] of Object.entries(message.parts ?? {})) stream.parts.set(name, value);
-  for (const name of message.gone ?? []) stream.parts.delete(name);
-  Object.assign(stream, { ready: true, lost: 0, trouble: message.trouble ?? "" });
-  remember();
-  redraw();
+	heard = Date.now();
+	pause = 1000;
+	setNow(message.now);
+	if (message.full) stream.parts = new Map();
+	for (const [name, value] of Object.entries(message.parts ?? {})) stream.parts.set(name, value);
+	for (const name of message.gone ?? []) stream.parts.delete(name);
+	Object.assign(stream, { ready: true, lost: 0, trouble: message.trouble ?? "" });
+	remember();
+	redraw();
 }
 
 function remember() {
-  remembered.delete(wanted);
-  remembered.set(wanted, stream.parts);
-  if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value);
+	remembered.delete(wanted);
+	remembered.set(wanted, stream.parts);
+	if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value);
 }
 
 setInterval(() => {
-  if (document.hidden || !wanted || Date.now() - heard < SILENT) return;
-  stream.lost ||= heard;
-  if (source && source.readyState !== EventSource.CLOSED) connect(); // it may be half dead
-  redraw();
+	if (document.hidden || !wanted || Date.now() - heard < SILENT) return;
+	stream.lost ||= heard;
+	if (source && source.readyState !== EventSource.CLOSED) connect(); // it may be half dead
+	redraw();
 }, 1000);
 
 document.addEventListener("visibilitychange", () => wanted && connect());
@@ -80,9 +80,9 @@ addEventListener("pageshow", (event) => event.persisted && wanted && connect());
 
 // The values of parts of one kind, as "queue/", in their order.
 export function under(prefix) {
-  const found = [];
-  for (const [name, value] of stream.parts) if (name.startsWith(prefix) && value) found.push(value);
-  return found;
+	const found = [];
+	for (const [name, value] of stream.parts) if (name.startsWith(prefix) && value) found.push(value);
+	return found;
 }
 
 export const part = (name) => stream.parts.get(name);
