@@ -81,7 +81,7 @@ const coarse = (value) => { const [unit, length] = unitFor(value); return `${Mat
 const FORMS = {
 	ago: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : `${coarse(passed)} ago`),
 	for: (passed) => coarse(Math.max(0, passed)),
-	left: (passed) => coarse(Math.max(0, -passed)),
+	due: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : "now"),
 };
 
 // A time, relative; the absolute one when it is pointed at. `form`: one of FORMS.

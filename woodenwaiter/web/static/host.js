@@ -14,8 +14,8 @@ const CREWS = [
 	words("queue", "Queue", "minmax(9rem, 1fr)", { cell: (crew) => link(toQueue(crew.key), crew.queue, { class: "open" }) }),
 	figure("most", "Workers", "At least and at most", "5.5rem", number, { cell: (crew) => (crew.least === crew.most ? number(crew.most) : `${crew.least}–${crew.most}`) }),
 	...["running", "idle", "starting", "quiet", "leaving"].map((id) => figure(id, id[0].toUpperCase() + id.slice(1), "Workers", "5rem")),
-	figure("busy", "Busy", "How much of their time they ran tasks", "4.5rem", (share) => percent(share === null ? null : share * 100)),
-	figure("cpu", "CPU", "Of one CPU", "4.5rem", percent),
+	figure("busy", "Busy", "Time that tasks took, since its supervisor began", "5rem", span),
+	figure("cpu", "CPU", "Time of a CPU that its workers used, likewise", "5rem", span),
 	words("tally", "Did", "minmax(8rem, .7fr)", { wide: true, value: null, cell: (crew) => counts(crew.tally) }),
 	words("restarts", "Restarts", "minmax(7rem, .6fr)", { wide: true, value: null, cell: (crew) => counts(crew.restarts) }),
 ];
@@ -36,8 +36,8 @@ export function open({ document }) {
 				heading([[HOSTS, "Hosts"]], h("h1", h("bdi", it.host), h("span.dim", ` pid ${it.pid}`), state(it)), steering([it])),
 				it.trouble && h("p.notice.bad", { key: "trouble" }, it.trouble),
 				figures([
-					["Up", span(it.up)], ["Workers", number(it.alive)], ["Running", number(it.running)], ["CPU", percent(it.cpu)],
-					["Largest process", bytes(it.memory)], ["Restarts", counts(it.restarts)], ["Release", it.release ?? "–"], ["Seen", `${span(it.ago)} ago`]]),
+					["Up", time(it.since, "for")], ["Workers", number(it.alive)], ["Running", number(it.running)], ["CPU", percent(it.cpu)],
+					["Largest process", bytes(it.memory)], ["Restarts", counts(it.restarts)], ["Release", it.release ?? "–"], ["Seen", time(it.seen)]]),
 				hour(part("hour")),
 				panel("Queues that it serves", served.length, null, served.length ? crews.draw(served) : none("None.")),
 				running.draw(part("workers") ?? []),

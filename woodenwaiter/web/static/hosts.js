@@ -1,7 +1,7 @@
 // Supervisors, on all hosts.
 
 import { h } from "./dom.js";
-import { bytes, many, number, percent, span } from "./format.js";
+import { bytes, many, number, percent, time } from "./format.js";
 import { totals } from "./overview.js";
 import { badge, link } from "./pieces.js";
 import { toHost } from "./route.js";
@@ -27,9 +27,9 @@ const COLUMNS = [
 	figure("memory", "Memory", "Of its largest process", "6rem", bytes),
 	figure("restarts", "Restarts", "Workers that were replaced since it began", "5.5rem", number,
 		{ value: restarts, cell: (host) => h("span", { title: counts(host.restarts), class: restarts(host) ? "warn" : null }, number(restarts(host))) }),
-	figure("up", "Up", "", "4.5rem", span),
+	figure("since", "Up", "Since it began", "4.5rem", (at) => time(at, "for")),
 	words("release", "Release", "5rem", { minor: true }),
-	figure("ago", "Seen", "Ago, when it last told of itself", "5.5rem", span, { minor: true }),
+	figure("seen", "Seen", "When it last told of itself", "5.5rem", time, { minor: true }),
 ];
 
 // What a supervisor can be told, in words.

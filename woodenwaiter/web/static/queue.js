@@ -71,11 +71,11 @@ function plots(day, heat) {
 }
 
 function tasks(name, key) {
-	const more = name === "delayed" ? [words("reason", "Why", "minmax(8rem, .8fr)", { wide: true }), figure("due", "Due", "", "6rem", time)] : [];
+	const more = name === "delayed" ? [words("reason", "Why", "minmax(8rem, .8fr)", { wide: true }), figure("due", "Due", "", "6rem", (at) => time(at, "due"))] : [];
 	return table({
-		name: "tasks", label: `${name} tasks`, key: (task) => task.name, sorts: false,
+		name: "tasks", label: `${name} tasks`, key: (task) => task.id, sorts: false,
 		columns: [
-			{ id: "name", label: "Task", width: "10rem", cell: (task) => h("code", task.name) },
+			{ id: "name", label: "Task", width: "10rem", cell: (task) => h("code", { title: task.name }, task.task) },
 			{ id: "payload", label: "Payload", width: "minmax(10rem, 1fr)", wide: true, cell: (task) => h("code.payload", task.payload, !task.whole && "…") },
 			figure("size", "Size", "", "5rem", bytes), figure("deliveries", "Tried", "Deliveries that failed", "3.5rem"), ...more,
 			may() && { id: "act", label: "", width: "4.5rem", cell: (task) => h("button.quiet", { onclick: () => cancel(key, task.name, false) }, "Cancel") },
@@ -86,4 +86,7 @@ function tasks(name, key) {
 const first = (title, list, found, all, empty, away) =>
 	panel(title, all > found.length ? `the first ${found.length} of ${number(all)}` : found.length,
 		may() && all > 0 && h("button.quiet", { onclick: away }, "Purge…"),
-		found.length ? list.draw(found) : none(empty));
+		found.length ? list.draw(found.map(apart)) : none(empty));
+
+// Tasks with the same payload have the same name until they are delivered.
+const apart = (task, place) => ({ ...task, id: `${place} ${task.name}` });
