@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ..support import eventually
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -42,6 +44,11 @@ def any_browser() -> Iterator[Any]:
         browser.close()
 
 
+def until(page: Any, condition: str) -> None:
+    """Wait until this is so, in JavaScript: Playwright's own way is forbidden to it there."""
+    eventually(lambda: page.evaluate(condition), condition)
+
+
 class Seat:
     """A page in a browser, which is to complain of nothing. ``options``: of the browser's
     context."""
@@ -67,7 +74,7 @@ class Seat:
         """To this page, until it shows something."""
         self.page.goto(self.base + path)
         self.page.locator("main :is(h1, h2)").first.wait_for(state="attached")
-        self.page.wait_for_function("document.querySelector('main .note.late') === null")
+        until(self.page, "document.querySelector('main .note.late') === null")
         return self.page
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import redis
 import uvicorn
 
-from woodenwaiter.web.application import pages
+from woodenwaiter.web.front import front
 from woodenwaiter.web.options import Options
 
 from ..support import Server, eventually
@@ -29,7 +29,7 @@ class Viewer:
 
     def __init__(self, site: Site, **asked: str) -> None:
         self._connection = HTTPConnection("127.0.0.1", site.port, timeout=WITHIN)
-        self._connection.request("GET", f"/api/events?{urlencode(asked)}", headers=site.headers)
+        self._connection.request("GET", f"/api/events?{urlencode(asked)}")
         self.response = self._connection.getresponse()
         assert self.response.status == 200, self.response.read()
         self.parts: dict[str, Any] = {}
@@ -65,17 +65,10 @@ class Viewer:
 class Site:
     def __init__(self, server: Server, port: int = 0, **options: Any) -> None:
         self._client = redis.Redis.from_url(server.url)
-        app = pages(self._client, Options(**options))
-
-        async def guarded(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http":
-                scope.setdefault("state", {}).update(user="me", token="token")
-            await app(scope, receive, send)
-
+        app = front(self._client, Options(**options), lambda _: "me")
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
-        self.headers: dict[str, str] = {}
-        config = uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._viewers: list[Viewer] = []
         self._thread = threading.Thread(
@@ -105,7 +98,7 @@ class Site:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=WITHIN)
         try:
             content = None if body is None else json.dumps(body)
-            connection.request(method, path, content, {**self.headers, **headers})
+            connection.request(method, path, content, headers)
             response = connection.getresponse()
             return response.status, response.read()
         finally:
@@ -119,9 +112,17 @@ class Site:
         assert got == status, content
         return json.loads(content)
 
+    def post(self, body: Any) -> tuple[int, bytes]:
+        """As the page does."""
+        headers = {
+            "Origin": f"http://127.0.0.1:{self.port}",
+            "X-Woodenwaiter-Token": self.get("me")["token"],
+        }
+        return self.ask("POST", "/api/do", body, **headers)
+
     def do(self, verb: str, status: int = 200, **asked: Any) -> Any:
         """Have something done; returns the job."""
-        got, content = self.ask("POST", "/api/do", {"verb": verb, **asked})
+        got, content = self.post({"verb": verb, **asked})
         assert got == status, content
         return json.loads(content)
 

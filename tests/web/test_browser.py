@@ -15,7 +15,7 @@ from woodenwaiter.protocol.published import publication
 
 from ..application import Application
 from ..support import Server, eventually
-from .browsers import Seat, any_browser
+from .browsers import Seat, any_browser, until
 from .site import Site
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(180)]
@@ -115,7 +115,7 @@ def test_overview_is_sorted_filtered_and_sent(seat: Seat, client: Any) -> None:
     assert names.all_inner_texts() == ["b:many", "a:few"]
     page.keyboard.press("/")
     page.keyboard.type("few")
-    page.wait_for_function("document.querySelectorAll('table.queues tbody tr').length === 1")
+    until(page, "document.querySelectorAll('table.queues tbody tr').length === 1")
     assert "filter=few" in page.url
     assert "sort=-waiting" in page.url
     other = seat.page.context.new_page()
@@ -163,7 +163,7 @@ def test_nothing_jumps_at_an_update(seat: Seat, client: Any) -> None:
         push(client, {"n": 1}, queue=f"q:{n:02}")
     page = seat.go("/")
     page.locator("table.queues tbody tr").nth(29).wait_for(state="attached")
-    page.wait_for_function("document.querySelector('.findings') !== null")
+    until(page, "document.querySelector('.findings') !== null")
     place = "[...document.querySelectorAll('table.queues tbody tr')].map(r => r.offsetTop)"
     before = page.evaluate(place)
     push(client, *({"n": n} for n in range(12_345)), queue="q:07")
@@ -281,8 +281,9 @@ def test_tasks_of_one_payload_are_shown_one_by_one(seat: Seat, client: Any) -> N
     rows.nth(2).wait_for()
     press(page, "Cancel", "table[aria-label='next tasks']")
     confirm(page, "Cancel the task")
-    page.wait_for_function(
-        """document.querySelectorAll("table[aria-label='next tasks'] tbody tr").length === 2"""
+    until(
+        page,
+        """document.querySelectorAll("table[aria-label='next tasks'] tbody tr").length === 2""",
     )
 
 
@@ -371,7 +372,7 @@ def test_ten_megabytes_are_read_in_parts(seat: Seat, client: Any) -> None:
     length = "document.querySelector('.code-box').textContent.length"
     assert page.evaluate(length) == 65536
     page.locator("button.more").click()
-    page.wait_for_function(f"{length} === 2 * 65536")
+    until(page, f"{length} === 2 * 65536")
     assert "MiB" in text_of(page, "button.more") or "MB" in text_of(page, "button.more")
 
 
@@ -387,7 +388,7 @@ def test_thousand_queues_and_two_hundred_hosts(seat: Seat, client: Any, link: Li
     for n in range(200):
         publish(link, n, *(f"team{k % 37}:job-{k}" for k in range(n * 5, n * 5 + 5)))
     page = seat.go("/")
-    page.wait_for_function("document.querySelectorAll('table.queues tbody tr').length === 1000")
+    until(page, "document.querySelectorAll('table.queues tbody tr').length === 1000")
     frames = page.evaluate(
         """async () => {
             const input = document.querySelector('input[type=search]');
@@ -402,9 +403,9 @@ def test_thousand_queues_and_two_hundred_hosts(seat: Seat, client: Any, link: Li
         }"""
     )
     assert frames < 10_000, "no hang, on whatever machine"
-    page.wait_for_function("document.querySelectorAll('table.queues tbody tr').length === 11")
+    until(page, "document.querySelectorAll('table.queues tbody tr').length === 11")
     page = seat.go("/hosts")
-    page.wait_for_function("document.querySelectorAll('table.hosts tbody tr').length === 200")
+    until(page, "document.querySelectorAll('table.hosts tbody tr').length === 200")
 
 
 def test_million_letters(seat: Seat, client: Any) -> None:
