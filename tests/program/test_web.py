@@ -431,6 +431,22 @@ def test_where_workers_import(served: Served, *, is_named: bool) -> None:
     assert not supervisor.left_behind()
 
 
+@pytest.mark.parametrize("where", ["supervisor", "worker"])
+def test_application_that_replaces_threads(served: Served, where: str) -> None:
+    pytest.importorskip("gevent")
+    patch = "from gevent import monkey\nmonkey.patch_all()"
+    served.app.write(text=f"import warnings\nwarnings.simplefilter('ignore')\n{patch}")
+    supervisor = served.serve("--import-in", where)
+    browser = served.ready()
+    assert '"trouble": ""' in looked_at(browser, "overview")
+    assert browser.ask("/api/letters?queue=t%3Ad").status == 200
+    with browser.stream("/api/events?view=overview") as response:
+        response.readline()
+        assert supervisor.stop() == 0
+    assert "killed" not in supervisor.log
+    assert "Traceback" not in supervisor.log
+
+
 def test_several_servers(served: Served, make_server: Callable[..., Server]) -> None:
     other = make_server()
     elsewhere = f"WoodenWaiter.from_url({other.url!r})"

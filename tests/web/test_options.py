@@ -66,4 +66,5 @@ def test_what_is_refused_in_a_line(given: dict[str, Any], said: str) -> None:
 def test_what_to_open() -> None:
     assert Options().url == "http://127.0.0.1:8090/"
     assert Options(host="::1", prefix="/a").url == "http://[::1]:8090/a/"
-    assert Options(host="", no_auth=True).url == "http://localhost:8090/"
+    for everywhere in ("", "0.0.0.0", "::"):
+        assert Options(host=everywhere, no_auth=True).url == "http://localhost:8090/"

@@ -15,6 +15,9 @@ from ..settings import MOST_PORT
 HOST, PORT = "127.0.0.1", 8090
 """Where it is served, unless told otherwise."""
 
+EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - only to be told apart
+"""All addresses."""
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -112,8 +115,8 @@ class Options:
     @property
     def url(self) -> str:
         """What to open in a browser, on this machine at least."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host or 'localhost'}:{self.port}{self.prefix}/"
+        host = "localhost" if self.host in EVERYWHERE else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.prefix}/"
 
 
 def is_loopback(host: str) -> bool:

@@ -168,4 +168,4 @@ class _Passing(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info:
-            log.error("%s", record.getMessage(), exc_info=record.exc_info)
+            log.error("%s", record.getMessage().rstrip(), exc_info=record.exc_info)
