@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..protocol.client import Client
-from .application import pages
+from .pages import pages
 from .assets import Assets
 from .guard import App, guarded
 from .options import Options
