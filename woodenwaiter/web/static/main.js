@@ -19,10 +19,12 @@ import { toasts } from "./verbs.js";
 const PAGES = { overview, queue, letters, letter, hosts, host, audit };
 
 let here = { page: "" };
+let visits = 0;
 let page = null; // what the module's `open(place)` returned: {view, parameters, title(), draw(), close()}
 
 function arrive(byLink) {
 	here = place();
+	visits += 1;
 	page?.close?.();
 	page = PAGES[here.page]?.open(here);
 	if (page) follow(page.view, page.parameters);
@@ -45,8 +47,8 @@ function title() {
 function content() {
 	if (here.page === "nowhere") return note("There is no such page", h("a", { href: HOME }, "To the overview"));
 	if (!page) return null;
-	// A page is kept while its address says the same, whatever is filtered in it.
-	return h("div", { key: location.pathname, class: "page" }, stream.ready ? page.draw() : waiting());
+	// Nodes are kept for one visit: what was typed in fields is not to stay behind.
+	return h("div", { key: visits, class: "page" }, stream.ready ? page.draw() : waiting());
 }
 
 const waiting = () => [h("h1.unseen", page.title()), h("p.note.late", stream.trouble || "Reading…")];

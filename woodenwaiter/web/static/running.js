@@ -30,7 +30,7 @@ export function runningTasks(of) {
 		name: "running", label: "Running tasks", key: (task) => task.claim, sorts: false,
 		inputs: (task) => [task, shown(task)],
 		columns: [
-			{ id: "task", label: "Task", width: "minmax(9rem, 1fr)", cell: named },
+			{ id: "task", label: "Task", width: "minmax(9rem, 1fr)", cell: (task) => [h("code", { title: task.claim }, task.task), task.leaving && badge("", "leaving")] },
 			of.queue
 				? { id: "host", label: "Host", width: "minmax(7rem, .7fr)", cell: (task) => link(toHost(task.document), task.host) }
 				: { id: "queue", label: "Queue", width: "minmax(7rem, .7fr)", cell: (task) => link(toQueue(task.key), task.queue) },
@@ -39,13 +39,9 @@ export function runningTasks(of) {
 			{ id: "progress", label: "Progress", width: "minmax(8rem, 1fr)", cell: progress, wide: true },
 			figure("cpu", "CPU", "Of one CPU", "4rem", percent), figure("memory", "Memory", "", "5rem", bytes),
 			may() && { id: "act", label: "", width: "4.5rem", cell: (task) => h("button.quiet", { onclick: () => cancel(task.key ?? of.queue, task.claim, true) }, "Cancel") },
+			{ id: "trace", label: "", width: "", whole: true, cell: (task) => shown(task) && h("pre.trace", shown(task).text || shown(task).trouble) },
 		].filter(Boolean),
 	});
-
-	function named(task) {
-		const found = shown(task);
-		return [h("code", { title: task.claim }, task.task), task.leaving && badge("", "leaving"), found && h("pre.trace", found.text || found.trouble)];
-	}
 
 	return {
 		draw: (tasks) =>

@@ -11,8 +11,8 @@ const LONG = 100; // rows: more are laid out only where they are seen
 const points = matchMedia("(hover: hover)");
 
 // Columns: {id, label, title, width, value(row) to sort by, cell(row), number, wide, minor}. `wide`
-// ones have a line of their own on a phone, `minor` ones are left out there. The first one names the
-// row. `sort`: "waiting", or "-waiting" for the largest first; not where `sorts` is false.
+// ones have a line of their own on a phone, `whole` ones always, `minor` ones are left out there. The
+// first one names the row. `sort`: "waiting", or "-waiting" for the largest first; not where `sorts` is false.
 export function table({ name, label, columns, key, inputs, sort = "", sorts = true, pick = null, tone }) {
 	let current = null;
 	let order = [];
@@ -52,7 +52,7 @@ export function table({ name, label, columns, key, inputs, sort = "", sorts = tr
 		const cells = columns.map((column) => {
 			const on = sorting().replace(/^-/, "") === column.id;
 			const down = on && sorting()[0] === "-";
-			if (!column.label) return h("td", { role: "cell", key: column.id });
+			if (!column.label) return h("td", { role: "cell", key: column.id, class: kind(column) });
 			const direction = on ? (down ? "descending" : "ascending") : null;
 			const mark = h("span.mark", { "aria-hidden": "true" }, on ? (down ? "↓" : "↑") : "");
 			const text = sorts && column.value
@@ -96,7 +96,7 @@ export const words = (id, label, width, more = {}) =>
 	({ id, label, width, value: (row) => row[id], cell: (row) => h("bdi", { title: row[id] }, row[id]), ...more });
 
 const kind = (column) =>
-	[column.number && "number", column.wide && "wide", column.minor && "minor"].filter(Boolean).join(" ") || null;
+	[column.number && "number", column.whole && "whole", column.wide && "wide", column.minor && "minor"].filter(Boolean).join(" ") || null;
 
 const box = (label, on, onclick) =>
 	h("label.box", h("input", { type: "checkbox", "aria-label": `choose ${label}`, ".checked": on, onclick }));
