@@ -80,7 +80,7 @@ def views(page: Any, base: str) -> dict[str, str]:
     page.goto(f"{base}/hosts")
     host = page.locator("table a.open").first.get_attribute("href")
     page.goto(base + DEAD)
-    letter = page.locator("table.groups .under a, table a[href*='/dead/']").first
+    letter = page.locator("table a[href*='/dead/']").first
     return {
         "overview": "/",
         "queue": QUEUE,

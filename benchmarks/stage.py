@@ -21,7 +21,7 @@ QUEUES = {
     "images:classify": (30, 0.4, 0.0),
     "reports:monthly": (2, 9.0, 0.1),
     "search:index": (240, 0.008, 0.0),
-    "billing:charge": (12, 0.25, 0.08),
+    "billing:charge": (20, 0.25, 0.05),
     "exports:csv": (4, 3.0, 0.0),
 }
 """Of each: how many tasks come a minute at noon, the seconds one takes, the share that fails."""
@@ -82,6 +82,28 @@ def live_through_a_day(client: Any) -> None:
         client.rpush(keys.minutes, *reversed(notes))
         client.hset(keys.tally, mapping={"done": sums[1], "failed": sums[2], "buried": sums[3]})
         client.hset(keys.times, mapping=dict(_times(now, rate, seconds)))
+        for number in range(int(rate * failing * 100)):
+            client.xadd(
+                keys.dead, _letter(queue, number), f"{(now - 43_200 + 400 * number) * 1000}-0"
+            )
+
+
+def _letter(queue: str, number: int) -> dict[str, Any]:
+    error = ERRORS[number * number % 7 % 3]
+    kind = error.partition(":")[0]
+    trace = (
+        f'File "/srv/app/{queue.partition(":")[0]}.py", line 87, in handle\n    raise {kind}(...)'
+    )
+    return {
+        "id": f"worker-3/{number % 4}/{9000 + number}",
+        "reason": "the handler failed",
+        "error": error.replace("10", str(5 + number % 9)),
+        "traceback": f"Traceback (most recent call last):\n  {trace}\n{error}",
+        "deliveries": "5",
+        "first_failed": "1795900000.000",
+        "worker": f"worker-3/{number % 4}",
+        "payload": task(queue, number),
+    }
 
 
 def _times(now: int, rate: float, seconds: float) -> Iterator[tuple[str, str]]:

@@ -19,9 +19,15 @@ README = Path(__file__).parents[2] / "README.rst"
 def application_in_readme() -> str:
     """The code block that mounts the page."""
     blocks = README.read_text().split(".. code-block:: python\n")
-    [block] = [block for block in blocks if "woodenwaiter.web.application" in block.split("\n\n\n")[0]]
+    [block] = [
+        block for block in blocks if "woodenwaiter.web.application" in block.split("\n\n\n")[0]
+    ]
     lines = block.lstrip("\n").split("\n")
-    code = [line for n, line in enumerate(lines) if not any(lines[: n + 1][i] and lines[i][0] != " " for i in range(n + 1))]
+    code = [
+        line
+        for n, line in enumerate(lines)
+        if not any(lines[: n + 1][i] and lines[i][0] != " " for i in range(n + 1))
+    ]
     return "\n".join(line.removeprefix("    ") for line in code)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...names import without_token
-from ...protocol.hosts import Crew, Event, Hour
+from ...protocol.hosts import HOUR, Crew, Event, Hour
 from ...protocol.published import Sighting, Task, running
 from ...text import escaped
 from ..names import key_of
@@ -74,7 +74,12 @@ def _hour(hour: Hour) -> dict[str, Any] | None:
     if not any(each is not None for each in (*hour.cpu, *hour.memory)):
         return None
     memory = [None if mib is None else mib << 20 for mib in hour.memory]
-    return {"cpu": hour.cpu, "memory": memory}
+    return {"cpu": _of_an_hour(hour.cpu), "memory": _of_an_hour(memory)}
+
+
+def _of_an_hour(values: Sequence[int | None]) -> list[int | None]:
+    """With those minutes in which there was no supervisor yet."""
+    return [*[None] * (HOUR - len(values)), *values]
 
 
 def _event(written: float, event: Event) -> dict[str, Any]:
