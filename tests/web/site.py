@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPMessage
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -103,6 +103,14 @@ class Site:
             return response.status, response.read()
         finally:
             connection.close()
+
+    def response_headers(self, path: str) -> HTTPMessage:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=WITHIN)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return response.headers
 
     def get(self, what: str, status: int = 200, **asked: str) -> Any:
         """What there is under /api."""

@@ -3,57 +3,59 @@
 from __future__ import annotations
 
 import json
-import sys
+import re
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
 from ..support import Programs, Server, eventually, free_port
 
-pytest.importorskip("fastapi", reason="FastAPI is not there: pip install 'woodenwaiter[test-web]'")
-
 README = Path(__file__).parents[2] / "README.rst"
 
-
-def application_in_readme() -> str:
-    """The code block that mounts the page."""
-    blocks = README.read_text().split(".. code-block:: python\n")
-    [block] = [
-        block for block in blocks if "woodenwaiter.web.application" in block.split("\n\n\n")[0]
-    ]
-    lines = block.lstrip("\n").split("\n")
-    code = [
-        line
-        for n, line in enumerate(lines)
-        if not any(lines[: n + 1][i] and lines[i][0] != " " for i in range(n + 1))
-    ]
-    return "\n".join(line.removeprefix("    ") for line in code)
+Ask = Callable[..., bytes]
 
 
-def test_page_is_mounted_as_readme_does(programs: Programs, server: Server) -> None:
+def example() -> str:
+    """The code below its title."""
+    section = README.read_text().split("\nIn your own application\n~~~", 1)[1]
+    block = section.split(".. code-block:: python\n", 1)[1]
+    return textwrap.dedent(re.split(r"\n(?=\S)", block)[0])
+
+
+@pytest.fixture
+def ask(programs: Programs, server: Server) -> Ask:
+    """Asks the application that README.rst has."""
+    pytest.importorskip("fastapi", reason="no FastAPI: pip install 'woodenwaiter[test-web]'")
     port = free_port()
-    code = application_in_readme().replace("redis://localhost:6379/0", server.url)
-    (programs.folder / "site.py").unlink(missing_ok=True)
+    code = example().replace("redis://localhost:6379/0", server.url)
     (programs.folder / "shop.py").write_text(code)
     programs.start("-m", "uvicorn", "shop:app", "--port", str(port), "--log-level", "warning")
-    base = f"http://127.0.0.1:{port}"
 
     def ask(path: str, **headers: str) -> bytes:
-        with urlopen(Request(base + path, headers=headers)) as response:
+        with urlopen(Request(f"http://127.0.0.1:{port}{path}", headers=headers)) as response:
             return bytes(response.read())
 
-    def answered() -> bytes:
+    def is_there() -> bool:
         try:
-            return ask("/pool/api/me", Authorization="anna")
+            return ask("/") == b'{"hello":"world"}'
         except OSError:
-            return b""
+            return False
 
-    me = json.loads(eventually(answered, "an answer"))
+    eventually(is_there, "an answer")
+    return ask
+
+
+def test_page_is_mounted_as_readme_does(ask: Ask) -> None:
+    me = json.loads(ask("/pool/api/me", Authorization="anna"))
     assert (me["user"], me["readOnly"]) == ("anna", False)
-    assert b'data-prefix="/pool"' in ask("/pool/", Authorization="anna")
+    assert b'data-prefix="/pool"' in ask("/pool/queues/t%3Ad", Authorization="anna")
     assert b"import" in ask("/pool/static/main.js")
-    assert ask("/") == b'{"hello":"world"}'
-    with pytest.raises(OSError, match="401"):
+
+
+def test_nobody_comes_in_whom_the_application_does_not_know(ask: Ask) -> None:
+    with pytest.raises(HTTPError, match="401"):
         ask("/pool/api/me")
-    assert sys.executable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
@@ -24,6 +25,8 @@ class Asset(NamedTuple):
     """A file."""
 
     content: bytes
+    packed: bytes
+    """By gzip."""
     type: str
     mark: str
     """By which a browser knows that what it has is still so."""
@@ -39,7 +42,8 @@ class Assets:
             if kind := TYPES.get(f".{file.name.rpartition('.')[2]}"):
                 content = file.read_bytes()
                 mark = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-                found[file.name] = Asset(content, kind, f'"{mark}"')
+                packed = gzip.compress(content, mtime=0)
+                found[file.name] = Asset(content, packed, kind, f'"{mark}"')
         return found
 
     def answer(self, name: str, headers: Mapping[str, str]) -> Response:
@@ -48,10 +52,13 @@ class Assets:
         asset = self._all.get(name)
         if asset is None or name.endswith(".html"):
             return Response("There is no such file.\n", 404, media_type="text/plain")
-        cached = {"ETag": asset.mark, "Cache-Control": "no-cache"}
+        cached = {"ETag": asset.mark, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if headers.get("if-none-match") == asset.mark:
             return Response(None, 304, cached)
-        return Response(asset.content, headers={**cached, "Content-Type": asset.type})
+        told = {**cached, "Content-Type": asset.type}
+        if "gzip" in headers.get("accept-encoding", ""):
+            return Response(asset.packed, headers={**told, "Content-Encoding": "gzip"})
+        return Response(asset.content, headers=told)
 
     def page(self, name: str, status: int = 200, **texts: str) -> Response:
         """A page, with these texts in place of their names in braces."""

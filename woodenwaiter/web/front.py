@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..protocol.client import Client
-from .pages import pages
 from .assets import Assets
 from .guard import App, guarded
 from .options import Options
+from .pages import pages
 from .ways import WhoAsks
 
 

@@ -81,7 +81,7 @@ class Page:
         return [
             *gets,
             Route("/api/do", careful(self._do), methods=["POST"]),
-            Route("/static/{name}", self._static),
+            Route("/static/{name:path}", self._static),
             Route("/{path:path}", self._shell),
         ]
 
