@@ -13,7 +13,7 @@ import pytest
 from woodenwaiter import pace
 from woodenwaiter.protocol.hosts import Crew, Event, Host, Hour, Running
 from woodenwaiter.protocol.link import Link
-from woodenwaiter.protocol.published import publication
+from woodenwaiter.protocol.published import publication, withdrawal
 from woodenwaiter.verbs.audit import audit
 
 from ..application import Application
@@ -165,8 +165,22 @@ def test_host_that_is_gone_is_told_of(
     viewer = site.view("overview")
     viewer.until(lambda v: v.parts.get("totals", {}).get("hosts") == 1)
     monkeypatch.setattr(pace, "REPUBLISH", 0)  # it may be gone: so much time has passed
+    client.zadd("{t:d}:leases", {"h.1/7": 4e12})
     client.delete("{woodenwaiter:hosts}:h.1/0")
     viewer.until(lambda v: "nothing is heard any more of h, pid 1" in str(v.parts))
+
+
+def test_host_that_has_left_by_itself_is_not_told_of(
+    site: Site, client: Any, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(client)
+    publish(link, "h.1/0", "t:d")
+    viewer = site.view("overview")
+    viewer.until(lambda v: v.parts.get("totals", {}).get("hosts") == 1)
+    client.zadd("{t:d}:leases", {"other.1/7": 4e12})
+    link.exchange(withdrawal("h.1/0"))
+    viewer.until(lambda v: v.parts["totals"]["hosts"] == 0)
+    assert "nothing is heard" not in str(viewer.parts["findings"])
 
 
 def test_dead_letters_are_counted_and_counted_again(site: Site, client: Any) -> None:
@@ -295,6 +309,14 @@ def test_values_are_hidden_everywhere(make_site: Callable[..., Site], server: Se
     for each in told:
         assert "hunter" not in str(each)
         assert "anna" in str(each)
+    large = json.dumps({**secret, "text": "x" * 20_000})
+    bury(client, payload=large, error="LoginError: hunter2secret is wrong")
+    bury(client, payload="password=hunter2secret", reason="not JSON: hunter2secret")
+    viewer = site.view("dead", queue="t%3Ad")
+    viewer.until(lambda v: v.parts.get("groups", {}).get("letters") == 3)
+    told = [viewer.parts, site.get("letters", queue="t%3Ad")]
+    assert "hunter" not in str(told)
+    assert "LoginError: •••" in str(told)
     edit = {"letters": [name], "payload": '{"password": "•••"}'}
     job = site.done("requeue", queue="t%3Ad", **edit)
     assert (job["state"], client.llen("t:d")) == ("failed", 1)

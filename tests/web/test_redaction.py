@@ -72,6 +72,16 @@ def test_errors_do_not_tell_them(secret: Any) -> None:
         assert "123456" not in told
 
 
+@pytest.mark.parametrize("payload", [b"password=hunter2", b'{"password": "hunter2'])
+def test_of_an_error_about_what_cannot_be_read_its_kind_is_told(payload: bytes) -> None:
+    redaction = Redaction(["password"])
+    assert redaction.text("LoginError: hunter2", payload) == "LoginError: •••"
+    assert redaction.text("no hunter2", payload) == "•••"
+    assert redaction.text("a.E: hunter2", b"{}", is_whole=False) == "a.E: •••"
+    assert redaction.text("", payload) == ""
+    assert Redaction().text("E: hunter2", payload) == "E: hunter2"
+
+
 def test_short_values_are_not_looked_for() -> None:
     payload = b'{"password": "a"}'
     assert Redaction(["password"]).text("a fault", payload) == "a fault"

@@ -11,9 +11,10 @@ from ..errors import text_of
 from ..logs import log
 from ..protocol.letters import Extent, Filter, extent_of
 from ..protocol.link import Link, ServerTrouble, unusable
-from ..verbs.letters import Groups, groups
+from ..verbs.letters import groups
 from .boards import Board
 from .links import Links
+from .redaction import Redaction
 from .views.letters import group
 
 MOST_GROUPS = 500
@@ -30,9 +31,10 @@ class Count:
     """Of one queue: a thread that counts while somebody watches, anew where letters came or went
     since; the longer that takes, the more rarely."""
 
-    def __init__(self, links: Links, queue: str) -> None:
+    def __init__(self, links: Links, redaction: Redaction, queue: str) -> None:
         self.board = Board()
         self._links = links
+        self._redaction = redaction
         self._queue = queue
         self._hurried = threading.Event()
         self._lock = threading.Lock()
@@ -89,7 +91,7 @@ class Count:
             at=found.now,
             letters=found.letters,
             more=max(0, len(found.groups) - MOST_GROUPS),
-            groups=_told(found),
+            groups=[group(each, self._redaction) for each in found.groups[:MOST_GROUPS]],
             trouble="",
         )
 
@@ -109,15 +111,12 @@ class Count:
         self.board.put(PART, self._told)
 
 
-def _told(found: Groups) -> list[dict[str, Any]]:
-    return [*map(group, found.groups[:MOST_GROUPS])]
-
-
 class Counting:
     """Of all queues that somebody watches."""
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, links: Links, redaction: Redaction) -> None:
         self._links = links
+        self._redaction = redaction
         self._counts: dict[str, Count] = {}
 
     def of(self, queue: str) -> Count:
@@ -125,7 +124,7 @@ class Counting:
         for other, count in [*self._counts.items()]:
             if other != queue and not count.board.viewers:
                 del self._counts[other]
-        return self._counts.setdefault(queue, Count(self._links, queue))
+        return self._counts.setdefault(queue, Count(self._links, self._redaction, queue))
 
     def hurry(self, queue: str) -> None:
         if count := self._counts.get(queue):

@@ -70,7 +70,7 @@ class Looks:
     def _overview(self, link: Link, _: str) -> Iterator[Parts]:
         plane = self._plane
         found = plane.look_at_queues(link)
-        if not plane.sightings:  # nobody has looked for long: sizes come first
+        if plane.is_new:  # then all takes a moment: sizes come first
             yield _rows(self._row(queue, each) for queue, each in found.items())
         plane.look_at_hosts(link)
         plane.check(link)

@@ -62,7 +62,7 @@ class Page:
         self._plane = Plane()
         self._looks = Looks(self._plane, options)
         self._reader = Reader(self._links, self._looks, self._plane)
-        self._counting = Counting(self._links)
+        self._counting = Counting(self._links, self._redaction)
         self._jobs = Jobs(self._links)
         self._assets = Assets()
 

@@ -3,6 +3,7 @@ changes, however many views are of it."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from ..protocol.checkup import server_findings
 from ..protocol.handlers import Handlers
 from ..protocol.history import A_MINUTE, Beat, Rates, by_minute
 from ..protocol.hosts import Host
+from ..protocol.keys import Keys
 from ..protocol.link import Link
 from ..protocol.overview import Overview, overviews
 from ..protocol.published import Sighting, published
@@ -29,7 +31,7 @@ AT_ONCE = 200
 
 
 class Gone(NamedTuple):
-    """A supervisor that tells nothing any more, and had not said that it leaves; ``at``: monotonic
+    """A supervisor that tells nothing any more, and has not left by itself; ``at``: monotonic
     seconds."""
 
     host: Host
@@ -46,12 +48,17 @@ class Plane:
         self._restarts: deque[tuple[float, Counter[tuple[str, str]]]] = deque()
         self._counted: dict[str, Counter[tuple[str, str]]] = {}
         self._server_time, self._told_at = 0.0, 0.0
-        self._hosts_at = self._checked_at = -float("inf")
+        self._hosts_at = self._checked_at = -math.inf
         self.findings: Sequence[Finding] = ()
         self.ailments: Sequence[Ailment] = ()
         self._queues: Mapping[str, Overview | Exception] = {}
-        self._queues_at = -float("inf")
+        self._queues_at = -math.inf
         self._hours: dict[str, tuple[int, Sequence[Rates | None]]] = {}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether hosts were not looked at yet."""
+        return self._hosts_at == -math.inf
 
     @property
     def now(self) -> float:
@@ -66,7 +73,7 @@ class Plane:
         found = published(link, self.sightings)
         self._hosts_at = now
         self._heed_time(found[0].written + found[0].ago if found else _time_of(link))
-        self._note_gone(found, now)
+        self._note_gone(link, found, now)
         self._note_restarts(found, now)
         self.sightings = found
         self._handlers = {}
@@ -84,13 +91,14 @@ class Plane:
         found = self._handlers.get(queue, Handlers())
         return Handlers(None, found.times) if any(h.more_queues for h in self.hosts) else found
 
-    def _note_gone(self, found: Sequence[Sighting], now: float) -> None:
+    def _note_gone(self, link: Link, found: Sequence[Sighting], now: float) -> None:
+        """Those that leave by themselves give their leases back."""
         there = {seen.name for seen in found}
         hosts = {seen.host.host for seen in found if seen.host}
         self.gone += [
             Gone(seen.host, now)
             for seen in self.sightings
-            if seen.host and seen.name not in there and seen.host.state != "draining"
+            if seen.host and seen.name not in there and _has_leases(link, seen.name, seen.host)
         ]
         self.gone = [g for g in self.gone if now - g.at < pace.LATELY and g.host.host not in hosts]
 
@@ -165,6 +173,13 @@ class Plane:
     def _is_due(self, queue: str, now: Beat) -> bool:
         known = self._hours.get(queue)
         return known is None or known[0] != int(now.time // A_MINUTE)
+
+
+def _has_leases(link: Link, name: str, host: Host) -> bool:
+    pool = name.rpartition("/")[0].encode() + b"/"
+    replies = link.exchange([("ZRANGE", Keys(crew.queue).leases, 0, -1) for crew in host.queues])
+    owners = (owner for reply in replies if isinstance(reply, list) for owner in reply)
+    return any(owner.startswith(pool) for owner in owners)
 
 
 def _time_of(link: Link) -> float:

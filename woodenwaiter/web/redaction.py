@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,6 +11,10 @@ HIDDEN = "•••"
 
 SHORTEST = 4
 """Characters of a hidden value that is looked for in other texts: shorter ones are everywhere."""
+
+
+KIND = re.compile(r"[\w.]{1,100}:", re.ASCII)
+"""Of an exception, before what it says."""
 
 
 class Redaction:
@@ -27,19 +32,31 @@ class Redaction:
         if not self:
             return payload
         try:
-            value = json.loads(payload) if is_whole else None
-        except (ValueError, RecursionError):
-            value = None
-        if value is None:
+            value = _parsed(payload, is_whole=is_whole)
+        except ValueError:
             return f"{HIDDEN} ({len(payload):,} bytes)".encode()
         hidden = self._without(value)
         return payload if hidden == value else json.dumps(hidden).encode()
 
-    def text(self, text: str, payload: bytes) -> str:
-        """A text about this payload, such as an error, without its hidden values."""
-        for secret in sorted(self._secrets_in(payload), key=len, reverse=True):
+    def text(self, text: str, payload: bytes, *, is_whole: bool = True) -> str:
+        """A text about this payload, such as an error, without its hidden values; where nobody
+        knows them, only which kind of error it is."""
+        if not self:
+            return text
+        try:
+            secrets = {*self._hidden_in(_parsed(payload, is_whole=is_whole))}
+        except ValueError:
+            return self.unseen(text)
+        for secret in sorted(filter(_is_long, secrets), key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
+
+    def unseen(self, text: str) -> str:
+        """A text about a payload that was not looked at: an error's kind, and no more."""
+        if not self or not text:
+            return text
+        kind = KIND.match(text)
+        return f"{kind[0]} {HIDDEN}" if kind else HIDDEN
 
     def _without(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -48,15 +65,6 @@ class Redaction:
                 for key, each in value.items()
             }
         return [*map(self._without, value)] if isinstance(value, list) else value
-
-    def _secrets_in(self, payload: bytes) -> set[str]:
-        if not self:
-            return set()
-        try:
-            found = self._hidden_in(json.loads(payload))
-            return {text for text in found if len(text) >= SHORTEST}
-        except (ValueError, RecursionError):
-            return set()
 
     def _hidden_in(self, value: Any) -> Iterator[str]:
         if isinstance(value, dict):
@@ -68,6 +76,20 @@ class Redaction:
         elif isinstance(value, list):
             for each in value:
                 yield from self._hidden_in(each)
+
+
+def _parsed(payload: bytes, *, is_whole: bool) -> Any:
+    """Raises ValueError."""
+    if not is_whole:
+        raise ValueError("nobody knows what follows")
+    try:
+        return json.loads(payload)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _is_long(secret: str) -> bool:
+    return len(secret) >= SHORTEST
 
 
 def _texts_in(value: Any) -> Iterator[str]:

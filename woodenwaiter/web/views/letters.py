@@ -23,7 +23,8 @@ IN_LIST = 300
 """Bytes of a payload."""
 
 
-def group(group: Group) -> dict[str, Any]:
+def group(group: Group, redaction: Redaction) -> dict[str, Any]:
+    """Of their payloads, nothing is known."""
     texts = ("reason", "error", "example")
     return {
         "group": group.group,
@@ -31,7 +32,7 @@ def group(group: Group) -> dict[str, Any]:
         "first": group.first,
         "last": group.last,
         "letter": group.letter,
-        **{name: escaped(getattr(group, name)) for name in texts},
+        **{name: escaped(redaction.unseen(getattr(group, name))) for name in texts},
     }
 
 
@@ -49,7 +50,10 @@ def outline(letter: Outline, redaction: Redaction) -> dict[str, Any]:
         "payload": escaped(text_of(shown, is_whole=len(shown) == len(payload) and is_whole)),
         "whole": is_whole and len(shown) == len(payload),
         "group": letter.group,
-        **{n: escaped(redaction.text(text, letter.payload)) for n, text in texts.items()},
+        **{
+            name: escaped(redaction.text(text, letter.payload, is_whole=is_whole))
+            for name, text in texts.items()
+        },
     }
 
 

@@ -25,7 +25,7 @@ def task(task: Task, now: float, redaction: Redaction) -> dict[str, Any]:
         "size": task.size,
         "whole": is_whole,
         "deliveries": task.deliveries,
-        "reason": escaped(redaction.text(task.reason, task.payload)),
+        "reason": escaped(redaction.text(task.reason, task.payload, is_whole=is_whole)),
         "due": None if task.due is None else round(now + task.due, 1),
     }
 
