@@ -28,6 +28,7 @@ from woodenwaiter.protocol.scripts import Script
 from ..application import Application, source
 from ..counting import accounts
 from ..support import Server, eventually, run
+from ..web.site import Site
 
 README = (Path(__file__).parents[2] / "README.rst").read_text()
 LINES = {
@@ -269,6 +270,33 @@ def test_operator_cancels_and_tells_hosts(
     assert [letter[b"reason"] for _, letter in letters] == [b"cancelled"] * 3
     assert supervisor.stop() == 0
     assert [r for r in users.refusals() if r not in SAID_BY_REDIS_PY] == []
+
+
+def test_page_of_a_viewer_shows_all_and_changes_nothing(users: Users) -> None:
+    letter = users.admin.xadd("{t:d}:dead", {"payload": "{}", "error": "E"}).decode()
+    users.admin.lpush("t:d", "{}")
+    users.admin.sadd("woodenwaiter:queues", "t:d")
+    with Site(users.url("viewer")) as site:
+        for view in ("overview", "queue", "dead", "hosts", "audit"):
+            viewer = site.view(view, queue="t%3Ad")
+            assert not viewer.trouble, view
+        viewer = site.view("overview")
+        viewer.until(lambda v: "findings" in v.parts)
+        assert viewer.parts["queue/t%3Ad"]["waiting"] == 1
+        assert site.get("letter", queue="t%3Ad", letter=letter)["isJson"]
+        assert {*users.refusals()} <= {"client|setinfo"}
+        job = site.done("pause", queue="t%3Ad")
+        assert (job["state"], users.admin.exists("{t:d}:paused")) == ("failed", 0)
+        assert "permission" in str(job["troubles"])
+
+
+def test_page_of_an_operator_acts(users: Users) -> None:
+    users.admin.lpush("t:d", "{}")
+    with Site(users.url("operator")) as site:
+        done = [site.done("purge", queue="t%3Ad"), site.done("pause", queue="t%3Ad")]
+        done += [site.done(**each["undo"]) for each in done]
+    assert [each["state"] for each in done] == ["done"] * 4
+    assert {*users.refusals()} <= {"client|setinfo"}
 
 
 def test_operator_has_what_the_viewer_has_and_what_acts() -> None:

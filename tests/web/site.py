@@ -63,8 +63,9 @@ class Viewer:
 
 
 class Site:
-    def __init__(self, server: Server, port: int = 0, **options: Any) -> None:
-        self._client = redis.Redis.from_url(server.url)
+    def __init__(self, server: Server | str, port: int = 0, **options: Any) -> None:
+        url = server if isinstance(server, str) else server.url
+        self._client = redis.Redis.from_url(url)
         app = front(self._client, Options(**options), lambda _: "me")
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
