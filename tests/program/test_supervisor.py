@@ -28,7 +28,7 @@ def test_serves_and_drains(app: Application) -> None:
     assert supervisor.stop() == 0
     assert not supervisor.left_behind()
     assert app.done == list(range(100))
-    left = {b"{t:d}:" + name for name in (b"clock", b"tally", b"beats", b"minutes")}
+    left = {b"{t:d}:" + name for name in (b"clock", b"tally", b"beats", b"minutes", b"times")}
     assert set(app.client.keys()) <= {b"woodenwaiter:queues", *left}
     assert app.client.hgetall("{t:d}:tally") == {b"done": b"100"}
 
