@@ -288,6 +288,17 @@ UNWATCHED = 30.0
 STREAM_ALIVE = 2 * WATCH
 """Between two messages to a viewer, at most: one who hears nothing for longer is cut off."""
 
+JOBS_END = 1.0
+"""For jobs of a page to end after the batch that they are at, when it does: no longer than what
+ends it waits for it."""
+
+PAGE_WAIT = 4.0
+"""For an answer to what is read for all viewers: so much later they are told that a server
+hangs."""
+
+LONGEST_PAUSE = 30.0
+"""Between two looks of a page at the same, however long one took."""
+
 JOB_TOLD = 300.0
 """For which a page tells of what a viewer had done."""
 

@@ -23,6 +23,8 @@ from ..support import Program, Programs, eventually, free_port
 WITHIN = 20.0
 """Seconds."""
 
+EVENTS = "text/event-stream"
+
 USER, PASSWORD = "anna", "pässword"
 
 
@@ -137,7 +139,7 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
     from starlette.responses import StreamingResponse
 
     if scope["path"].endswith("/api/events"):
-        await StreamingResponse(_counting())(scope, receive, send)
+        await StreamingResponse(_counting(), media_type=EVENTS)(scope, receive, send)
         return
     state = scope["state"]
     told = {

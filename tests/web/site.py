@@ -66,10 +66,10 @@ class Site:
     def __init__(self, server: Server | str, port: int = 0, **options: Any) -> None:
         url = server if isinstance(server, str) else server.url
         self._client = redis.Redis.from_url(url)
-        app = front(self._client, Options(**options), lambda _: "me")
+        self._page = front(self._client, Options(**options), lambda _: "me")
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(self._page.app, log_level="warning", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._viewers: list[Viewer] = []
         self._thread = threading.Thread(
@@ -86,6 +86,7 @@ class Site:
             viewer.close()
         self._server.should_exit = True
         self._thread.join()
+        self._page.close()
         self._client.close()
 
     def view(self, view: str, **asked: str) -> Viewer:

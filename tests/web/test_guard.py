@@ -13,6 +13,8 @@ import pytest
 
 from woodenwaiter.web.attempts import TRIES
 from woodenwaiter.web.passwords import set_password
+from woodenwaiter.web.visits import Visit
+from woodenwaiter.web.ways import Anyone
 
 from ..support import Programs, eventually
 from .guarded import PASSWORD, USER, Browser, serve_guarded, users_in
@@ -60,6 +62,26 @@ def test_streams_are_not_held_up(serve: Serve) -> None:
 
 
 # Without a login.
+
+
+@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded"])
+def test_nobody_comes_by_a_proxy_that_was_not_told_of(serve: Serve, header: str) -> None:
+    told = serve().ask("/api/me", **{header: "203.0.113.9"})
+    assert told.status == 403
+
+
+def test_who_asks_from_elsewhere_is_nobody_of_this_machine() -> None:
+    """However they call it: an application that mounts the page may listen everywhere."""
+    way = Anyone(only_loopback=True)
+    for peer in ("203.0.113.9", "", "127.0.0.1", "::1"):
+        scope = {
+            "method": "GET",
+            "path": "/",
+            "headers": [(b"host", b"localhost")],
+            "client": (peer, 4711),
+        }
+        is_here = peer in ("127.0.0.1", "::1")
+        assert (way.refusal(Visit(scope, "", ())) is None) == is_here
 
 
 def test_anyone_of_this_machine(serve: Serve) -> None:
@@ -302,6 +324,14 @@ def test_nobody_is_led_elsewhere(serve: Serve, users: str, then: str) -> None:
     told = browser.log_in(then=then)
     assert told.header("Location") == "/"
     assert list(browser.cookies) == [f"woodenwaiter-{browser.port}"]
+
+
+@pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example", "///evil.example"])
+def test_nobody_is_sent_elsewhere_once_more(serve: Serve, users: str, path: str) -> None:
+    told = serve(auth=users).ask(path, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")
+    assert "evil" not in f"{told.header('Location')}" or b"then=%2F%2F" not in told.body
+    assert b"url=//" not in told.body
+    assert b"url=/\\" not in told.body
 
 
 @pytest.mark.parametrize("change", ["password", "user"])

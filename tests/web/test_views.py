@@ -51,6 +51,7 @@ def known(*queues: Overview, **others: Any) -> Known:
     usual: dict[str, Any] = {
         "ailments": (),
         "findings": (),
+        "served": (),
         "restarts": Counter(),
         "gone": (),
         "unreadable": (),
@@ -74,6 +75,13 @@ def test_nobody_takes_tasks() -> None:
     assert found["text"] == "nobody takes tasks of"
     assert found["queues"] == [{"key": "a%3Ab", "name": "a:b"}]
     assert "supervisor" in found["remedy"]
+
+
+def test_workers_that_do_not_stay_are_told_of_as_such() -> None:
+    queues = [overview(name, waiting=1, workers=0) for name in ("a:b", "c:d")]
+    found = troubles(known(*queues, served={"a:b"}))
+    told = [(each["text"], each["queues"][0]["name"], each["verb"]) for each in found]
+    assert told == [("no worker is up of", "a:b", "hosts"), ("nobody takes tasks of", "c:d", "")]
 
 
 def test_paused_queue_can_be_resumed_there() -> None:

@@ -100,12 +100,13 @@ def _serve(options: Options, link: Link) -> NoReturn:
     logs.configure("info", "text")
     logs.set_role("web")
     inbox = SignalInbox((signal.SIGTERM, signal.SIGINT))
-    app = front(link.source, options)
+    page = front(link.source, options)
     listener = listener_at(options.host, options.port, "the page")
     require_usable(link)
     link.close()
     print(f"the page is at {options.url}", flush=True)
-    serve(app, [listener], inbox, lambda: True)
+    serve(page.app, [listener], inbox, lambda: True)
+    page.close()
     end_process(0)  # threads may wait for a server that is away
 
 

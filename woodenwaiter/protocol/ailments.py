@@ -139,13 +139,13 @@ def neglects(sizes: Sequence[Sizes], ailments: Sequence[Ailment]) -> list[Neglec
         Neglect(
             Lack.RECOVERY,
             "hosts are gone, and nobody gives their tasks to others, of",
-            "Likewise",
+            "Start a supervisor for it",
             [a.queue for a in ailments if a.lapsed],
         ),
         Neglect(
             Lack.LEASES,
             "workers have no lease, in",
-            "Likewise: it gives them one",
+            "Start a supervisor for it, which gives them one",
             [a.queue for a in ailments if a.without_lease],
         ),
         Neglect(

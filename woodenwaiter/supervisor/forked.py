@@ -219,7 +219,9 @@ def be_web(
         from ..web.front import front  # likewise
         from ..web.serving import serve
 
-        serve(front(client, page_options(settings)), [listener], inbox, is_over, ties.lifeline)
+        page = front(client, page_options(settings))
+        serve(page.app, [listener], inbox, is_over, ties.lifeline)
+        page.close()
     finally:
         _leave_application(roster)
     return 0

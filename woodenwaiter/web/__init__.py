@@ -40,4 +40,4 @@ def application(
     from .front import front
 
     options = Options(no_auth=no_auth, read_only=read_only, redact=redact, late=late)
-    return front(client_at(url), options, user, secret)
+    return front(client_at(url), options, user, secret).app

@@ -19,6 +19,7 @@ from ..verbs.putting import payload_in
 from ..verbs.words import HEARD, counted, of_cancelled, of_pause
 from .asked import Asked, Wrong
 from .jobs import Hear, Step, Task
+from .letters import permitted
 from .names import key_of, name_of
 from .redaction import HIDDEN, Redaction
 
@@ -71,7 +72,7 @@ def _chosen(desk: Desk, queue: str, asked: Asked, hear: Hear) -> Choice | Stream
 
 def _requeue(asked: Asked, redaction: Redaction) -> Task:
     queue, delay, payload = asked.queue, asked.seconds("delay") or 0.0, _payload(asked)
-    _require_choice(asked)
+    _require_choice(asked, redaction)
     if payload and len(asked.letters()) != 1:
         raise Wrong("an edited payload is for one dead letter")
 
@@ -108,9 +109,9 @@ def _require_open(desk: Desk, queue: str, letter: str, redaction: Redaction) -> 
             raise Wrong(f"it has values that are hidden here ({HIDDEN}): edit it by a command")
 
 
-def _drop(asked: Asked, _redaction: Redaction) -> Task:
+def _drop(asked: Asked, redaction: Redaction) -> Task:
     queue = asked.queue
-    _require_choice(asked)
+    _require_choice(asked, redaction)
 
     def task(desk: Desk, hear: Hear) -> Generator[Step, None, None]:
         choice = _chosen(desk, queue, asked, hear)
@@ -123,9 +124,12 @@ def _drop(asked: Asked, _redaction: Redaction) -> Task:
     return task
 
 
-def _require_choice(asked: Asked) -> None:
+def _require_choice(asked: Asked, redaction: Redaction) -> None:
     """Nothing that was left out by mistake means all."""
-    asked.letters() if "letters" in asked else asked.part("filter").filter
+    if "letters" in asked:
+        asked.letters()
+    else:
+        permitted(asked.part("filter").filter, redaction)
 
 
 def _missing(choice: Choice | Stream) -> list[str]:

@@ -16,6 +16,12 @@ from .names import name_of
 LETTER = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 """The name of a dead letter."""
 
+LONGEST_VALUE = 1 << 19
+"""Characters of a text, an edited payload among them."""
+
+LONGEST_NAME = 1 << 12
+"""Characters of the key of a queue's name."""
+
 LONGEST_TEXT = 1000
 """Characters that are looked for."""
 
@@ -44,6 +50,8 @@ class Asked:
             return usual
         if not isinstance(value, str):
             raise Wrong(f"{name} is no text")
+        if len(value) > LONGEST_VALUE:
+            raise Wrong(f"{name} is longer than {LONGEST_VALUE:,} characters")
         return value
 
     def needed(self, name: str) -> str:
@@ -54,7 +62,14 @@ class Asked:
     @property
     def queue(self) -> str:
         """Its name."""
-        return name_of(self.needed("queue"))
+        key = self.needed("queue")
+        try:
+            name = name_of(key)
+        except ValueError:
+            name = ""
+        if not name or len(key) > LONGEST_NAME:
+            raise Wrong("that is no name of a queue")
+        return name
 
     def seconds(self, name: str) -> float | None:
         """None: it is not given."""
@@ -83,10 +98,10 @@ class Asked:
         return value
 
     def letter(self, name: str = "letter") -> str:
-        return _letter(self.needed(name))
+        return letter(self.needed(name))
 
     def letters(self) -> list[str]:
-        return [*map(_letter, self.texts("letters"))]
+        return [*map(letter, self.texts("letters"))]
 
     def part(self, name: str) -> Asked:
         value = self._given.get(name)
@@ -103,7 +118,8 @@ class Asked:
         return Filter(self.seconds("older"), self.seconds("newer"), **texts)
 
 
-def _letter(name: str) -> str:
+def letter(name: str) -> str:
+    """The name of a dead letter, that may be one."""
     if not LETTER.fullmatch(name):
         raise Wrong("that is no dead letter's name")
     return name

@@ -13,9 +13,13 @@ from ..protocol.letters import Extent, Filter, extent_of
 from ..protocol.link import Link, ServerTrouble, unusable
 from ..verbs.letters import groups
 from .boards import Board
+from .jobs import TooMany
 from .links import Links
 from .redaction import Redaction
 from .views.letters import group
+
+AT_ONCE = 50
+"""Queues whose dead letters are counted: each takes a thread."""
 
 MOST_GROUPS = 500
 """That are told."""
@@ -47,8 +51,9 @@ class Count:
         """Somebody watches."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._go_on, name="count", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._go_on, name="count", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def hurry(self) -> None:
         """Count anew."""
@@ -70,7 +75,8 @@ class Count:
                 log.exception("dead letters cannot be counted")
                 self._complain(f"{type(error).__name__}: {text_of(error)}")
             took = time.monotonic() - began
-            self._hurried.wait(max(pace.WATCH, pace.LOOK_SHARE * took))
+            time.sleep(pace.WATCH)  # however often somebody wants it anew
+            self._hurried.wait(min(pace.LOOK_SHARE * took, pace.LONGEST_PAUSE))
 
     def _is_watched(self) -> bool:
         with self._lock:
@@ -120,10 +126,12 @@ class Counting:
         self._counts: dict[str, Count] = {}
 
     def of(self, queue: str) -> Count:
-        """For who is going to watch its board, and `Count.begin` it then."""
+        """For who is going to watch its board, and `Count.begin` it then. Raises TooMany."""
         for other, count in [*self._counts.items()]:
             if other != queue and not count.board.viewers:
                 del self._counts[other]
+        if queue not in self._counts and len(self._counts) >= AT_ONCE:
+            raise TooMany("the dead letters of too many queues are being counted")
         return self._counts.setdefault(queue, Count(self._links, self._redaction, queue))
 
     def hurry(self, queue: str) -> None:

@@ -21,6 +21,8 @@ from .ways import ByHost, Way, WhoAsks, way_without_passwords
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """As in ASGI."""
 
+EVENTS = b"text/event-stream"
+
 TOKEN = "x-woodenwaiter-token"  # noqa: S105 - the name of a header
 
 
@@ -117,7 +119,8 @@ class Guard:
     def _unknown(self, visit: Visit) -> Reply:
         """To somebody who has to log in first."""
         if self._way.has_login and visit.is_safe and not visit.is_of_api:
-            return again_from_here(visit.here) if visit.is_led_here else elsewhere(visit.login)
+            here = visit.back(visit.here)
+            return again_from_here(here) if visit.is_led_here else elsewhere(visit.login)
         return words(401, "log in first", as_json=visit.is_of_api)
 
     def _token(self, visit: Visit, user: str) -> str:
@@ -132,13 +135,15 @@ class Guard:
     async def _answer_while_known(
         self, visit: Visit, user: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """A stream goes on for hours: it ends for who may not come in any more."""
-        is_over = False
+        """A stream of events goes on for hours: it ends for who may not come in any more. A file
+        that is on its way does not: half of it would look like all of it."""
+        is_over = is_stream = False
 
         async def sent(message: Message) -> None:
-            nonlocal is_over
-            is_part = message["type"] == "http.response.body" and message.get("more_body")
-            if is_part and await self._way.user(visit) != user:
+            nonlocal is_over, is_stream
+            if message["type"] == "http.response.start":
+                is_stream = EVENTS in dict(message["headers"]).get(b"content-type", b"")
+            if is_stream and message.get("more_body") and await self._way.user(visit) != user:
                 is_over = True
                 await send({"type": "http.response.body", "body": b""})
                 raise OSError("the session is over")

@@ -23,6 +23,9 @@ from .names import key_of
 AT_ONCE = 8
 """Jobs. One more is refused."""
 
+MOST_TOLD = 100
+"""That have ended."""
+
 
 class Step(NamedTuple):
     """How far a job is: ``looked`` at so many of ``total``, 0: no telling; what there is to be
@@ -82,23 +85,40 @@ class Jobs:
         self._stopped: set[str] = set()
         self._told_at: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+        self._is_closed = False
 
     def begin(self, verb: str, queue: str, desk: tuple[str, str], task: Task, then: Then) -> Job:
         """``desk``: who does it, and where they sit; ``then`` is called when it has ended. Raises
         TooMany."""
         now = time.time()
         job = Job(secrets.token_hex(8), verb, queue, key_of(queue), desk[0], now)
-        with self._lock:
-            self._forget(now)
-            if sum(each.ended is None for each in self._jobs.values()) >= AT_ONCE:
-                raise TooMany("too much is being done at once: wait for some of it, or stop it")
-            self._jobs[job.id] = job
-        self._tell(job)
         work = threading.Thread(
             target=self._do, args=(job.id, desk, task, then), name=f"job {verb}", daemon=True
         )
-        work.start()
+        with self._lock:
+            self._forget(now)
+            if self._is_closed or len(self._threads) >= AT_ONCE:
+                raise TooMany("too much is being done at once: wait for some of it, or stop it")
+            self._jobs[job.id] = job
+            try:
+                work.start()
+            except RuntimeError:  # no more of them can be had
+                del self._jobs[job.id]
+                raise TooMany("this machine has no thread left for it") from None
+            self._threads[job.id] = work
+        self._tell(job)
         return job
+
+    def close(self) -> None:
+        """Stop all, and wait a moment for them: what they have done is to stand in the audit."""
+        with self._lock:
+            self._is_closed = True
+            self._stopped.update(self._jobs)
+            threads = [*self._threads.values()]
+        until = time.monotonic() + pace.JOBS_END
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def of(self, name: str) -> Job | None:
         """As far as it is."""
@@ -112,8 +132,9 @@ class Jobs:
             return job
 
     def _forget(self, now: float) -> None:
-        for job in [*self._jobs.values()]:
-            if job.ended is not None and now > job.ended + pace.JOB_TOLD:
+        ended = [job for job in self._jobs.values() if job.ended is not None]
+        for place, job in enumerate(reversed(ended)):
+            if place >= MOST_TOLD or now > (job.ended or now) + pace.JOB_TOLD:
                 del self._jobs[job.id]
                 self._told_at.pop(job.id, None)
                 self._stopped.discard(job.id)
@@ -135,6 +156,9 @@ class Jobs:
         else:
             self._end(name, "done")
         finally:
+            with self._lock:
+                del self._threads[name]
+                self._forget(time.time())
             then()
 
     def _go_through(self, name: str, desk: Desk, task: Task) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .. import pace
@@ -12,7 +12,7 @@ from ..protocol.link import Link
 from ..protocol.queue import fields_in
 from ..verbs.exports import line_of
 from ..verbs.letters import streamed
-from .asked import Asked
+from .asked import Asked, Wrong
 from .redaction import Redaction
 from .views import letters as views
 
@@ -38,7 +38,8 @@ class TooLarge(ValueError):
 def page(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
     """Letters that are sought, the latest first, as many as are found in a moment. Raises what is
     in `link.ServerTrouble`."""
-    queue, sought, most = asked.queue, asked.filter, asked.number("most", 50, MOST)
+    queue, most = asked.queue, asked.number("most", 50, MOST)
+    sought = permitted(asked.filter, redaction)
     after = asked.letter("after") if asked.text("after") else ""
     told: dict[str, Any] = {"letters": [], "next": None, "looked": 0, "of": 0}
     if (extent := extent_of(link, queue)) is None:
@@ -52,7 +53,16 @@ def page(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
         told["next"] = found.after or None
         if len(told["letters"]) >= most or time.monotonic() > until:
             break
+    else:
+        told["next"] = None
     return told
+
+
+def permitted(sought: Filter, redaction: Redaction) -> Filter:
+    """The same. Raises Wrong where what is found would tell of values that are hidden."""
+    if redaction and (sought.text or sought.error or sought.reason):
+        raise Wrong("values are hidden here: letters are found by group and age, not by texts")
+    return sought
 
 
 def letter(link: Link, asked: Asked, redaction: Redaction) -> dict[str, Any]:
@@ -79,9 +89,16 @@ def _found(link: Link, asked: Asked) -> tuple[Outline, dict[str, bytes]]:
     raise NoSuchLetter(name)
 
 
-def exported(link: Link, queue: str, sought: Filter, redaction: Redaction) -> Iterator[bytes]:
-    """A line for each, as `exports.line_of` makes them; hidden values are hidden there, too."""
-    names = (pick.name for pick in streamed(link, queue, sought).picks)
+def exported(
+    link: Link, queue: str, sought: Filter | Sequence[str], redaction: Redaction
+) -> Iterator[bytes]:
+    """A line for each that is sought, or has one of these names, as `exports.line_of` makes them;
+    hidden values are hidden there, too."""
+    names: Iterable[str]
+    if isinstance(sought, Filter):
+        names = (pick.name for pick in streamed(link, queue, sought).picks)
+    else:
+        names = sought
     for name, flat in whole(link, queue, names):
         yield line_of(queue, name, _without_hidden(flat, redaction)).encode() + b"\n"
 

@@ -17,15 +17,16 @@ KEPT = 4
 class Links:
     """To the server that ``client`` talks to."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, timeout: float = pace.OPERATOR_WAIT) -> None:
         self._client = client
+        self._timeout = timeout
         self._idle = [self._made()]
         self.address = self._idle[0].address
         """Of the server, as people are told."""
 
     def _made(self) -> Link:
         """Not opened yet."""
-        return Link(self._client, pace.OPERATOR_WAIT, introduced("page"))
+        return Link(self._client, self._timeout, introduced("page"))
 
     @contextmanager
     def lent(self) -> Iterator[Link]:

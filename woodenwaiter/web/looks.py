@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..names import without_token
 from ..protocol.link import Link, ServerTrouble
 from ..protocol.looks import Task, delayed, peek
 from ..protocol.overview import Overview
@@ -24,6 +25,9 @@ FEW = 20
 
 LINES = 200
 """Of the audit."""
+
+OF_SOMETHING = ("queue", "dead", "host")
+"""Views of one queue, or of one host."""
 
 CLOCK = "clock"
 """A view of what time it is, and whether the server is there."""
@@ -60,7 +64,7 @@ class Looks:
         """What is to be looked at for this view, for which there may be nothing to be read."""
         if view not in self._views:
             return Topic(CLOCK)
-        return Topic(view, name)
+        return Topic(view, name if view in OF_SOMETHING else "")
 
     def of(self, topic: Topic, link: Link) -> Iterator[Parts]:
         """All that there is to be seen; where that takes long, first the half of it. Raises what
@@ -89,6 +93,7 @@ class Looks:
             found,
             plane.ailments,
             plane.findings,
+            plane.served,
             plane.restarts,
             [gone.host for gone in plane.gone],
             [f"{s.name}: {s.trouble}" for s in plane.sightings if s.trouble],
@@ -149,8 +154,12 @@ class Looks:
 
     def _host(self, link: Link, name: str) -> Iterator[Parts]:
         self._plane.look_at_hosts(link)
-        seen = next((each for each in self._plane.sightings if each.name == name), None)
-        yield hosts.whole(seen) if seen else {}
+        found = {each.name: each for each in self._plane.sightings}
+        if name in found:
+            yield hosts.whole(found[name])
+        else:  # it may have started anew
+            others = [each for each in found if without_token(each) == without_token(name)]
+            yield {"successor": key_of(others[0])} if others else {}
 
     def _clock(self, link: Link, _: str) -> Iterator[Parts]:
         self._plane.look_at_hosts(link)

@@ -42,6 +42,12 @@ def asker_of(client: str, forwarded: str, proxies: Sequence[Network]) -> str:
     return client
 
 
+def is_of_loopback(peer: str) -> bool:
+    """Whether that is an address that nobody but this machine has."""
+    found = address_of(peer)
+    return found is not None and found.is_loopback
+
+
 def names_loopback(host: str) -> bool:
     """Whether a ``Host`` header has a name that nobody else can make lead here."""
     found = HOST.fullmatch(host)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -14,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from .. import __version__
+from .. import __version__, pace
 from ..errors import RedisUnusable
 from ..protocol.client import Client
 from ..protocol.link import Link, ServerTrouble, unusable
@@ -26,6 +25,7 @@ from ..verbs.traces import traces
 from . import letters
 from .actions import task_of
 from .asked import Asked, Wrong
+from .asked import letter as asked_letter
 from .assets import Assets
 from .counting import Counting
 from .jobs import Job, Jobs, TooMany, told
@@ -53,7 +53,8 @@ TOKEN = "x-woodenwaiter-token"  # noqa: S105 - the name of a header
 
 
 class Page:
-    """For one server."""
+    """For one server. ``app``: to be put behind a guard, who says in ``scope["state"]`` who
+    asks."""
 
     def __init__(self, client: Client, options: Options) -> None:
         self._options = options
@@ -61,12 +62,13 @@ class Page:
         self._links = Links(client)
         self._plane = Plane()
         self._looks = Looks(self._plane, options)
-        self._reader = Reader(self._links, self._looks, self._plane)
+        self._reader = Reader(Links(client, pace.PAGE_WAIT), self._looks, self._plane)
         self._counting = Counting(self._links, self._redaction)
         self._jobs = Jobs(self._links)
         self._assets = Assets()
+        self.app = Starlette(routes=self._routes())
 
-    def routes(self) -> list[Route]:
+    def _routes(self) -> list[Route]:
         answers: dict[str, Answer] = {
             "/api/me": self._me,
             "/api/events": self._events,
@@ -152,11 +154,13 @@ class Page:
 
     async def _export(self, request: Request) -> Response:
         asked = Asked.of_query(request.scope["query_string"])
-        queue, sought = asked.queue, asked.filter
+        names = [*filter(None, asked.text("letters").split(","))]
+        queue, sought = asked.queue, letters.permitted(asked.filter, self._redaction)
+        meant = [*map(asked_letter, names)] or sought
 
         def lines() -> Any:
             with self._links.lent() as link:
-                yield from letters.exported(link, queue, sought, self._redaction)
+                yield from letters.exported(link, queue, meant, self._redaction)
 
         name = f'attachment; filename="dead-letters-{key_of(queue)}.jsonl"'
         headers = {"Content-Disposition": name.replace("%", "-")}
@@ -191,7 +195,9 @@ class Page:
         return job
 
     def close(self) -> None:
+        """Stop what is under way, within JOBS_END."""
         self._reader.close()
+        self._jobs.close()
         self._links.close()
 
 
@@ -258,15 +264,3 @@ def careful(answer: Answer) -> Answer:
 
 def _trouble(error: object, status: int) -> Response:
     return answered_with({"trouble": str(error)}, status)
-
-
-def pages(client: Client, options: Options) -> Starlette:
-    """To be put behind a guard, who says in ``scope["state"]`` who asks."""
-    page = Page(client, options)
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        page.close()
-
-    return Starlette(routes=page.routes(), lifespan=lifespan)

@@ -30,6 +30,10 @@ AT_ONCE = 200
 """Queues whose last hour is read at a look: some 700 KB."""
 
 
+MOST_HOURS = 10_000
+"""Queues whose last hour is kept."""
+
+
 class Gone(NamedTuple):
     """A supervisor that tells nothing any more, and has not left by itself; ``at``: monotonic
     seconds."""
@@ -71,6 +75,8 @@ class Plane:
         if now - self._hosts_at < pace.PUBLISH:
             return
         found = published(link, self.sightings)
+        if now - self._hosts_at > pace.PUBLISHED:  # nobody has looked for a while
+            self.sightings, self._counted = (), {}
         self._hosts_at = now
         self._heed_time(found[0].written + found[0].ago if found else _time_of(link))
         self._note_gone(link, found, now)
@@ -86,6 +92,11 @@ class Plane:
         """Those whose documents can be read."""
         return [seen.host for seen in self.sightings if seen.host]
 
+    @property
+    def served(self) -> set[str]:
+        """The queues that they serve."""
+        return {crew.queue for host in self.hosts for crew in host.queues}
+
     def handlers(self, queue: str) -> Handlers:
         """Of all hosts together; their ``running`` is None where one does not tell of all."""
         found = self._handlers.get(queue, Handlers())
@@ -94,20 +105,25 @@ class Plane:
     def _note_gone(self, link: Link, found: Sequence[Sighting], now: float) -> None:
         """Those that leave by themselves give their leases back."""
         there = {seen.name for seen in found}
-        hosts = {seen.host.host for seen in found if seen.host}
         self.gone += [
             Gone(seen.host, now)
             for seen in self.sightings
             if seen.host and seen.name not in there and _has_leases(link, seen.name, seen.host)
         ]
-        self.gone = [g for g in self.gone if now - g.at < pace.LATELY and g.host.host not in hosts]
+        recent = (gone for gone in self.gone if now - gone.at < pace.LATELY)
+        self.gone = [gone for gone in recent if not _is_back(gone, found, now)]
 
     def _note_restarts(self, found: Sequence[Sighting], now: float) -> None:
-        """What has been added since the last look; of a new document, nobody knows since when."""
-        counted = {seen.name: _restarts_of(seen.host) for seen in found if seen.host}
+        """What has been added since the last look; of a document that was not seen then, nobody
+        knows since when, unless all of it is of late."""
         news: Counter[tuple[str, str]] = Counter()
-        for name, counts in counted.items():
-            news.update(counts - self._counted.get(name, counts))
+        counted = {}
+        for seen in found:
+            if seen.host:
+                counted[seen.name] = counts = _restarts_of(seen.host)
+                is_young = seen.host.up < pace.LATELY
+                before = Counter() if is_young else counts
+                news.update(counts - self._counted.get(seen.name, before))
         self._counted = counted
         if news:
             self._restarts.append((now, news))
@@ -152,10 +168,10 @@ class Plane:
         now = time.monotonic()
         if now - self._checked_at < pace.CHECKED:
             return
-        self._checked_at = now
         queues = [*self._queues]
         self.findings = [f for f in server_findings(link) if f.grade is not Grade.OK]
         self.ailments = [a for a in ailments_of(link, queues) if isinstance(a, Ailment)]
+        self._checked_at = now
 
     def hours(
         self, link: Link, found: Mapping[str, Overview | Exception]
@@ -167,12 +183,21 @@ class Plane:
         for queue, minutes in zip(due, minutes_of(link, due, HOUR + 1), strict=True):
             if not isinstance(minutes, Exception):
                 hour = by_minute(minutes, beats[queue], HOUR + 1)[:-1]
+                while len(self._hours) >= MOST_HOURS:
+                    del self._hours[next(iter(self._hours))]
                 self._hours[queue] = int(beats[queue].time // A_MINUTE), hour
         return {queue: self._hours[queue][1] for queue in beats if queue in self._hours}
 
     def _is_due(self, queue: str, now: Beat) -> bool:
         known = self._hours.get(queue)
         return known is None or known[0] != int(now.time // A_MINUTE)
+
+
+def _is_back(gone: Gone, found: Sequence[Sighting], now: float) -> bool:
+    """Whether another one has begun there since."""
+    since = now - gone.at + pace.PUBLISHED
+    hosts = (seen.host for seen in found if seen.host)
+    return any(host.host == gone.host.host and host.up < since for host in hosts)
 
 
 def _has_leases(link: Link, name: str, host: Host) -> bool:

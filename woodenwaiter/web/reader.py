@@ -10,6 +10,7 @@ from .. import pace
 from ..errors import RedisUnusable, text_of
 from ..logs import log
 from ..protocol.link import ServerTrouble, unusable
+from ..protocol.replies import is_outage
 from .boards import Board
 from .links import Links
 from .looks import Looks, Topic
@@ -44,8 +45,9 @@ class Reader:
             watched = self._topics.setdefault(topic, Watched())
             watched.wanted_at = time.monotonic()
             if self._thread is None and not self._is_over:
-                self._thread = threading.Thread(target=self._go_on, name="reader", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._go_on, name="reader", daemon=True)
+                thread.start()
+                self._thread = thread
             self._changed.notify()
         return watched.board
 
@@ -70,7 +72,8 @@ class Reader:
                         return
                     self._changed.wait(self._seconds_left())
             for topic, watched in due:
-                self._look(topic, watched)
+                if not self._look(topic, watched):
+                    break  # all the others would wait as long, and hear the same
 
     def _due(self) -> list[tuple[Topic, Watched]]:
         """The topics that are to be looked at now; those that nobody wants are forgotten."""
@@ -93,19 +96,32 @@ class Reader:
         dues = [w.due for w in self._topics.values() if w.board.viewers or not w.board.is_known]
         return max(0.0, min(dues, default=now + pace.UNWATCHED) - now)
 
-    def _look(self, topic: Topic, watched: Watched) -> None:
-        began = time.monotonic()
+    def _look(self, topic: Topic, watched: Watched) -> bool:
+        """Returns whether the server was there; else, all viewers are told."""
+        began, trouble = time.monotonic(), ""
         try:
             with self._links.lent() as link:
                 for parts in self._looks.of(topic, link):
                     watched.board.put_up(parts, self._plane.now)
         except ServerTrouble as error:
-            watched.board.complain(str(unusable(self._links.address, error)))
+            trouble = str(unusable(self._links.address, error))
+            if is_outage(error):
+                self._complain(trouble)
+                return False
         except RedisUnusable as error:
-            watched.board.complain(str(error))
+            trouble = str(error)
         except Exception as error:  # a defect: the page outlives it, and says so
             log.exception("what Redis holds cannot be shown")
-            told = f"what Redis holds cannot be shown: {type(error).__name__}: {text_of(error)}"
-            watched.board.complain(told)
+            trouble = f"what Redis holds cannot be shown: {type(error).__name__}: {text_of(error)}"
+        if trouble:
+            watched.board.complain(trouble)
         now = time.monotonic()
-        watched.due = now + max(pace.WATCH, pace.LOOK_SHARE * (now - began))
+        pause = max(pace.WATCH, min(pace.LOOK_SHARE * (now - began), pace.LONGEST_PAUSE))
+        watched.due = now + pause
+        return True
+
+    def _complain(self, trouble: str) -> None:
+        with self._changed:
+            for watched in self._topics.values():
+                watched.board.complain(trouble)
+                watched.due = time.monotonic() + pace.WATCH

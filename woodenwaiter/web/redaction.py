@@ -28,15 +28,17 @@ class Redaction:
 
     def payload(self, payload: bytes, *, is_whole: bool = True) -> bytes:
         """The payload without these values. Of what is no JSON, or not whole, nobody knows where
-        they are: nothing of it is left but how much it was."""
+        they are: nothing of it is left."""
         if not self:
             return payload
         try:
             value = _parsed(payload, is_whole=is_whole)
-        except ValueError:
-            return f"{HIDDEN} ({len(payload):,} bytes)".encode()
-        hidden = self._without(value)
-        return payload if hidden == value else json.dumps(hidden).encode()
+            hidden = self._without(value)
+        except (ValueError, RecursionError):
+            return HIDDEN.encode()
+        if hidden == value:
+            return payload
+        return json.dumps(hidden, ensure_ascii=False).encode(errors="backslashreplace")
 
     def text(self, text: str, payload: bytes, *, is_whole: bool = True) -> str:
         """A text about this payload, such as an error, without its hidden values; where nobody
@@ -45,7 +47,7 @@ class Redaction:
             return text
         try:
             secrets = {*self._hidden_in(_parsed(payload, is_whole=is_whole))}
-        except ValueError:
+        except (ValueError, RecursionError):
             return self.unseen(text)
         for secret in sorted(filter(_is_long, secrets), key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
@@ -79,13 +81,18 @@ class Redaction:
 
 
 def _parsed(payload: bytes, *, is_whole: bool) -> Any:
-    """Raises ValueError."""
+    """Raises ValueError and RecursionError."""
     if not is_whole:
         raise ValueError("nobody knows what follows")
-    try:
-        return json.loads(payload)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    return json.loads(payload, object_pairs_hook=_object_of)
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Who reads the same otherwise may take the other one of two values of a key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice")
+    return found
 
 
 def _is_long(secret: str) -> bool:

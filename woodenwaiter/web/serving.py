@@ -118,7 +118,8 @@ class Server(uvicorn.Server):
 
 
 class Conversation(H11Protocol):
-    """Hangs up where nothing is asked for in time: connections are not for keeping."""
+    """Hangs up where nothing is asked for in time, or nothing taken of what is told: connections
+    are not for keeping."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -129,14 +130,21 @@ class Conversation(H11Protocol):
         super().connection_lost(exc)
 
     def _look_again(self) -> None:
-        idle_since = self._last_answered
-        self._timer = self.loop.call_later(pace.REQUEST_WITHIN, self._look, idle_since)
+        known = self._last_answered, self._untaken
+        self._timer = self.loop.call_later(pace.REQUEST_WITHIN, self._look, *known)
 
-    def _look(self, idle_since: object) -> None:
-        if idle_since is not None and idle_since == self._last_answered:
+    def _look(self, idle_since: object, untaken: int) -> None:
+        if untaken and untaken == self._untaken:
+            self.transport.abort()
+        elif idle_since is not None and idle_since == self._last_answered:
             self.transport.close()
         else:
             self._look_again()
+
+    @property
+    def _untaken(self) -> int:
+        """Bytes that were told, and that nobody has taken."""
+        return int(self.transport.get_write_buffer_size())
 
     @property
     def _last_answered(self) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from .options import Options, is_loopback
-from .origins import names_loopback
+from .origins import is_of_loopback, names_loopback
 from .replies import Receive, Reply, elsewhere, words
 from .visits import Scope, Visit
 
@@ -64,15 +64,21 @@ class Open:
 NOBODY = "it is not known who asks: log in where this page is from"
 
 
+FORWARDED = ("forwarded", "x-forwarded-for")
+"""Where a proxy says for whom it asks."""
+
+
 class Anyone(Open):
-    """Whoever reaches it; ``only_loopback``: under a name of this machine, for under their own name
-    other sites could have their visitors' browsers ask (DNS rebinding)."""
+    """Whoever reaches it; ``only_loopback``: on this machine, by no proxy, and under a name of it,
+    for under their own name other sites could have their visitors' browsers ask (DNS
+    rebinding)."""
 
     def __init__(self, *, only_loopback: bool) -> None:
         self._only_loopback = only_loopback
 
     def refusal(self, visit: Visit) -> Reply | None:
-        if not self._only_loopback or names_loopback(visit.header("host") or ""):
+        is_here = is_of_loopback(visit.peer) and not any(map(visit.headers, FORWARDED))
+        if not self._only_loopback or (is_here and names_loopback(visit.header("host") or "")):
             return None
         text = (
             "this page is for localhost alone: open it under this name, or have it started with "

@@ -11,6 +11,7 @@ from ...protocol.history import Range, Rates
 from ...protocol.overview import Overview
 from ...protocol.pausing import Pause
 from ...protocol.replies import reply_of
+from ...protocol.sizes import Sizes
 from ...text import escaped
 from ..names import key_of
 
@@ -45,11 +46,15 @@ def row(queue: str, found: Overview | Exception, handlers: Handlers) -> dict[str
         "rates": _rates(summary.rates) if summary and summary.rates else None,
         "p50": quantile(handlers.times, 0.5),
         "p99": quantile(handlers.times, 0.99),
-        "drained": _range(summary and summary.drained),
+        "drained": _range(summary.drained) if summary and _is_served(sizes) else None,
         "nextDue": sizes.next_due,
         "paused": _pause(sizes.paused),
         "trouble": "",
     }
+
+
+def _is_served(sizes: Sizes) -> bool:
+    return bool(sizes.workers) and sizes.paused is None
 
 
 def _range(there: Range | None) -> list[float | None] | None:

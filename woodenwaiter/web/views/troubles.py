@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +32,14 @@ GRAVE = (Lack.WORKERS, Lack.RECOVERY)
 
 @dataclass(frozen=True)
 class Known:
-    """What there is to judge by. ``restarts``: of late, by queue and cause; ``gone``: supervisors;
-    ``silent``: what is wrong with documents; ``late``: seconds that a task may wait."""
+    """What there is to judge by. ``served``: queues, by supervisors that are seen; ``restarts``: of
+    late, by queue and cause; ``gone``: supervisors; ``unreadable``: what is wrong with documents;
+    ``late``: seconds that a task may wait."""
 
     queues: Mapping[str, Overview | Exception]
     ailments: Sequence[Ailment]
     findings: Sequence[Finding]
+    served: Collection[str]
     restarts: Counter[tuple[str, str]]
     gone: Sequence[Host]
     unreadable: Sequence[str]
@@ -79,14 +81,15 @@ def _of_server(known: Known) -> Iterator[dict[str, Any]]:
 def _of_queues(known: Known) -> Iterator[dict[str, Any]]:
     well = [each for each in known.queues.values() if isinstance(each, Overview)]
     for each in neglects([overview.sizes for overview in well], known.ailments):
-        yield _neglected(each)
+        yield from _neglected(each, known.served)
     if late := [*_late(well, known.late)]:
         text = f"tasks have waited for more than {span(known.late)} in"
         remedy = "More comes than the workers do, or they are stuck: have more of them, or a look"
         yield _told(Grade.WARNING, text, remedy, late, "queue")
     if failing := [*_failing(well)]:
         text = f"of all deliveries, more than {FAILING:.0%} fail in"
-        yield _told(Grade.WARNING, text, "See what the dead letters and the log say", failing)
+        remedy = "See what the dead letters and the log say"
+        yield _told(Grade.WARNING, text, remedy, failing, "dead")
     replaced: Counter[str] = Counter()
     causes: Counter[str] = Counter()
     for (queue, cause), number in known.restarts.items():
@@ -100,11 +103,19 @@ def _of_queues(known: Known) -> Iterator[dict[str, Any]]:
         yield _told(Grade.WARNING, text, "See the events of their hosts", most_first, "hosts")
 
 
-def _neglected(neglect: Neglect) -> dict[str, Any]:
+def _neglected(neglect: Neglect, served: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Where a supervisor serves the queue, it is its workers that are missing."""
+    if neglect.lack is Lack.WORKERS:
+        if down := [queue for queue in neglect.queues if queue in served]:
+            remedy = "They end as soon as they begin: see why in the events of their hosts"
+            yield _told(Grade.TROUBLE, "no worker is up of", remedy, down, "hosts")
+        neglect = neglect._replace(queues=[q for q in neglect.queues if q not in served])
+        if not neglect.queues:
+            return
     grade = Grade.TROUBLE if neglect.lack in GRAVE else Grade.WARNING
     remedy = "" if neglect.lack in VERBS else neglect.remedy
     verb = VERBS.get(neglect.lack, "")
-    return _told(grade, neglect.what, remedy, neglect.queues, verb)
+    yield _told(grade, neglect.what, remedy, neglect.queues, verb)
 
 
 def _late(well: Iterable[Overview], late: float) -> Iterator[str]:
