@@ -1,9 +1,11 @@
 // What is asked of the server, apart from the stream.
 
+import { known } from "./dom.js";
+
 export const PREFIX = document.documentElement.dataset.prefix;
 
-// Who we are, and what we may; filled in once at the start.
-export const me = { user: "", readOnly: true, token: "", address: "", release: "", canLogOut: false, redacts: [] };
+// Who we are, and what we may, once the server has told.
+export const me = { readOnly: true };
 
 export async function introduce() {
 	Object.assign(me, await get("me"));
@@ -11,7 +13,7 @@ export async function introduce() {
 
 // Parameters that are empty are left out. The name of a queue is passed on as it came.
 export function query(parameters) {
-	const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+	const given = Object.entries(parameters).filter(([, value]) => value !== "" && known(value));
 	return given.length ? "?" + given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&") : "";
 }
 
@@ -29,19 +31,12 @@ export const post = (body) =>
 
 async function ask(url, how) {
 	const answer = await fetch(url, { ...how, credentials: "same-origin" }).catch((error) => {
-		if (error.name === "AbortError") throw error;
-		throw failure("The server does not answer.", 0);
+		throw error.name === "AbortError" ? error : failure("The server does not answer.", 0);
 	});
-	if (answer.status === 401) logIn();
+	if (answer.status === 401) location.assign(`${PREFIX}/login${query({ then: location.pathname + location.search })}`);
 	const said = await answer.json().catch(() => ({}));
 	if (!answer.ok) throw failure(said.trouble || `The server answers ${answer.status}.`, answer.status);
 	return said;
 }
 
-function failure(text, status) {
-	return Object.assign(new Error(text), { status });
-}
-
-export function logIn() {
-	location.assign(`${PREFIX}/login${query({ then: location.pathname + location.search })}`);
-}
+const failure = (text, status) => Object.assign(new Error(text), { status });

@@ -4,37 +4,39 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 // An element, as h("p.dim", {title: "…"}, "text", …), with attributes or without. `key` tells it from
-// its siblings, `on…` are listeners, `.x` properties and `--x` variables of CSS; those that are false,
-// null or undefined are left out. So are such children, but they keep their place: those behind them
-// stay what they are.
+// its siblings, `on…` are listeners, after which all is drawn anew, `.x` properties and `--x` variables
+// of CSS; those that are false, null or undefined are left out. So are such children, but they keep
+// their place: those behind them stay what they are.
 export function h(name, ...children) {
 	const [tag, ...classes] = name.split(".");
 	const attributes = children[0]?.constructor === Object ? children.shift() : {};
 	if (classes.length) attributes.class = classes.join(" ");
-	return Object.assign(new Wanted(), { tag, key: attributes.key, attributes, children: children.flat(Infinity).map(child) });
+	return wanted({ tag, key: attributes.key, attributes, children: children.flat(Infinity).map(child) });
 }
 
-// What is to be: not a bare object, so that attributes are told from it.
-class Wanted {}
+// No plain object, so that attributes are told from it.
+const wanted = (given) => Object.assign(Object.create(null), given);
+
+export const known = (value) => value !== null && value !== undefined;
 
 function child(given) {
-	if (given === null || given === undefined || given === false) return { text: "" };
+	if (!known(given) || given === false) return { text: "" };
 	return typeof given === "object" ? given : { text: String(given) };
 }
 
 // An element that is made anew only if one of the inputs is another than last time.
 export function memo(key, inputs, make) {
-	return Object.assign(new Wanted(), { key, inputs, make });
+	return wanted({ key, inputs, make });
 }
 
 const drawn = new WeakMap();
 
 // Make what is in this node so; it has been drawn by this function only.
-export function render(root, children) {
+function render(root, children) {
 	const kept = holdFocus();
-	const wanted = [children].flat(Infinity).map(child);
-	change(root, drawn.get(root) ?? [], wanted, false);
-	drawn.set(root, wanted);
+	const now = [children].flat(Infinity).map(child);
+	change(root, drawn.get(root) ?? [], now);
+	drawn.set(root, now);
 	kept();
 }
 
@@ -53,7 +55,7 @@ function holdFocus() {
 	};
 }
 
-function change(parent, before, after, svg) {
+function change(parent, before, after) {
 	const keyed = new Map();
 	const rest = [];
 	const gone = [];
@@ -62,10 +64,10 @@ function change(parent, before, after, svg) {
 	for (const now of after) {
 		const old = now.key === undefined ? rest[next++] : keyed.get(now.key);
 		if (now.key !== undefined) keyed.delete(now.key);
-		if (old && alike(old, now)) {
-			update(old, now, svg);
+		if (old && old.tag === now.tag && !old.make === !now.make) {
+			update(old, now);
 		} else {
-			create(now, svg);
+			create(now, parent);
 			if (old) gone.push(old);
 		}
 	}
@@ -77,33 +79,28 @@ function change(parent, before, after, svg) {
 	}
 }
 
-function alike(old, now) {
-	return old.tag === now.tag && !old.make === !now.make;
-}
-
-function update(old, now, svg) {
+function update(old, now) {
 	now.node = old.node;
 	if (now.make) {
 		const same = now.inputs.every((input, i) => input === old.inputs[i]);
 		now.made = same ? old.made : now.make();
-		if (!same) update(old.made, now.made, svg);
+		if (!same) update(old.made, now.made);
 	} else if (now.tag) {
 		attribute(now.node, old.attributes, now.attributes);
-		change(now.node, old.children, now.children, svg || now.tag === "svg");
+		change(now.node, old.children, now.children);
 	} else if (now.node.data !== now.text) {
 		now.node.data = now.text;
 	}
 }
 
-function create(now, svg) {
+function create(now, parent) {
 	if (now.make) {
 		now.made = now.make();
-		create(now.made, svg);
+		create(now.made, parent);
 		now.node = now.made.node;
 	} else if (now.tag) {
-		const inside = svg || now.tag === "svg";
-		now.node = inside ? document.createElementNS(SVG, now.tag) : document.createElement(now.tag);
-		change(now.node, [], now.children, inside);
+		now.node = document.createElementNS(now.tag === "svg" ? SVG : parent.namespaceURI, now.tag);
+		change(now.node, [], now.children);
 		attribute(now.node, {}, now.attributes);
 	} else {
 		now.node = document.createTextNode(now.text);
@@ -120,25 +117,25 @@ function attribute(node, before, after) {
 
 function put(node, name, value) {
 	if (name === "key") return;
-	if (name.startsWith("on")) node[name] = value ? (event) => void value(event) : null; // false would prevent
+	if (name.startsWith("on")) node[name] = value && ((event) => { value(event); redraw(); });
 	else if (name[0] === ".") value === null || node[name.slice(1)] === value || (node[name.slice(1)] = value);
 	else if (name.startsWith("--")) node.style.setProperty(name, value ?? "");
-	else if (value === null || value === undefined || value === false) node.removeAttribute(name);
+	else if (!known(value) || value === false) node.removeAttribute(name);
 	else node.setAttribute(name, value === true ? "" : value);
 }
 
-let draw = () => {};
+const mounted = new Map();
 let asked = 0;
 
-// From now on, this is what the node has in it, whenever somebody asks for it to be drawn.
+// From now on, this is what the node has in it, while it is in the document.
 export function mount(root, make) {
-	draw = () => render(root, make());
-	redraw();
+	mounted.set(root, make);
+	render(root, make());
 }
 
 export function redraw() {
 	asked ||= requestAnimationFrame(() => {
 		asked = 0;
-		draw();
+		for (const [root, make] of mounted) root.isConnected ? render(root, make()) : mounted.delete(root);
 	});
 }

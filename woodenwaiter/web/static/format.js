@@ -1,42 +1,44 @@
 // Numbers and times as people read them; each has a width that changes little.
 
-import { h } from "./dom.js";
+import { h, known } from "./dom.js";
 
 const NONE = "–";
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
-export const number = (value) => (value === null || value === undefined ? NONE : whole.format(value));
+// A form of what may not be known.
+const told = (form) => (value) => (known(value) ? form(value) : NONE);
 
-export const many = (value, one, more = one + "s") => `${number(value)} ${value === 1 ? one : more}`;
+export const number = told(whole.format);
+
+export const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
+
+export const many = (value, one) => `${number(value)} ${one}${value === 1 ? "" : "s"}`;
 
 // A minute; tenths where they say something.
-export const rate = (value) =>
-	value === null || value === undefined ? NONE : value < 9.95 ? fine.format(value) : whole.format(value);
+export const rate = told((value) => (value < 9.95 ? fine : whole).format(value));
 
-export function bytes(value) {
-	if (value === null || value === undefined) return NONE;
+export const bytes = told((value) => {
 	if (value < 1024) return `${value} B`;
 	const [length, unit] = value < 2 ** 20 ? [1024, "KiB"] : value < 2 ** 30 ? [2 ** 20, "MiB"] : [2 ** 30, "GiB"];
 	return `${rate(value / length)} ${unit}`;
-}
+});
 
-export const percent = (value) => (value === null || value === undefined ? NONE : `${whole.format(value)} %`);
+export const percent = told((value) => `${whole.format(value)} %`);
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60]];
 const unitFor = (seconds) => UNITS.find(([, length]) => seconds >= 2 * length) ?? ["s", 1];
 
 // How long that is, with two digits, as the commands say it; down to microseconds.
-export function span(seconds) {
-	if (seconds === null || seconds === undefined) return NONE;
+export const span = told((seconds) => {
 	if (seconds > 0 && seconds < 0.9995) {
 		const [value, unit] = seconds < 0.0009995 ? [seconds * 1e6, "µs"] : [seconds * 1e3, "ms"];
 		return `${rate(value)} ${unit}`;
 	}
 	const [unit, length] = unitFor(seconds);
 	const value = seconds / length;
-	return `${value >= 9.95 ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
-}
+	return `${value.toFixed(value < 9.95 ? 1 : 0)} ${unit}`;
+});
 
 // A range of seconds, whose end nobody may know.
 export function between(range) {
@@ -50,19 +52,6 @@ export function between(range) {
 	return low === high ? `${low} ${unit}` : `${low}–${high} ${unit}`;
 }
 
-// "90", "90s", "10m", "2h", "1d" as seconds; null: it is none of these.
-export function seconds(text) {
-	const found = /^\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?\s*$/.exec(text);
-	return found && found[1] * { s: 1, m: 60, min: 60, h: 3600, d: 86400 }[found[2] ?? "s"];
-}
-
-// And back, as one would type it.
-export function typed(value) {
-	if (!value) return "";
-	const [unit, length] = [["d", 86400], ["h", 3600], ["m", 60]].find(([, each]) => value % each === 0) ?? ["s", 1];
-	return `${value / length}${unit}`;
-}
-
 // The server's clock: what it says is the time, and what has passed since by ours.
 let ahead = 0;
 export const setNow = (server) => { ahead = server - Date.now() / 1000; };
@@ -70,10 +59,8 @@ export const now = () => Date.now() / 1000 + ahead;
 
 const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const hours = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
-const exact = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hour12: false });
 export const when = (at) => absolute.format(at * 1000);
 export const clock = (at) => hours.format(at * 1000);
-export const clockExact = (at) => exact.format(at * 1000);
 
 const coarse = (value) => { const [unit, length] = unitFor(value); return `${Math.floor(value / length)} ${unit}`; };
 
@@ -86,9 +73,8 @@ const FORMS = {
 
 // A time, relative; the absolute one when it is pointed at. `form`: one of FORMS.
 export function time(at, form = "ago") {
-	if (at === null || at === undefined) return NONE;
 	const date = new Date(at * 1000);
-	if (Number.isNaN(date.getTime())) return NONE;
+	if (!known(at) || Number.isNaN(date.getTime())) return NONE;
 	const attributes = { datetime: date.toISOString(), title: when(at), "data-at": at, "data-form": form };
 	return h("time", attributes, FORMS[form](now() - at));
 }

@@ -1,7 +1,8 @@
 // The keyboard. j and k move the focus itself from row to row, so that Enter, Tab and screen readers
 // know where one is; and a table in which somebody has focus holds its order.
 
-import { h, render } from "./dom.js";
+import { h, mount } from "./dom.js";
+import { fieldList } from "./pieces.js";
 import { AUDIT, go, HOME, HOSTS } from "./route.js";
 
 const KEYS = {
@@ -35,7 +36,7 @@ export function listen() {
 
 function focus(element) {
 	element?.focus();
-	element?.select?.();
+	element?.select();
 }
 
 function leave(inside) {
@@ -53,23 +54,24 @@ function step(by) {
 }
 
 export function showKeys() {
-	const dialog = document.createElement("dialog");
-	dialog.setAttribute("aria-label", "Keys");
-	render(dialog, [
+	popUp("Keys", () => [
 		h("h2", "Keys"),
-		h("dl.keys", Object.entries(KEYS).map(([keys, [what]]) => [h("dt", keys.split(" ").map((key) => h("kbd", key))), h("dd", what)])),
+		fieldList(Object.entries(KEYS).map(([keys, [what]]) => [keys.split(" ").map((key) => h("kbd", key)), what])),
 		h("form.buttons", { method: "dialog" }, h("button", { autofocus: true }, "Close")),
 	]);
-	popUp(dialog);
 }
 
-// Shown until it is closed, also by a click beside it.
-export function popUp(dialog, closed) {
+// A dialog with that in it, until it is closed, also by a click beside it.
+export function popUp(label, content, closed) {
+	const dialog = document.createElement("dialog");
+	dialog.setAttribute("aria-label", label);
 	dialog.onclose = () => {
 		dialog.remove();
 		closed?.();
 	};
 	dialog.onclick = (event) => void (event.target === dialog && dialog.close());
 	document.body.append(dialog);
+	mount(dialog, content);
 	dialog.showModal();
+	return dialog;
 }

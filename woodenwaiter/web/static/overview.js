@@ -1,14 +1,14 @@
 // All queues: what is wrong first, then sums, then each of them.
 
 import { me } from "./api.js";
-import { h, memo, redraw } from "./dom.js";
-import { between, many, number, rate, span } from "./format.js";
-import { badge, figures, link } from "./pieces.js";
+import { h, memo } from "./dom.js";
+import { between, capital, many, number, rate, span } from "./format.js";
+import { badge, button, figures, link, panel, startOne } from "./pieces.js";
 import { sparkline } from "./plots.js";
 import { asked, HOSTS, note, toDead, toQueue } from "./route.js";
 import { part, under } from "./stream.js";
-import { figure, filter, table } from "./table.js";
-import { act, may } from "./verbs.js";
+import { column, figure, filter, table, words } from "./table.js";
+import { may, resume } from "./verbs.js";
 
 const MOST_FINDINGS = 6;
 
@@ -18,15 +18,15 @@ const range = (id, label, title, more) =>
 	figure(id, label, title, "5.75rem", between, { value: (queue) => queue[id]?.[0], cell: (queue) => between(queue[id]), ...more });
 
 const COLUMNS = [
-	{ id: "name", label: "Queue", width: "minmax(9rem, 1fr)", value: (queue) => queue.name, cell: name },
-	{ id: "hour", label: "Last hour", title: "A minute: what came (line), was done and failed (bars)", width: "7.5rem", wide: true,
-		cell: (queue) => memo("hour", [hour(queue)], () => sparkline(hour(queue))) },
+	words("name", "Queue", "minmax(9rem, 1fr)", { cell: name }),
+	column("Last hour", "7.5rem", (queue) => memo("hour", [hour(queue)], () => sparkline(hour(queue))),
+		{ title: "A minute: what came (line), was done and failed (bars)", wide: true }),
 	figure("waiting", "Waiting", "Tasks that nobody has claimed", "5.25rem"),
 	range("oldest", "Oldest", "How long that one waits which waits longest",
 		{ cell: (queue) => h("span", { class: me.late && queue.oldest?.[0] > me.late ? "warn" : null }, between(queue.oldest)) }),
-	figure("running", "Running", "Tasks that run", "4.75rem"),
+	figure("running", "Running", "", "4.75rem"),
 	figure("delayed", "Delayed", "Tasks that wait for another delivery", "4.75rem", number, { minor: true }),
-	figure("dead", "Dead", "Dead letters", "5rem", number, { cell: dead }),
+	figure("dead", "Dead", "", "5rem", number, { cell: dead }),
 	minute("came", "In/m", "Tasks that came in the last minute", { minor: true }),
 	minute("done", "Done/m", "Tasks whose handler returned in the last minute"),
 	minute("failed", "Fail/m", "Deliveries that failed in the last minute"),
@@ -54,7 +54,7 @@ const ONLY = {
 	unserved: ["unserved", (queue) => queue.workers === 0],
 };
 
-export function open() {
+export function overviewPage() {
 	const names = filter("queues", (queue) => queue.name);
 	let only = asked("only");
 	let all = false;
@@ -67,26 +67,20 @@ export function open() {
 	const narrow = (wanted) => {
 		only = wanted;
 		note({ only });
-		redraw();
 	};
 
 	function queues(found) {
 		const named = names.rows(found);
 		const shown = ONLY[only] ? named.filter(ONLY[only][1]) : named;
-		return h("section", { key: "queues", "aria-labelledby": "queues" },
-			h("div.toolbar",
-				h("h2", { id: "queues" }, "Queues"),
-				names.box(shown.length, found.length),
-				h("div.chips", { role: "group", "aria-label": "Only those" }, Object.entries(ONLY).map(([id, [label, test]]) =>
-					h("button", { key: id, "aria-pressed": String(only === id), onclick: () => narrow(only === id ? "" : id) },
-						label, " ", h("b", number(named.filter(test).length)))))),
-			shown.length ? list.draw(shown)
-				: h("p.note", "No queue is like that. ", h("button", { onclick: () => { names.change(""); narrow(""); } }, "Show all")));
+		return panel("Queues", null, [
+			names.box(shown.length, found.length),
+			h("div.chips", { role: "group", "aria-label": "Only those" }, Object.entries(ONLY).map(([id, [label, test]]) =>
+				button([label, " ", h("b", number(named.filter(test).length))], () => narrow(only === id ? "" : id), null, { "aria-pressed": String(only === id) })))],
+		list(shown, h("p.note", "No queue is like that. ", button("Show all", () => { names.change(""); narrow(""); }))));
 	}
 
 	return {
 		view: "overview",
-		parameters: {},
 		title() {
 			const wrong = (part("findings") ?? []).filter((finding) => finding.grade === "trouble").length;
 			return wrong ? `(${wrong}) Queues` : "Queues";
@@ -95,7 +89,7 @@ export function open() {
 			const found = under("queue/");
 			return [
 				h("h1.unseen", "Overview"),
-				findings(part("findings") ?? [], all, () => { all = !all; redraw(); }),
+				findings(part("findings") ?? [], all, () => { all = !all; }),
 				totals(part("totals")),
 				found.length ? queues(found) : nothingYet(),
 			];
@@ -104,10 +98,10 @@ export function open() {
 }
 
 function findings(list, all, more) {
-	return h("section.findings", { key: "findings", "aria-label": "What is wrong" },
+	return h("section.findings", { "aria-label": "What is wrong" },
 		list.length ? h("ul", list.slice(0, all ? undefined : MOST_FINDINGS).map(finding))
 			: h("p.well", h("span.sign", { "aria-hidden": "true" }, "✓"), "Nothing is wrong."),
-		list.length > MOST_FINDINGS && h("button.quiet", { onclick: more }, all ? "Show fewer" : `Show ${list.length - MOST_FINDINGS} more`));
+		list.length > MOST_FINDINGS && button(all ? "Show fewer" : `Show ${list.length - MOST_FINDINGS} more`, more, "quiet"));
 }
 
 function finding(each) {
@@ -122,7 +116,7 @@ function finding(each) {
 }
 
 // As the commands say it, but with a beginning and an end.
-const sentence = (text) => (text[0] ?? "").toUpperCase() + text.slice(1).replace(/\.$/, "");
+const sentence = (text) => capital(text.replace(/\.$/, ""));
 
 function remedy({ verb, queues, more }) {
 	if (verb === "hosts") return h("a.button", { href: HOSTS }, "Hosts");
@@ -130,21 +124,21 @@ function remedy({ verb, queues, more }) {
 	if (verb === "dead") return h("a.button", { href: toDead(queues[0].key) }, "Dead letters");
 	if (verb === "queue") return h("a.button", { href: toQueue(queues[0].key) }, "Look at it");
 	if (verb !== "resume" || !may()) return null;
-	const resume = () => queues.forEach((queue) => act({ verb: "resume", queue: queue.key }));
-	return h("button", { onclick: resume }, queues.length > 1 ? `Resume ${more ? "these" : "all"} ${queues.length}` : "Resume");
+	const all = () => queues.forEach((queue) => resume(queue.key));
+	return button(queues.length > 1 ? `Resume ${more ? "these" : "all"} ${queues.length}` : "Resume", all);
 }
 
 export const totals = (sums) => sums && figures([
-	["Waiting", number(sums.waiting)], ["Running", number(sums.running)], ["Delayed", number(sums.delayed)],
-	["Dead letters", number(sums.dead), sums.dead && "bad"],
+	["Waiting", sums.waiting], ["Running", sums.running], ["Delayed", sums.delayed],
+	["Dead letters", sums.dead, sums.dead && "bad"],
 	["In a minute", rate(sums.came)], ["Done a minute", rate(sums.done)], ["Failed a minute", rate(sums.failed), sums.failed && "bad"],
-	["Workers", number(sums.workers)], ["Hosts", number(sums.hosts)]]);
+	["Workers", sums.workers], ["Hosts", sums.hosts]]);
 
 const nothingYet = () =>
-	h("section.empty", { key: "empty" },
+	h("section.empty",
 		h("h2", "No queue yet"),
 		h("p", "A queue is here once a supervisor serves it. Start one for the manager in tasks.py:"),
-		h("pre", "python -m woodenwaiter.supervisor tasks --redis redis://localhost:6379/0"),
+		startOne(),
 		h("p", "And push a first task, from any shell:"),
 		h("pre", "woodenwaiter put images:resize '{\"file\": \"cat.png\"}'"),
 		h("p.dim", "This page shows it by itself."));

@@ -2,12 +2,12 @@
 // What is written stands beside it in HTML. A plot is a slider for the keyboard and for screen
 // readers, whose text is what was so at that time.
 
-import { h, redraw } from "./dom.js";
+import { h, known } from "./dom.js";
 import { clock, number, rate, span } from "./format.js";
+import { none } from "./pieces.js";
 
 const at = new Map(); // by plot: which value is read out, [column, row]
 
-const known = (value) => value !== null && value !== undefined;
 const total = (values) => values.reduce((sum, value) => sum + (value ?? 0), 0);
 
 // Lines with gaps where nobody knows; or what lies below them.
@@ -34,9 +34,8 @@ export function sparkline(hour) {
 	if (!hour) return h("span.spark.dim", "");
 	const { came, done, failed } = hour;
 	const top = Math.max(1, ...came, ...done);
-	const said = `last hour: ${number(total(came))} came, ${number(total(done))} done, ${number(total(failed))} failed`;
-	return h("svg.spark", { viewBox: `0 0 ${came.length} 22`, preserveAspectRatio: "none", role: "img", "aria-label": said },
-		h("title", `${said}; at most ${number(top)} a minute`),
+	return h("svg.spark", { viewBox: `0 0 ${came.length} 22`, preserveAspectRatio: "none", role: "img" },
+		h("title", `last hour: ${number(total(came))} came, ${number(total(done))} done, ${number(total(failed))} failed; at most ${number(top)} a minute`),
 		h("path.done", { d: bars(done, top, 21) }),
 		h("path.failed", { d: bars(failed, top, 21) }),
 		h("path.came", { d: line(came, top, 21) }));
@@ -54,54 +53,50 @@ function ceiling(values, unit = 1) {
 export function plot({ id, title, start, step, series }) {
 	const count = series[0].values.length;
 	const top = ceiling(series.flatMap((each) => each.values), series[0].unit);
-	const column = chosen(id, count)?.[0];
+	const column = at.get(id)?.[0];
 	const read = column ?? count - 1;
 	const form = series[0].form ?? rate;
 	const value = (each) => (each.form ?? rate)(each.values[read]);
-	const readout = `${moment(start, step, read)}: ${series.map((each) => `${each.name} ${value(each)}`).join(", ")}`;
-	return h("figure", { key: id, class: "plot" },
-		h("figcaption", h("h2", title),
-			h("span.moment.dim", column === undefined ? "latest" : moment(start, step, read)),
-			h("span.legend", series.map((each) => h("span", { class: each.tone }, each.name, " ", h("b", value(each)))))),
-		slider({ id, title, count, read, readout },
-			h("svg", { viewBox: `0 0 ${count} 100`, preserveAspectRatio: "none", "aria-hidden": "true" },
-				h("path.grid", { d: `M0 .3H${count}M0 50H${count}M0 99.7H${count}` }),
-				series.map((each) => each.area && h("path", { class: `area ${each.tone}`, d: line(each.values, top, 100, true) })),
-				series.map((each) => h("path", { class: `line ${each.tone}`, d: line(each.values, top, 100) })),
-				column !== undefined && h("path.cursor", { d: `M${column + 0.5} 0V100` })),
-			h("span.high.dim", form(top)),
-			hours(start, step * count)));
+	const time = moment(start, step, read);
+	const readout = `${time}: ${series.map((each) => `${each.name} ${value(each)}`).join(", ")}`;
+	return figure(title, [
+		h("span.dim", column === undefined ? "latest" : time),
+		h("span.legend", series.map((each) => h("span", { class: each.tone }, each.name, " ", h("b", value(each)))))],
+	slider({ id, title, start, step, count, rows: 100, read, readout }, [
+		h("path.grid", { d: `M0 .3H${count}M0 50H${count}M0 99.7H${count}` }),
+		series.map((each) => each.area && h("path", { class: `area ${each.tone}`, d: line(each.values, top, 100, true) })),
+		series.map((each) => h("path", { class: `line ${each.tone}`, d: line(each.values, top, 100) })),
+		column !== undefined && h("path.cursor", { d: `M${column + 0.5} 0V100` })],
+	h("span.high.dim", form(top))));
 }
 
+const figure = (title, caption, body) => h("figure.plot", h("figcaption", h("h2", title), caption), body);
 const moment = (start, step, column) => `${clock(start + column * step)}–${clock(start + (column + 1) * step)}`;
 
 // Handler times: columns in time, rows by power of two; the darker, the more.
 export function heatMap({ id, title, start, step, columns }) {
 	const count = columns.length;
-	const used = columns.filter(Boolean).flatMap((each) => each.map((n, r) => (n ? r : -1)).filter((r) => r >= 0));
-	if (!used.length) return h("figure", { key: id, class: "plot" }, h("figcaption", h("h2", title)), h("p.none", "No handler has ended in this time."));
-	const low = Math.max(0, used.reduce((a, b) => Math.min(a, b)) - 1);
-	const high = used.reduce((a, b) => Math.max(a, b)) + 1;
+	const used = columns.flatMap((each) => (each ?? []).flatMap((n, range) => (n ? [range] : [])));
+	if (!used.length) return figure(title, null, none("No handler has ended in this time."));
+	const low = Math.max(0, Math.min(...used) - 1);
+	const high = Math.max(...used) + 1;
 	const rows = high - low + 1;
-	const most = columns.reduce((a, each) => Math.max(a, ...(each ?? [0])), 1);
-	const [column, row] = chosen(id, count) ?? [];
+	const [column, row] = at.get(id) ?? [];
 	const read = column ?? count - 1;
 	const readout = heatText(columns[read], row === undefined ? undefined : high - row, moment(start, step, read));
-	return h("figure", { key: id, class: "plot" },
-		h("figcaption", h("h2", title), h("span.legend", h("span.read", readout))),
-		slider({ id, title, count, rows, read, readout },
-			h("svg", { viewBox: `0 0 ${count} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true", class: "heat" },
-				shades(columns, most, high).map((d, i) => h("path", { key: i, class: `shade-${i}`, d })),
-				column !== undefined && h("path.cursor", { d: `M${column} ${row ?? 0}h1v${row === undefined ? rows : 1}h-1z` })),
-			marks(low, high).map(([text, share]) => h("span", { key: text, class: "range dim", "--at": share }, text)),
-			hours(start, step * count)));
+	return figure(title, h("span.legend", h("span.read", readout)),
+		slider({ id, title, start, step, count, rows, read, readout }, [
+			shades(columns, high).map((d, i) => h("path.shade", { "fill-opacity": ((i + 1) / SHADES) ** 1.2, d })),
+			column !== undefined && h("path.cursor", { d: `M${column} ${row ?? 0}h1v${row === undefined ? rows : 1}h-1z` })],
+		marks(low, high)));
 }
 
 const SHADES = 6;
 const upTo = (range) => 2 ** range / 1e6; // seconds
 
 // One path for each shade: a thousand cells are six elements. The shade is of the logarithm.
-function shades(columns, most, high) {
+function shades(columns, high) {
+	const most = Math.max(1, ...columns.flat());
 	const paths = Array(SHADES).fill("");
 	columns.forEach((each, x) => each?.forEach((n, range) => {
 		if (!n) return;
@@ -114,7 +109,7 @@ function shades(columns, most, high) {
 function marks(low, high) {
 	const found = [];
 	const every = Math.ceil((high - low) / 5);
-	for (let range = high; range > low; range -= every) found.push([span(upTo(range)), (high - range) / (high - low + 1)]);
+	for (let range = high; range > low; range -= every) found.push(h("span.range.dim", { "--at": (high - range) / (high - low + 1) }, span(upTo(range))));
 	return found;
 }
 
@@ -132,40 +127,30 @@ function quantile(counts, share) {
 	return upTo(counts.findIndex((n) => (left -= n ?? 0) <= 0));
 }
 
-function chosen(id, count) {
-	const found = at.get(id);
-	return found && found[0] < count ? found : undefined;
-}
-
-// The box that is pointed at, or moved in with the arrows.
-function slider({ id, title, count, rows = 0, read, readout }, ...children) {
-	const choose = (column, row) => {
-		at.set(id, [Math.max(0, Math.min(count - 1, column)), row === undefined ? undefined : Math.max(0, Math.min(rows - 1, row))]);
-		redraw();
-	};
-	const leave = () => at.delete(id) && redraw();
-	return h("div", {
-		class: "slider", tabindex: "0", role: "slider", "aria-label": `${title}, time`, "aria-valuemin": 0, "aria-valuemax": count - 1,
+// The box that is pointed at, or moved in with the arrows: these paths, and what is written over them.
+function slider({ id, title, start, step, count, rows, read, readout }, paths, ...over) {
+	const choose = (...place) => at.set(id, place.map((value, i) => Math.max(0, Math.min([count, rows][i] - 1, value))));
+	const leave = () => at.delete(id);
+	return h("div.slider", {
+		tabindex: "0", role: "slider", "aria-label": `${title}, time`, "aria-valuemin": 0, "aria-valuemax": count - 1,
 		"aria-valuenow": read, "aria-valuetext": readout,
 		onpointermove(event) {
 			const box = event.currentTarget.querySelector("svg").getBoundingClientRect();
-			const row = rows ? Math.floor(((event.clientY - box.top) / box.height) * rows) : undefined;
-			choose(Math.floor(((event.clientX - box.left) / box.width) * count), row);
+			choose(Math.floor(((event.clientX - box.left) / box.width) * count), Math.floor(((event.clientY - box.top) / box.height) * rows));
 		},
 		onpointerleave: leave,
 		onblur: leave,
 		onkeydown(event) {
-			const [column, row] = at.get(id) ?? [read, undefined];
-			const move = {
-				ArrowLeft: [column - 1, row], ArrowRight: [column + 1, row], Home: [0, row], End: [count - 1, row],
-				PageUp: [column - 12, row], PageDown: [column + 12, row],
-				ArrowUp: rows ? [column, (row ?? rows) - 1] : [column + 1, row], ArrowDown: rows ? [column, (row ?? -1) + 1] : [column - 1, row],
-			}[event.key];
-			if (!move) return;
+			const now = at.get(id)?.[0] ?? read;
+			const column = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: count - 1 }[event.key];
+			if (column === undefined) return;
 			event.preventDefault();
-			choose(...move);
+			choose(column);
 		},
-	}, children);
+	},
+	h("svg", { viewBox: `0 0 ${count} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true" }, paths),
+	over,
+	hours(start, step * count));
 }
 
 // Whole hours of the viewer's zone, a few of them; of an hour, ten minutes each.
@@ -173,7 +158,9 @@ function hours(start, length) {
 	const size = length > 7200 ? 3 * 3600 : 600;
 	const offset = new Date(start * 1000).getTimezoneOffset() * 60;
 	const found = [];
-	for (let t = Math.ceil((start - offset) / size) * size + offset; t < start + length; t += size) found.push(t);
-	return found.map((t, i) => [t, (t - start) / length, i % 2]).filter(([, share]) => share > 0.03 && share < 0.97)
-		.map(([t, share, odd]) => h("span", { key: t, class: `hour dim${odd ? " odd" : ""}`, "--at": share }, clock(t)));
+	for (let t = Math.ceil((start - offset) / size) * size + offset; t < start + length; t += size) {
+		const share = (t - start) / length;
+		if (share > 0.03 && share < 0.97) found.push(h("span", { class: found.length % 2 ? "hour dim odd" : "hour dim", "--at": share }, clock(t)));
+	}
+	return found;
 }

@@ -10,18 +10,16 @@ export const toDead = (key, filter = {}) => `${PREFIX}/queues/${key}/dead${query
 export const toLetter = (key, letter) => `${PREFIX}/queues/${key}/dead/${letter}`;
 export const toHost = (document) => `${PREFIX}/hosts/${document}`;
 
+const PAGES = {
+	overview: /^$/, hosts: /^hosts$/, audit: /^audit$/, host: /^hosts\/(?<document>[^/]+)$/,
+	queue: /^queues\/(?<key>[^/]+)$/, letters: /^queues\/(?<key>[^/]+)\/dead$/, letter: /^queues\/(?<key>[^/]+)\/dead\/(?<letter>[^/]+)$/,
+};
+
 // {page, and what it is of}.
 export function place() {
-	const [kind, of, dead, letter, ...more] = location.pathname.slice(PREFIX.length + 1).replace(/\/$/, "").split("/");
-	if (more.length || (dead !== undefined && dead !== "dead")) return { page: "nowhere" };
-	if (kind === "") return { page: "overview" };
-	if (kind === "queues" && of) {
-		if (letter) return { page: "letter", key: of, letter };
-		return { page: dead ? "letters" : "queue", key: of };
-	}
-	if (kind === "hosts" && !dead) return of ? { page: "host", document: of } : { page: "hosts" };
-	if (kind === "audit" && !of) return { page: "audit" };
-	return { page: "nowhere" };
+	const path = location.pathname.slice(HOME.length).replace(/\/$/, "");
+	const page = Object.keys(PAGES).find((each) => PAGES[each].test(path)) ?? "nowhere";
+	return { page, ...PAGES[page]?.exec(path).groups };
 }
 
 export const asked = (name) => new URLSearchParams(location.search).get(name) ?? "";

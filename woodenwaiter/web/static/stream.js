@@ -5,29 +5,24 @@ import { redraw } from "./dom.js";
 import { setNow } from "./format.js";
 
 const SILENT = 10_000; // milliseconds until a connection counts as lost
-const REMEMBERED = 12; // views that are shown at once when one comes back to them
 
 // What is drawn: `parts` by name; `ready`: there are some. `lost`: since when nothing was heard,
 // milliseconds by our clock, or 0. `trouble`: why the server cannot read Redis.
 export const stream = { parts: new Map(), ready: false, lost: 0, trouble: "" };
 
-const remembered = new Map();
 let wanted = "";
 let source = null;
 let heard = Date.now();
 let again = 0;
 let pause = 1000;
 
-// Show this view from now on: at first as it was when it was last seen, if it was.
+// Show this view from now on. What goes on is told in every view, so it is not forgotten between two.
 export function follow(view, parameters) {
 	wanted = address("events", { view, ...parameters });
-	stream.parts = remembered.get(wanted) ?? new Map(jobs(stream.parts));
-	stream.ready = remembered.has(wanted);
+	stream.parts = new Map([...stream.parts].filter(([name]) => name.startsWith("job/")));
+	stream.ready = false;
 	connect();
 }
-
-// What goes on is told in every view, so it is not forgotten between two.
-const jobs = (parts) => [...parts].filter(([name]) => name.startsWith("job/"));
 
 function connect() {
 	source?.close();
@@ -43,7 +38,6 @@ function connect() {
 // Refused, so the browser does not try again: perhaps nobody is logged in any more.
 function retry() {
 	stream.lost ||= Date.now();
-	clearTimeout(again);
 	again = setTimeout(() => get("me").catch(() => {}).then(connect), pause * (0.75 + Math.random() / 2));
 	pause = Math.min(2 * pause, 15_000);
 	redraw();
@@ -57,14 +51,7 @@ function hear(message) {
 	for (const [name, value] of Object.entries(message.parts ?? {})) stream.parts.set(name, value);
 	for (const name of message.gone ?? []) stream.parts.delete(name);
 	Object.assign(stream, { ready: true, lost: 0, trouble: message.trouble ?? "" });
-	remember();
 	redraw();
-}
-
-function remember() {
-	remembered.delete(wanted);
-	remembered.set(wanted, stream.parts);
-	if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value);
 }
 
 setInterval(() => {
@@ -79,10 +66,6 @@ addEventListener("pagehide", () => source?.close());
 addEventListener("pageshow", (event) => event.persisted && wanted && connect());
 
 // The values of parts of one kind, as "queue/", in their order.
-export function under(prefix) {
-	const found = [];
-	for (const [name, value] of stream.parts) if (name.startsWith(prefix) && value) found.push(value);
-	return found;
-}
+export const under = (prefix) => [...stream.parts].filter(([name, value]) => name.startsWith(prefix) && value).map(([, value]) => value);
 
 export const part = (name) => stream.parts.get(name);
