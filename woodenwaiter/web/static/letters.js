@@ -237,7 +237,7 @@ export function letterPage({ key, letter }) {
 		const { traceback, ...short } = Object.fromEntries(found.fields);
 		return [
 			fieldList([["dead", time(found.at)], ...Object.entries(short).map(([name, value]) =>
-				[name, h("bdi", value)])]),
+				[name, name === "first_failed" && Number(value) ? time(Number(value)) : h("bdi", value)])]),
 			traceback && panel("Traceback", null, null, box("traceback", [traceback])),
 		];
 	}
