@@ -124,7 +124,7 @@ function remedy({ verb, queues, more }) {
 	if (verb === "dead") return h("a.button", { href: toDead(queues[0].key) }, "Dead letters");
 	if (verb === "queue") return h("a.button", { href: toQueue(queues[0].key) }, "Look at it");
 	if (verb !== "resume" || !may()) return null;
-	const all = () => queues.forEach((queue) => resume(queue.key));
+	const all = async () => { for (const queue of queues) await resume(queue.key); };
 	return button(queues.length > 1 ? `Resume ${more ? "these" : "all"} ${queues.length}` : "Resume", all);
 }
 
