@@ -77,7 +77,8 @@ function turnTheme() {
 // A line at the lower edge, over nothing that moves.
 function bar() {
 	const text = stream.lost ? `No connection since ${when(stream.lost / 1000)}. What you see is from then; it is tried again.`
-		: stream.trouble && `Redis cannot be read: ${stream.trouble}`;
+		: stream.trouble ? `Redis cannot be read: ${stream.trouble}`
+			: me.release !== me.loaded && "This page is of an earlier release: reload it.";
 	return h("div.bar", { role: "status", hidden: !text }, text);
 }
 

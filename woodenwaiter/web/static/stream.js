@@ -1,6 +1,6 @@
 // What the server tells of a view, as it comes.
 
-import { address, get } from "./api.js";
+import { address, introduce } from "./api.js";
 import { redraw } from "./dom.js";
 import { setNow } from "./format.js";
 
@@ -15,6 +15,7 @@ let source = null;
 let heard = Date.now();
 let again = 0;
 let pause = 1000;
+let broken = false; // so that the server may be another when it is heard again
 
 // Show this view from now on. What goes on is told in every view, so it is not forgotten between two.
 export function follow(view, parameters) {
@@ -32,13 +33,16 @@ function connect() {
 	heard = Date.now();
 	source = new EventSource(wanted);
 	source.onmessage = (event) => hear(JSON.parse(event.data));
-	source.onerror = () => source?.readyState === EventSource.CLOSED && retry();
+	source.onerror = () => {
+		broken = true;
+		if (source?.readyState === EventSource.CLOSED) retry();
+	};
 }
 
 // Refused, so the browser does not try again: perhaps nobody is logged in any more.
 function retry() {
 	stream.lost ||= Date.now();
-	again = setTimeout(() => get("me").catch(() => {}).then(connect), pause * (0.75 + Math.random() / 2));
+	again = setTimeout(() => introduce().catch(() => {}).then(connect), pause * (0.75 + Math.random() / 2));
 	pause = Math.min(2 * pause, 15_000);
 	redraw();
 }
@@ -50,6 +54,8 @@ function hear(message) {
 	if (message.full) stream.parts = new Map();
 	for (const [name, value] of Object.entries(message.parts ?? {})) stream.parts.set(name, value);
 	for (const name of message.gone ?? []) stream.parts.delete(name);
+	if (broken || stream.lost) introduce().then(redraw, () => {});
+	broken = false;
 	Object.assign(stream, { ready: true, lost: 0, trouble: message.trouble ?? "" });
 	redraw();
 }
