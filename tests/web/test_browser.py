@@ -220,7 +220,75 @@ def test_lost_connection_is_shown_and_taken_up_again(
         seat.close()
 
 
+def test_page_stays_open_over_a_restart(
+    sit: Callable[..., Seat], server: Server, client: Any
+) -> None:
+    push(client, {"n": 1})
+    with Site(server) as site:
+        seat = sit(site)
+        page, port = seat.go("/queues/t%3Ad"), site.port
+        seat.may_miss = True
+        page.route("**/api/events*", lambda route: route.abort())  # it does not hear of that
+    with Site(server, port):
+        press(page, "Pause")
+        confirm(page, "Pause")
+        eventually(lambda: client.exists("{t:d}:paused"), "a pause, though the token was another")
+        seat.close()
+
+
+def test_page_of_an_earlier_release_says_so(
+    sit: Callable[..., Seat], server: Server, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(client, {"n": 1})
+    with Site(server) as site:
+        seat = sit(site)
+        page, port = seat.go("/"), site.port
+        seat.may_miss = True
+    monkeypatch.setattr("woodenwaiter.web.pages.__version__", "9.9.9")
+    with Site(server, port):
+        await_text(page, "This page is of an earlier release", ".bar")
+        page.reload()
+        await_text(page, "WoodenWaiter 9.9.9", "footer")
+        assert page.locator(".bar").is_hidden()
+        seat.close()
+
+
+def test_server_that_is_away_is_no_empty_one(
+    sit: Callable[..., Seat], make_site: Callable[..., Site], make_server: Callable[..., Server]
+) -> None:
+    server = make_server()
+    site = make_site(server)
+    server.stop()
+    for path in ("/", "/hosts"):
+        page = sit(site).go(path)
+        await_text(page, "Redis cannot be read", ".bar")
+        for text in ("Start one", "Nothing is wrong"):
+            assert text not in text_of(page)
+
+
 # Doing.
+
+
+def test_several_queues_are_resumed_at_once(seat: Seat, client: Any) -> None:
+    queues = [f"q:{n}" for n in range(3)]
+    for queue in queues:
+        push(client, {"n": 1}, queue=queue)
+        client.set(f"{{{queue}}}:paused", json.dumps({}))
+    page = seat.go("/")
+    press(page, "Resume all 3", ".findings")
+    keys = [f"{{{queue}}}:paused" for queue in queues]
+    eventually(lambda: not client.exists(*keys), "queues that go on")
+
+
+def test_chosen_letters_are_exported(seat: Seat, client: Any) -> None:
+    names = [bury(client, error="E") for _ in range(3)]
+    page = seat.go("/queues/t%3Ad/dead?error=E")
+    for name in names[:2]:
+        page.get_by_label(f"choose {name}").check()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export").first.click()
+    lines = download.value.path().read_text().splitlines()
+    assert {json.loads(line)["letter"] for line in lines} == {*names[:2]}
 
 
 def test_letters_are_requeued_edited_dropped_and_had_back(seat: Seat, client: Any) -> None:

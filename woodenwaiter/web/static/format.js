@@ -66,7 +66,7 @@ const coarse = (value) => { const [unit, length] = unitFor(value); return `${Mat
 
 // How the text of a time is made of the seconds that have passed.
 const FORMS = {
-	ago: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : `${coarse(passed)} ago`),
+	ago: (passed) => (passed < -2 ? `in ${coarse(-passed)}` : `${coarse(Math.max(0, passed))} ago`),
 	for: (passed) => coarse(Math.max(0, passed)),
 	due: (passed) => (passed < 0 ? `in ${coarse(-passed)}` : "now"),
 };

@@ -7,7 +7,7 @@ import { badge, button, fieldList, figures, heading, link, none, note, notice, p
 import { plot } from "./plots.js";
 import { runningTasks } from "./queue.js";
 import { HOSTS, toHost, toQueue } from "./route.js";
-import { part, under } from "./stream.js";
+import { part, stream, under } from "./stream.js";
 import { column, figure, filter, picks, table, words } from "./table.js";
 import { confirmed, may } from "./verbs.js";
 
@@ -73,7 +73,7 @@ export function hostsPage() {
 				panel("Hosts", null, [
 					names.box(shown.length, all.length),
 					meant.length > 0 && [h("span.dim", `${meant.length} chosen:`), steering(meant)]],
-				list(shown, all.length ? h("p.note", "No host is like that.") : nobody())),
+				list(shown, all.length ? h("p.note", "No host is like that.") : !stream.trouble && nobody())),
 			];
 		},
 	};
@@ -104,7 +104,8 @@ export function hostPage({ document }) {
 		title: () => (host() ? `${host().host}:${host().pid}` : "Host"),
 		draw() {
 			const it = host();
-			if (!it) return note("Nothing is seen of this supervisor", "It has left, or its host is gone; one that started anew has another address. ", h("a", { href: HOSTS }, "All hosts"));
+			if (!it) return note("Nothing is seen of this supervisor", "It has left, or its host is gone. ",
+				part("successor") && [link(toHost(part("successor")), "It has started anew"), ". "], h("a", { href: HOSTS }, "All hosts"));
 			const served = part("crews") ?? [];
 			return [
 				heading([[HOSTS, "Hosts"]], h("h1", h("bdi", it.host), h("span.dim", ` pid ${it.pid}`), state(it)), steering([it])),
@@ -128,7 +129,7 @@ function hour(values) {
 	const given = (id, title, more) => ({ id, title, start: Math.floor(now() / 60 - values[id].length) * 60, step: 60, series: [{ tone: "came", area: true, values: values[id], ...more }] });
 	return h("section.plots", { "aria-label": "The last hour" },
 		plot(given("cpu", "CPU", { name: "of one CPU", form: percent })),
-		plot(given("memory", "Memory", { name: "resident", form: bytes, unit: 2 ** 20 })));
+		plot(given("memory", "Largest process", { name: "resident", form: bytes, unit: 2 ** 20 })));
 }
 
 const events = (list) =>

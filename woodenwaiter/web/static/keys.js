@@ -24,7 +24,7 @@ export function listen() {
 	addEventListener("keydown", (event) => {
 		if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
 		const inside = event.target.closest("input:not([type=checkbox]), textarea, select");
-		if (event.key === "Escape") return leave(inside);
+		if (event.key === "Escape") return document.activeElement?.blur();
 		const act = !inside && KEYS[before + event.key]?.[1];
 		before = !before && event.key === "g" ? "g " : "";
 		setTimeout(() => { before = ""; }, 1000);
@@ -37,12 +37,6 @@ export function listen() {
 function focus(element) {
 	element?.focus();
 	element?.select();
-}
-
-function leave(inside) {
-	if (inside?.type !== "search" || !inside.value) return document.activeElement?.blur();
-	inside.value = "";
-	inside.dispatchEvent(new Event("input"));
 }
 
 function step(by) {

@@ -52,7 +52,7 @@ function filterForm(key, filter, narrowed) {
 	return h("form.filters", { onsubmit: submit, role: "search", "aria-label": "Dead letters" },
 		one("error", "Error has", { placeholder: "type or message" }), one("reason", "Reason has", { placeholder: "the handler failed" }),
 		one("text", "Payload has", { placeholder: "text" }),
-		span("older", "Dead for", (text) => `${text} or longer`), span("newer", "Dead since", (text) => `${text} ago`),
+		span("older", "Dead for", (text) => `${text} or longer`), span("newer", "Dead within", (text) => `the last ${text}`),
 		h("div.buttons", h("button", "Show"), narrowed && h("a.button.quiet", { href: toDead(key) }, "All groups")));
 }
 
@@ -76,7 +76,9 @@ const verbs = (it, filter, text, label = "Requeue") =>
 	h("div.buttons",
 		may() && button(label, () => requeue(it, { filter }, text)),
 		may() && button("Drop", () => drop(it, { filter }, text), "danger"),
-		h("a.button.quiet", { href: address("export", { queue: it.key, ...filter }), download: true }, "Export"));
+		exporting(it, filter));
+
+const exporting = (it, meant) => h("a.button.quiet", { href: address("export", { queue: it.key, ...meant }), download: true }, "Export");
 
 function groupsOf(key, queue) {
 	const list = table({
@@ -150,11 +152,11 @@ function lettersOf(key, filter) {
 			return panel("Letters", next ? `the latest ${number(letters.length)}` : letters.length,
 				some.length > 0 && may()
 					? h("div.buttons", button(`Requeue ${number(some.length)}`, () => requeue(it, { letters: some }, these), "main"),
-						button(`Drop ${number(some.length)}`, () => drop(it, { letters: some }, these), "danger"))
+						button(`Drop ${number(some.length)}`, () => drop(it, { letters: some }, these), "danger"), exporting(it, { letters: some }))
 					: letters.length > 0 && verbs(it, filter, whole(group), "Requeue all of these"),
 				trouble && notice("bad", trouble),
-				list(letters, none(reading ? "Reading…" : "There are none.")),
-				next && button("Show 50 more", () => load(true), "more", { disabled: reading }));
+				list(letters, none(reading ? "Reading…" : next ? "None so far." : "There are none.")),
+				next && button(letters.length ? "Show 50 more" : "Go on looking", () => load(true), "more", { disabled: reading }));
 		},
 	};
 }

@@ -6,7 +6,7 @@ import { between, capital, many, number, rate, span } from "./format.js";
 import { badge, button, figures, link, panel, startOne } from "./pieces.js";
 import { sparkline } from "./plots.js";
 import { asked, HOSTS, note, toDead, toQueue } from "./route.js";
-import { part, under } from "./stream.js";
+import { part, stream, under } from "./stream.js";
 import { column, figure, filter, table, words } from "./table.js";
 import { may, resume } from "./verbs.js";
 
@@ -89,9 +89,9 @@ export function overviewPage() {
 			const found = under("queue/");
 			return [
 				h("h1.unseen", "Overview"),
-				findings(part("findings") ?? [], all, () => { all = !all; }),
+				part("findings") && findings(part("findings"), all, () => { all = !all; }),
 				totals(part("totals")),
-				found.length ? queues(found) : nothingYet(),
+				found.length ? queues(found) : !stream.trouble && nothingYet(),
 			];
 		},
 	};

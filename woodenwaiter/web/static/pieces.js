@@ -1,5 +1,6 @@
 // What several pages have.
 
+import { me } from "./api.js";
 import { h, known } from "./dom.js";
 import { number } from "./format.js";
 
@@ -30,4 +31,4 @@ export const badge = (tone, text, title) => h("span", { class: `badge ${tone}`, 
 export const link = (to, text, given) => h("a", { href: to, title: text, ...given }, h("bdi", text));
 export const button = (text, onclick, tone, given) => h("button", { class: tone, onclick, ...given }, text);
 
-export const startOne = () => h("pre", "python -m woodenwaiter.supervisor tasks --redis redis://localhost:6379/0");
+export const startOne = () => h("pre", `python -m woodenwaiter.supervisor tasks --redis ${me.address}`);

@@ -12,9 +12,10 @@ export const may = () => !me.readOnly;
 
 const MINE = "woodenwaiter.jobs";
 const mine = new Set(JSON.parse(sessionStorage.getItem(MINE) ?? "[]")); // so that a reload forgets nothing
-const closed = new Set();
+const CLOSED = "woodenwaiter.closed";
+const closed = new Set(JSON.parse(sessionStorage.getItem(CLOSED) ?? "[]"));
 const troubles = []; // what went wrong here, as if it were jobs that failed
-const ended = new Map(); // when a job of ours was first seen to be over, milliseconds
+const ended = new Set(); // jobs of ours that were seen to be over
 
 // Send it; raises what is wrong with that.
 export async function attempt(body) {
@@ -141,17 +142,22 @@ const DOING = {
 	cancel: "Cancelling", host: "Telling hosts",
 };
 
+function close(job) {
+	closed.add(job.id);
+	sessionStorage.setItem(CLOSED, JSON.stringify([...closed].slice(-50)));
+}
+
 function shown(job) {
 	if (closed.has(job.id) || (job.verb === "look" && job.state !== "failed")) return false;
 	if (job.state === "running") return true;
 	if (!mine.has(job.id)) return false;
 	if (!ended.has(job.id)) {
-		ended.set(job.id, Date.now());
+		ended.add(job.id);
 		document.getElementById("said").textContent = job.said || job.troubles.join(" "); // for those who do not see it
 	}
 	if (job.state === "failed" || job.troubles.length) return true;
 	const looked = document.querySelector(".toasts")?.matches(":hover, :focus-within");
-	if (!looked && Date.now() - ended.get(job.id) > (job.undo ? 30_000 : 8_000)) closed.add(job.id);
+	if (!looked && now() - job.ended > (job.undo ? 30 : 8)) close(job);
 	return !closed.has(job.id);
 }
 
@@ -169,7 +175,7 @@ export function toasts() {
 function toast(job) {
 	const runs = job.state === "running";
 	const others = !mine.has(job.id) && job.who !== me.user;
-	const text = job.said || (runs ? `${DOING[job.verb] ?? capital(job.verb)}${job.queue ? " of " + job.queue : ""}…` : job.state);
+	const text = job.said || (runs ? `${DOING[job.verb] ?? capital(job.verb)}${job.queue ? " of " + job.queue : ""}…` : !job.troubles.length && job.state);
 	return h("div", { key: job.id, class: job.state === "failed" || job.troubles.length ? "toast bad" : "toast" },
 		h("p", text, others && h("span.dim", ` (${job.who})`)),
 		job.troubles.slice(0, 3).map((trouble) => h("p.wrong", trouble)),
@@ -178,8 +184,8 @@ function toast(job) {
 		h("div.buttons",
 			runs && h("span.dim", job.total ? `${number(job.looked)} of ${number(job.total)}` : number(job.looked || null)),
 			runs && may() && button("Stop", () => act({ verb: "stop", job: job.id })),
-			!runs && job.undo && may() && button("Undo", () => { closed.add(job.id); act(job.undo); })),
-		!runs && button("×", () => closed.add(job.id), "close", { "aria-label": "Close" }));
+			!runs && job.undo && may() && button("Undo", () => { close(job); act(job.undo); })),
+		!runs && button("×", () => close(job), "close", { "aria-label": "Close" }));
 }
 
 // What loads something of a queue's letters at first, and again whenever more has been done to them.
