@@ -534,6 +534,23 @@ def test_job_that_is_cut_off_stands_in_the_audit(
     assert line.count == 3000 - server.client.xlen(DEAD) > 0
 
 
+def test_job_that_ends_at_once_has_ended(
+    site: Site, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where whoever has begun it is slower than it."""
+    push(client)
+    start = threading.Thread.start
+
+    def started(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name.startswith("job"):
+            thread.join(0.2)
+
+    monkeypatch.setattr(threading.Thread, "start", started)
+    for _ in range(3):
+        assert site.done("resume", queue="t%3Ad")["state"] == "done"
+
+
 def test_no_thread_can_be_had(site: Site, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     push(client)
     site.get("me")

@@ -101,13 +101,14 @@ class Jobs:
             if self._is_closed or len(self._threads) >= AT_ONCE:
                 raise TooMany("too much is being done at once: wait for some of it, or stop it")
             self._jobs[job.id] = job
+            self._tell(job)  # first: it may end at once
             try:
                 work.start()
             except RuntimeError:  # no more of them can be had
                 del self._jobs[job.id]
+                self.board.put(f"job/{job.id}", None)
                 raise TooMany("this machine has no thread left for it") from None
             self._threads[job.id] = work
-        self._tell(job)
         return job
 
     def close(self) -> None:
