@@ -77,6 +77,7 @@ class Plane:
         found = published(link, self.sightings)
         if now - self._hosts_at > pace.PUBLISHED:  # nobody has looked for a while
             self.sightings, self._counted = (), {}
+            self._restarts.clear()  # those of young ones are counted anew
         self._hosts_at = now
         self._heed_time(found[0].written + found[0].ago if found else _time_of(link))
         self._note_gone(link, found, now)
