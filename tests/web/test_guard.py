@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,17 @@ POLICY = (
 
 
 @pytest.fixture
-def serve(programs: Programs) -> Serve:
-    return lambda **given: serve_guarded(programs, **given)
+def serve(programs: Programs) -> Iterator[Serve]:
+    browsers: list[Browser] = []
+
+    def serve(**given: Any) -> Browser:
+        browsers.append(serve_guarded(programs, **given))
+        return browsers[-1]
+
+    yield serve
+    for browser in browsers:
+        if browser.program and browser.program.process.poll() is None:
+            assert browser.program.stop() == 0
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -27,13 +27,15 @@ def example() -> str:
 
 
 @pytest.fixture
-def ask(programs: Programs, server: Server) -> Ask:
+def ask(programs: Programs, server: Server) -> Iterator[Ask]:
     """Asks the application that README.rst has."""
     pytest.importorskip("fastapi", reason="no FastAPI: pip install 'woodenwaiter[test-web]'")
     port = free_port()
     code = example().replace("redis://localhost:6379/0", server.url)
     (programs.folder / "shop.py").write_text(code)
-    programs.start("-m", "uvicorn", "shop:app", "--port", str(port), "--log-level", "warning")
+    site = programs.start(
+        "-m", "uvicorn", "shop:app", "--port", str(port), "--log-level", "warning"
+    )
 
     def ask(path: str, **headers: str) -> bytes:
         with urlopen(Request(f"http://127.0.0.1:{port}{path}", headers=headers)) as response:
@@ -46,7 +48,8 @@ def ask(programs: Programs, server: Server) -> Ask:
             return False
 
     eventually(is_there, "an answer")
-    return ask
+    yield ask
+    site.stop()
 
 
 def test_page_is_mounted_as_readme_does(ask: Ask) -> None:

@@ -16,11 +16,13 @@ from urllib.parse import urlencode
 import pytest
 
 from woodenwaiter import pace
+from woodenwaiter.errors import StartupError
 from woodenwaiter.protocol import letters
 from woodenwaiter.protocol.hosts import Crew, Event, Host, Hour, Running
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import publication, withdrawal
 from woodenwaiter.verbs.audit import audit
+from woodenwaiter.web import application
 
 from ..application import Application
 from ..support import Server, eventually
@@ -591,3 +593,45 @@ def test_connections_are_given_back(site: Site, client: Any, server: Server) -> 
             site.get("letters", queue="t%3Ad")
     names = [each["name"] for each in client.client_list()]
     assert len([name for name in names if name.endswith(":page")]) <= 5, "one is the reader's"
+
+
+def test_successor_of_a_host_that_started_anew(site: Site, link: Link) -> None:
+    one, other = (f"h.1.{digit * 32}/0" for digit in "ab")
+    publish(link, other, "t:d")
+    assert site.view("host", host=one).parts["successor"] == other.replace("/", "%2F")
+    assert site.view("host", host="another.2/0").parts == {}
+
+
+def test_what_fails_by_a_defect_is_told_and_outlived(
+    site: Site, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(client)
+    with monkeypatch.context() as patch:
+        patch.setattr("woodenwaiter.web.plane.overviews", lambda *_: 1 / 0)
+        patch.setattr("woodenwaiter.web.counting.groups", lambda *_: 1 / 0)
+        patch.setattr("woodenwaiter.verbs.pausing.pause", lambda *_: 1 / 0)
+        bury(client)
+        viewer = site.view("dead", queue="t%3Ad")
+        viewer.until(lambda v: v.trouble and v.parts.get("groups", {}).get("trouble"))
+        assert "ZeroDivisionError" in viewer.trouble
+        assert "ZeroDivisionError" in viewer.parts["groups"]["trouble"]
+        assert "ZeroDivisionError" in str(site.done("pause", queue="t%3Ad")["troubles"])
+    viewer.until(lambda v: not v.trouble and v.parts["groups"].get("letters") == 1)
+
+
+def test_too_many_queues_are_not_counted_at_once(
+    site: Site, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("woodenwaiter.web.counting.AT_ONCE", 2)
+    for name in ("a", "b"):
+        site.view("dead", queue=name)
+    assert site.ask("GET", "/api/events?view=dead&queue=c")[0] == 503
+
+
+def test_application_is_made_of_a_url(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert callable(application(server.url, user=lambda _: "anna", redact=["password"]))
+    with pytest.raises(StartupError, match="late must be"):
+        application(server.url, late=-1)
+    monkeypatch.setattr("woodenwaiter.web.packages.find_spec", lambda _: None)
+    with pytest.raises(StartupError, match=r"pip install 'woodenwaiter\[web\]'"):
+        application(server.url)
