@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -189,6 +190,7 @@ def main(told: dict[str, Any]) -> None:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.create_server((options.host, options.port), family=family)
     serve(app, [listener], SignalInbox((signal.SIGTERM, signal.SIGINT)), lambda: True)
+    warnings.simplefilter("ignore", ResourceWarning)  # what is open is left to the system
     os._exit(0)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from woodenwaiter.protocol.hosts import Crew, Host, Running
+from woodenwaiter.protocol.keys import host_key
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import publication
 
@@ -73,6 +74,7 @@ def publish(link: Link, number: int, *queues: str) -> None:
     )
     [outcome] = link.exchange([publication(f"h{number}.1/0", host)])
     assert not isinstance(outcome, Exception), outcome
+    link.call("PERSIST", host_key(f"h{number}.1/0"))  # however long a test takes
 
 
 def some_of_everything(client: Any, link: Link) -> str:

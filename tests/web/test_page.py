@@ -19,6 +19,7 @@ from woodenwaiter import pace
 from woodenwaiter.errors import StartupError
 from woodenwaiter.protocol import letters
 from woodenwaiter.protocol.hosts import Crew, Event, Host, Hour, Running
+from woodenwaiter.protocol.keys import host_key
 from woodenwaiter.protocol.link import Link
 from woodenwaiter.protocol.published import publication, withdrawal
 from woodenwaiter.verbs.audit import audit
@@ -56,6 +57,7 @@ def publish(link: Link, name: str, *queues: str) -> None:
     host = replace(host, hour=Hour((None, 50), (3, None)), events=events)
     [outcome] = link.exchange([publication(name, host)])
     assert not isinstance(outcome, Exception), outcome
+    link.call("PERSIST", host_key(name))  # however long a test takes
 
 
 def trash_of(client: Any) -> str:
