@@ -53,7 +53,6 @@ def test_what_has_nothing_to_hide_stays_as_it_is(value: Any) -> None:
         b"password=hunter2secret",
         b'{"password": "hunter2se',
         b"[" * 9999,
-        b'{"a": ' * 900 + b'{"password": "hunter2"}' + b"}" * 900,
         b'{"a": {"password": "hunter2"}, "a": 1}',
         b'{"password": "hunter2", "password": "\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2"}',
     ],
@@ -92,6 +91,7 @@ def test_of_an_error_about_what_cannot_be_read_its_kind_is_told(payload: bytes) 
 def test_deep_payloads_tell_nothing_and_break_nothing() -> None:
     deep = b'{"a": ' * 900 + b'{"password": "hunter2"}' + b"}" * 900
     assert Redaction(["password"]).text("E: hunter2", deep) == "E: •••"
+    assert b"hunter" not in Redaction(["password"]).payload(deep)
 
 
 def test_short_values_are_not_looked_for() -> None:
