@@ -3,6 +3,7 @@ what it is not."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -41,6 +42,13 @@ def _printable(text: str, quote: Callable[[str], str]) -> str:
 def escaped_lines(text: str, margin: str = "    ") -> str:
     """Like `escaped`, but in the lines that it has, all but the first behind a margin."""
     return ("\n" + margin).join(map(escaped, text.split("\n")))
+
+
+def decoded(payload: bytes, *, is_whole: bool) -> str:
+    """As text, not made fit to be shown; without the beginning of a character that is cut off where
+    it is not whole."""
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    return decoder.decode(payload, final=is_whole)
 
 
 def shortened(text: str, most: int) -> str:

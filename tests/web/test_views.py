@@ -150,7 +150,7 @@ def test_parts_of_a_payload_are_the_payload(text: str, most: int) -> None:
     payload, shown, start = text.encode(), "", 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(letters, "PART", max(4, most))
-        patch.setattr(letters, "lines", lambda text: text)
+        patch.setattr(letters, "escaped_lines", lambda text, margin: text)
         while start < len(payload):
             part = letters.part(payload, start)
             assert start < part["to"] <= start + max(4, most)

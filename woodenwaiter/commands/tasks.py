@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from ..errors import EXIT_UNKNOWN
 from ..protocol.link import Link
 from ..protocol.looks import Place, Task, delayed, peek, search
 from ..protocol.queue import Queue
-from ..text import escaped, span
+from ..text import decoded, escaped, span
 from .documents import document
 from .fitting import fitted
 from .known import require_known
@@ -100,9 +99,8 @@ def facts_of(task: Task) -> Sequence[str]:
 
 def text_of(task: Task) -> str:
     """The payload, without the beginning of a character that is cut off; likewise."""
-    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
     is_whole = task.size <= len(task.payload)
-    return decoder.decode(task.payload, final=is_whole) + ("" if is_whole else "…")
+    return decoded(task.payload, is_whole=is_whole) + ("" if is_whole else "…")
 
 
 def _plain(task: Task) -> dict[str, Any]:

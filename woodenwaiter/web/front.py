@@ -33,6 +33,6 @@ def front(
     def login_page(**texts: str) -> bytes:
         return bytes(assets.page("login.html", 200, **texts).body)
 
-    page = Page(client, options)
+    page = Page(client, options, assets)
     app: Any = page.app
     return Front(guarded(app, options, login_page, who_asks, secret), page.close)

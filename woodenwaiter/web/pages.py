@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -40,23 +40,17 @@ from .redaction import Redaction
 from .streams import stream
 from .views import tasks as task_views
 
-T = TypeVar("T")
-
 Answer = Callable[[Request], Awaitable[Response]]
 
 AT_ONCE = 0.3
 """Seconds that a job's answer waits for its end: most have ended by then."""
-
-LONGEST_BODY = 1 << 20
-
-TOKEN = "x-woodenwaiter-token"  # noqa: S105 - the name of a header
 
 
 class Page:
     """For one server. ``app``: to be put behind a guard, who says in ``scope["state"]`` who
     asks."""
 
-    def __init__(self, client: Client, options: Options) -> None:
+    def __init__(self, client: Client, options: Options, assets: Assets) -> None:
         self._options = options
         self._redaction = Redaction(options.redact)
         self._links = Links(client)
@@ -65,7 +59,7 @@ class Page:
         self._reader = Reader(Links(client, pace.PAGE_WAIT), self._looks, self._plane)
         self._counting = Counting(self._links, self._redaction)
         self._jobs = Jobs(self._links)
-        self._assets = Assets()
+        self._assets = assets
         self.app = Starlette(routes=self._routes())
 
     def _routes(self) -> list[Route]:

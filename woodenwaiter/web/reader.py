@@ -25,6 +25,11 @@ class Watched:
     due: float = 0.0
     wanted_at: float = field(default_factory=time.monotonic)
 
+    @property
+    def is_wanted(self) -> bool:
+        """By somebody who watches, or is about to."""
+        return bool(self.board.viewers or not self.board.is_known)
+
 
 class Reader:
     """Looks at topics while somebody does, and ends when nobody does any more."""
@@ -85,15 +90,11 @@ class Reader:
                 del self._topics[topic]
         if self._is_over:
             return []
-        return [each for each in self._topics.items() if self._is_wanted(each[1], now)]
-
-    def _is_wanted(self, watched: Watched, now: float) -> bool:
-        board = watched.board
-        return now >= watched.due and bool(board.viewers or not board.is_known)
+        return [(t, w) for t, w in self._topics.items() if w.is_wanted and now >= w.due]
 
     def _seconds_left(self) -> float:
         now = time.monotonic()
-        dues = [w.due for w in self._topics.values() if w.board.viewers or not w.board.is_known]
+        dues = [w.due for w in self._topics.values() if w.is_wanted]
         return max(0.0, min(dues, default=now + pace.UNWATCHED) - now)
 
     def _look(self, topic: Topic, watched: Watched) -> bool:

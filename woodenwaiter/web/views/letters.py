@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...protocol.letters import Outline, time_of
-from ...text import escaped, escaped_json
+from ...text import decoded, escaped, escaped_json, escaped_lines
 from ...verbs.letters import Group
 from ..redaction import Redaction
 from .queues import belonging
-from .tasks import text_of
 
 PART = 1 << 16
 """Bytes of a payload that are shown at once."""
@@ -47,7 +46,7 @@ def outline(letter: Outline, redaction: Redaction) -> dict[str, Any]:
         "letter": letter.name,
         "at": letter.time,
         "size": letter.size,
-        "payload": escaped(text_of(shown, is_whole=len(shown) == len(payload) and is_whole)),
+        "payload": escaped(decoded(shown, is_whole=len(shown) == len(payload) and is_whole)),
         "whole": is_whole and len(shown) == len(payload),
         "group": letter.group,
         **{
@@ -65,7 +64,8 @@ def whole(
     payload = fields.get("payload", b"")
     shown = redaction.payload(payload)
     is_hidden, is_whole = shown != payload, len(shown) <= PART
-    text, is_json = pretty(shown) if is_whole else (part(shown, 0)["text"], False)
+    first = part(shown, 0)
+    text, is_json = pretty(shown) if is_whole else (first["text"], False)
     may_edit = "payload" in fields and is_whole and not is_hidden
     others = [each for each in fields.items() if each[0] != "payload"]
     return {
@@ -76,7 +76,7 @@ def whole(
         "size": len(payload),
         "payload": text,
         "whole": is_whole,
-        "to": len(shown) if is_whole else part(shown, 0)["to"],
+        "to": first["to"],
         "isJson": is_json,
         "hidden": is_hidden,
         "fields": [[escaped(field), told(value, payload, redaction)] for field, value in others],
@@ -88,12 +88,7 @@ def whole(
 def told(value: bytes, payload: bytes, redaction: Redaction) -> str:
     """A field, in lines."""
     text = redaction.text(value.decode(errors="backslashreplace"), payload)
-    return lines(text[:MOST_OF_FIELD])
-
-
-def lines(text: str) -> str:
-    """Each of them fit to be shown."""
-    return "\n".join(map(escaped, text.split("\n")))
+    return escaped_lines(text[:MOST_OF_FIELD], margin="")
 
 
 def pretty(payload: bytes) -> tuple[str, bool]:
@@ -101,7 +96,7 @@ def pretty(payload: bytes) -> tuple[str, bool]:
     try:
         value = json.loads(payload)
     except (ValueError, RecursionError):
-        return lines(payload.decode(errors="backslashreplace")), False
+        return escaped_lines(payload.decode(errors="backslashreplace"), margin=""), False
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return "\n".join(map(escaped_json, text.split("\n"))), True
 
@@ -113,7 +108,7 @@ def part(payload: bytes, start: int) -> dict[str, Any]:
     if end < len(payload):
         piece = _without_cut(piece)
         end = start + len(piece)
-    text = lines(piece.decode(errors="backslashreplace"))
+    text = escaped_lines(piece.decode(errors="backslashreplace"), margin="")
     return {"text": text, "from": start, "to": end, "size": len(payload)}
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Any
 
 from ...names import without_token
 from ...protocol.looks import Task
 from ...protocol.trash import Trash
-from ...text import escaped
+from ...text import decoded, escaped
 from ...verbs.audit import Line
 from ..redaction import Redaction
 from .queues import belonging
@@ -21,19 +20,13 @@ def task(task: Task, now: float, redaction: Redaction) -> dict[str, Any]:
     return {
         "name": escaped(task.name),
         "task": escaped(without_token(task.name)),
-        "payload": escaped(text_of(payload, is_whole=is_whole)),
+        "payload": escaped(decoded(payload, is_whole=is_whole)),
         "size": task.size,
         "whole": is_whole,
         "deliveries": task.deliveries,
         "reason": escaped(redaction.text(task.reason, task.payload, is_whole=is_whole)),
         "due": None if task.due is None else round(now + task.due, 1),
     }
-
-
-def text_of(payload: bytes, *, is_whole: bool) -> str:
-    """Without the beginning of a character that is cut off."""
-    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    return decoder.decode(payload, final=is_whole)
 
 
 def trash(trash: Trash) -> dict[str, Any]:
